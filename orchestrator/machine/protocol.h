@@ -1,0 +1,102 @@
+#pragma once
+/// How the machine and its shell speak: inputs go in, commands come out. Nothing here knows a socket or a clock.
+///
+/// Every Connect, Execute and Rest gets exactly one Completed, also when it was cancelled; everything else comes
+/// unasked, at any time. All inputs are given on one thread.
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "plans/event.h"
+#include "plans/sql.h"
+
+namespace weir {
+
+enum class CommandId : std::uint64_t {};
+/// 0 control (leader, ledger), 1.. hands: worker n is hand n, and DDL runs on hand 1.
+enum class SessionId : std::uint8_t {};
+inline constexpr SessionId control{0};
+inline constexpr SessionId first_hand{1};
+
+/// What may be done next; decided from the SQLSTATE in one function (postgres/wire.h).
+enum class Fate : std::uint8_t {
+    done,
+    lock_busy,   ///< 55P03: the lock was not to be had in time
+    deadlock,    ///< 40P01, 40001: rolled back, may be tried again
+    canceled,    ///< 57014: statement_timeout or a cancel; rolled back
+    fenced,      ///< WE001: another orchestrator leads now
+    refused,     ///< the server says no; trying again changes nothing
+    lost,        ///< the session is gone, and nothing was in flight
+    in_doubt,    ///< the session was lost while a string was in flight: it may have committed
+};
+std::string_view name(Fate fate);
+
+struct Row {
+    std::vector<std::optional<std::string>> fields;
+};
+
+struct Outcome {
+    Fate fate{Fate::done};
+    std::string sqlstate;  ///< empty when done
+    std::string message;   ///< the server's primary message, without severity and code
+    std::string detail;    ///< DETAIL and HINT of the server, if any
+    std::vector<Row> rows; ///< of the last statement
+    Millis took{};
+};
+
+/// One measurement. No value: it could not be read.
+struct Reading {
+    std::string signal;    ///< `replication_lag`
+    std::string subject;   ///< the replica's name; may be empty
+    std::optional<double> value;
+    double limit{};
+    std::string unit;      ///< `s`
+    std::int64_t bytes{};  ///< lag in bytes, for the display
+    std::string problem;   ///< why there is no value: `replica r1 is gone`
+};
+
+enum class OrderWord : std::uint8_t { approve, abort };
+
+struct Started {};
+struct Completed   { CommandId command{}; Outcome outcome; };
+struct Measured    { std::vector<Reading> readings; };
+struct Ordered     { OrderWord word{}; std::string argument, user; std::int64_t order{}; };
+struct Interrupted { int times{}; };      ///< 1: finish the batches; 2: cancel them
+struct Lost        { SessionId session{}; std::string message; };
+struct Stamp       { Instant wall; Millis steady{}; };  ///< wall: events; steady: pace, rests, ages
+
+struct Input {
+    Stamp at;
+    std::variant<Started, Completed, Measured, Ordered, Interrupted, Lost> what;
+};
+
+enum class Transaction : std::uint8_t {
+    implicit,    ///< one string, one transaction; limits are SET LOCAL inside it
+    standalone,  ///< one statement that refuses a transaction; limits are set for the session before and reset after
+};
+
+struct Limits {
+    Millis lock{100};        ///< lock_timeout; 0: none
+    Millis statement{100};   ///< statement_timeout; 0: none
+    Millis give_up{30000};   ///< after that the shell cancels: no server timeout covers COMMIT; 0: never
+    bool operator==(Limits const&) const = default;
+};
+
+struct Connect  { CommandId id{}; SessionId session{}; };
+struct Execute  { CommandId id{}; SessionId session{}; Batch batch; Transaction transaction{}; Limits limits; };
+struct Rest     { CommandId id{}; Millis time{}; };
+struct Cancel   { CommandId target{}; };  ///< a wish; the answer is still the target's Completed
+struct Announce { Event event; };
+struct Finish   { int exit{}; };
+
+using Command = std::variant<Connect, Execute, Rest, Cancel, Announce, Finish>;
+using Commands = std::vector<Command>;
+
+struct Ids {
+    std::uint64_t last{};
+    CommandId operator()() { return CommandId{++last}; }
+};
+
+}  // namespace weir

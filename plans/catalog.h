@@ -1,0 +1,142 @@
+#pragma once
+/// The world that a plan changes, as one snapshot: read from the server as one JSON document (that text is stored in
+/// the ledger), and changed in memory by Operation::apply(). Pure data; no file but plans/catalog_json.cpp parses it.
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "plans/problem.h"
+#include "plans/sql.h"
+
+namespace weir {
+
+struct Grant {
+    std::string grantee;    ///< role name; empty for PUBLIC
+    std::string privilege;  ///< SELECT, INSERT, UPDATE, REFERENCES
+    bool grantable{};
+    auto operator<=>(Grant const&) const = default;
+};
+
+/// Something that depends on a column and is not part of it: index, constraint, view, policy, trigger, sequence, …
+struct Dependent {
+    std::string kind;      ///< pg_identify_object's type: `index`, `table constraint`, `view`, `policy`, …
+    std::string identity;  ///< pg_identify_object's identity: `public.users_name_idx`
+    auto operator<=>(Dependent const&) const = default;
+};
+
+struct Column {
+    std::string name;
+    std::string type;                       ///< format_type() with every name qualified: `numeric(10,2)`, `public.citext`
+    std::string collation;                  ///< `schema.name`, quoted as SQL; empty when it is the type's own
+    bool not_null{};
+    std::string default_expression;         ///< pg_get_expr(); empty for none
+    bool default_is_constant{};             ///< no function call that is not immutable, no sequence
+    std::string identity;                   ///< attidentity: empty, `a`, `d`
+    std::string generated;                  ///< attgenerated: empty, `s`, `v`
+    std::string storage;                    ///< attstorage when it differs from the type's own: `p`, `e`, `m`, `x`; else empty
+    std::string compression;                ///< attcompression: empty, `p`, `l`
+    int statistics_target{-1};              ///< -1: the server's default
+    std::string options;                    ///< attoptions, as text: `{n_distinct=5}`; empty for none
+    std::optional<std::string> comment;
+    std::vector<Grant> grants;              ///< column grants only, sorted
+    bool in_partition_key{};
+    std::vector<Dependent> dependents;      ///< sorted
+    bool operator==(Column const&) const = default;
+};
+
+struct Constraint {
+    std::string name;
+    std::string kind;        ///< contype: c, f, p, u, x, n, t
+    std::string definition;  ///< pg_get_constraintdef(); says NOT VALID when it is
+    bool validated{true};
+    bool operator==(Constraint const&) const = default;
+};
+
+struct Trigger {
+    std::string name;
+    std::string definition;  ///< pg_get_triggerdef()
+    std::string enabled;     ///< tgenabled: O, D, R, A
+    bool operator==(Trigger const&) const = default;
+};
+
+/// A live sync, as the comment of its triggers tells it: which run made it and what it keeps equal.
+struct Sync {
+    std::int64_t run{};
+    int number{};      ///< 1.. within the run
+    std::string from;  ///< old column
+    std::string to;    ///< new column
+    bool two_way{};    ///< a reverse exists
+    auto operator<=>(Sync const&) const = default;
+};
+
+struct Table {
+    std::string kind;                     ///< relkind: r, p, f, v, m
+    std::string persistence;              ///< relpersistence: p, u, t
+    std::string owner;
+    bool owned_by_us{};                   ///< the connected role may ALTER it
+    bool has_children{};                  ///< inheritance children that are not partitions
+    bool is_child{};                      ///< an inheritance child or a partition
+    std::vector<Column> columns;          ///< live ones, in order
+    std::vector<std::string> key;         ///< the columns that name a row in messages: primary key, else empty
+    std::map<std::string, std::string> indexes;  ///< name -> pg_get_indexdef()
+    std::vector<Constraint> constraints;  ///< by name
+    std::vector<Trigger> triggers;        ///< by name, without internal ones and without those of syncs
+    std::vector<Sync> syncs;
+
+    Column* find(std::string_view column);
+    Column const* find(std::string_view column) const;
+    bool operator==(Table const&) const = default;
+};
+
+/// What the server says of an expression over a table's columns, asked once in a rolled-back transaction.
+struct ExpressionQuestion {
+    TableName table;
+    std::string expression;
+    std::string column_type;  ///< the type that it must be assignable to; a column's with typmod
+    auto operator<=>(ExpressionQuestion const&) const = default;
+};
+
+/// What the server says of a forward and a reverse expression taken together: both empty for identity.
+struct MappingQuestion {
+    TableName table;
+    std::string from, to;              ///< column names
+    std::string from_type, to_type;    ///< with typmod
+    std::string forward, reverse;      ///< empty: identity when both are, else there is no reverse
+    auto operator<=>(MappingQuestion const&) const = default;
+};
+
+using Question = std::variant<ExpressionQuestion, MappingQuestion>;
+using Questions = std::vector<Question>;
+
+struct Answer {
+    std::string sqlstate;                ///< empty: the server accepts it
+    std::string error;                   ///< the server's words when it does not
+    bool immutable{};                    ///< an ExpressionQuestion's expression, cast included; both mappings
+    std::vector<std::string> columns;    ///< the columns that it reads (forward's, for a mapping), sorted
+    std::vector<std::string> reverse_columns;
+    bool null_is_value{};                ///< f(g(NULL)) is NULL; true for identity
+    bool operator==(Answer const&) const = default;
+};
+
+struct Catalog {
+    int server_version{};                ///< server_version_num / 10000: 15
+    std::string database;
+    std::map<TableName, Table> tables;   ///< of the tables that the plan names, those that exist
+    std::set<TableName> other_relations; ///< every other relation that is not the system's, by name: taken names and hints
+    std::map<Question, Answer> answers;
+
+    Table* find(TableName const& table);
+    Table const* find(TableName const& table) const;
+    bool operator==(Catalog const&) const = default;
+};
+
+/// The snapshot's text, and back. `from_json` gives a Problem when the text is not such a document.
+/// to_json is stable: the same catalog gives the same bytes.
+std::string to_json(Catalog const& catalog);
+std::variant<Catalog, Problem> catalog_from_json(std::string_view text);
+
+}  // namespace weir

@@ -1,0 +1,60 @@
+#pragma once
+/// The catalogue of messages: every problem, refusal and stop has one code, and the code decides the exit code.
+/// docs/messages.md explains each; a test holds the two together.
+#include <span>
+#include <string_view>
+
+namespace weir {
+
+enum class Code {
+    // exit 1: the plan
+    not_readable,      ///< the file cannot be read, or is not UTF-8, or too large
+    bad_yaml,          ///< not well-formed, or a construct that weir does not accept (anchors, tags, second documents)
+    unknown_key,
+    duplicate_key,
+    missing_key,
+    wrong_type,
+    bad_value,
+    bad_name,          ///< an identifier that is empty or longer than 63 bytes
+    bad_expression,    ///< not one SQL expression, or the server refuses it
+    not_supported,     ///< a key or operation that this version does not know how to carry out
+    unknown_table,
+    unknown_column,
+    unknown_plan,
+    unknown_gate,
+    name_taken,
+    has_dependents,    ///< something depends on the column that this version cannot carry
+    conflict,          ///< two changes of one plan touch the same column
+    wrong_table_kind,
+    // exit 2: usage
+    usage,
+    // exit 4: stopped, safe to resume
+    gave_up_lock,
+    statement_refused,
+    misses,            ///< the proof found rows that are not right and that weir may not fill
+    trigger_changed,   ///< a sync trigger was disabled, dropped or replaced
+    connection_lost,
+    interrupted,
+    // exit 5: refused
+    cannot_connect,
+    no_privilege,
+    other_leader,
+    changed_plan,
+    pooler,
+    is_replica,
+    server_version,
+    ledger_version,
+    not_now,           ///< the state of the run does not allow it
+};
+
+struct CodeRow {
+    Code code;
+    std::string_view name;  ///< as printed: `unknown-key`
+    int exit;
+};
+
+std::span<CodeRow const> codes();
+std::string_view name(Code code);
+int exit_code(Code code);
+
+}  // namespace weir

@@ -1,0 +1,60 @@
+#pragma once
+/// The public stream: what happened, for ledger, metrics, log and progress display. Names and numbers only.
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "plans/problem.h"
+
+namespace weir {
+
+using Instant = std::chrono::sys_time<std::chrono::milliseconds>;
+using Millis = std::chrono::milliseconds;
+
+enum class Phase : std::uint8_t { expand, backfill, proof, contract };
+std::string_view name(Phase phase);
+
+/// What a run is doing, for the metric weir_run_state and the progress line.
+enum class RunState : std::uint8_t { pending, running, waiting, stopped, done, undone };
+std::string_view name(RunState state);
+
+struct RunBegan      { std::string plan; std::int64_t run{}; bool resumed{}; int steps{}; };
+struct PhaseBegan    { Phase phase{}; };
+struct StepBegan     { std::string step, title; Phase phase{}; };
+struct StepDone      { std::string step, title; Phase phase{}; Millis took{}; };
+struct StepUndone    { std::string step, title; Millis took{}; };
+/// The work of a fill or a proof became known, or changed: pages to look at in all, and rows by the server's estimate.
+struct WorkKnown     { std::string step, table; std::int64_t pages{}, pages_done{}, rows_estimate{}, rows_done{}; };
+struct BatchDone     { std::string step, table; std::int64_t pages{}, rows{}; Millis took{}; bool proof{}; };
+struct BatchRetried  { std::string step, table, reason; };
+/// One try for a lock. `blockers` is filled when somebody was in the way and could be named.
+struct LockTried     { std::string step; bool got{}; Millis waited{}; std::vector<std::string> blockers; };
+/// 1 = unhindered, 0 = stopped; each reason says signal, value and limit.
+struct PaceChanged   { double pace{1}; std::vector<std::string> reasons; };
+struct ReplicaLag    { std::string replica; std::optional<Millis> lag; std::int64_t bytes{}; };
+struct GateOpened    { std::string gate; std::vector<std::string> notes; };
+struct GateApproved  { std::string gate, user; };
+struct ProofDone     { std::string step, table; std::int64_t rows_wrong{}; std::vector<std::string> keys; };
+struct Warned        { std::string message, hint; };
+struct Stopped       { Problem why; };
+struct RunDone       { RunState state{RunState::done}; Millis took{}; };
+
+struct Event {
+    Instant at;
+    std::variant<RunBegan, PhaseBegan, StepBegan, StepDone, StepUndone, WorkKnown, BatchDone, BatchRetried, LockTried,
+                 PaceChanged, ReplicaLag, GateOpened, GateApproved, ProofDone, Warned, Stopped, RunDone>
+        what;
+};
+
+/// Hears events on the io thread, in order. Must not block and must not throw.
+class Listener {
+  public:
+    virtual ~Listener() = default;
+    virtual void hear(Event const& event) noexcept = 0;
+};
+
+}  // namespace weir

@@ -1,0 +1,20 @@
+#pragma once
+/// The door to libpg_query: is this text one SQL expression, or one type, and nothing else?
+#include <string_view>
+#include <variant>
+
+#include "plans/problem.h"
+#include "plans/sql.h"
+
+namespace weir {
+
+/// `text` as one expression: balanced brackets by the scanner's tokens, no `;`, no parameter `$n`, and the parse of
+/// `SELECT (text)` is one statement with one target and no other clause; no subquery-free promise is made.
+/// Otherwise a Problem (Code::bad_expression) at `place` with libpg_query's words, and the hint that the grammar is
+/// PostgreSQL 15's.
+std::variant<UserExpr, Problem> declare_expression(std::string_view text, Place const& place);
+
+/// `text` as one type name: `numeric(10,2)`, `shop.colour[]`, `timestamp with time zone`. No SETOF, no %TYPE.
+std::variant<TypeName, Problem> declare_type(std::string_view text, Place const& place);
+
+}  // namespace weir

@@ -1,0 +1,42 @@
+#pragma once
+/// Table locks: the server's eight modes and who waits for whom.
+/// Source: PostgreSQL documentation, "Explicit Locking", table 13.2 (the same from 14 to 18).
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "plans/sql.h"
+
+namespace weir {
+
+enum class LockMode : std::uint8_t {
+    access_share,
+    row_share,
+    row_exclusive,
+    share_update_exclusive,
+    share,
+    share_row_exclusive,
+    exclusive,
+    access_exclusive,
+};
+
+bool conflicts(LockMode held, LockMode wanted);
+/// `ACCESS EXCLUSIVE`, as SQL and people write it.
+std::string_view name(LockMode mode);
+/// From pg_locks.mode (`AccessExclusiveLock`); nothing when it is not a table lock mode.
+std::optional<LockMode> lock_mode(std::string_view pg_locks_mode);
+/// Who waits while it is held: `readers and writers`, `writers`, `schema changes and vacuum`, `nobody`.
+std::string_view who_waits(LockMode mode);
+
+struct TableLock {
+    TableName table;
+    LockMode mode{};
+    auto operator<=>(TableLock const&) const = default;
+};
+
+/// `LOCK TABLE t IN … MODE`, with NOWAIT on demand.
+enum class Waiting : std::uint8_t { no_wait, lock_timeout };
+Sql lock_table(TableLock const& lock, Waiting waiting);
+
+}  // namespace weir

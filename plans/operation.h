@@ -1,0 +1,112 @@
+#pragma once
+/// The interface of an operation, and the table row by which the plan reader finds it.
+///
+/// An operation is immutable. validate() and compile() look at the world as it is just before the operation, apply()
+/// makes it what it is just after; the program (phases/program.h) walks all operations in execution order.
+#include <map>
+#include <memory>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "plans/catalog.h"
+#include "plans/problem.h"
+#include "plans/step.h"
+
+namespace weir {
+
+/// A column that an operation writes or changes; used to refuse two changes of one column in one plan, and to spare
+/// the user follow-up problems.
+struct Touched {
+    TableName table;
+    std::string column;
+    auto operator<=>(Touched const&) const = default;
+};
+
+class Operation {
+  public:
+    virtual ~Operation() = default;
+    /// The expressions that it needs judged by the server, given the world before it.
+    virtual Questions questions(Catalog const&) const { return {}; }
+    /// Everything that keeps it from being applied here, each with a hint. Empty: compile() and apply() may be called.
+    virtual Problems validate(Catalog const&) const = 0;
+    /// REQUIRES validate() to be empty. Ids are given by the program. Pure: the same arguments give the same steps.
+    virtual Steps compile(Catalog const&, RunId) const = 0;
+    virtual void apply(Catalog&, RunId) const = 0;
+    virtual std::vector<Touched> touches() const = 0;
+    /// What the operator must know before the contract gate is approved: `users.name is dropped`; empty for nothing.
+    virtual std::vector<std::string> gate_notes(Catalog const&) const { return {}; }
+};
+
+// ---- how the plan reader makes one ------------------------------------------------------------------------------
+
+enum class FieldKind {
+    table,        ///< `users`, `shop.users`, or a list `[schema, table]` -> TableName
+    column,       ///< a name as stored -> Ident
+    type,         ///< -> TypeName
+    expression,   ///< -> UserExpr
+    assignments,  ///< a mapping column: expression -> FieldAssignments
+};
+enum class FieldUse { required, optional, unsupported };
+
+struct FieldSpec {
+    std::string_view name;
+    FieldKind kind;
+    FieldUse use;
+    std::string_view meaning;  ///< one line for the JSON Schema and the docs
+};
+
+using FieldAssignments = std::vector<std::pair<Ident, UserExpr>>;
+using FieldValue = std::variant<TableName, Ident, TypeName, UserExpr, FieldAssignments>;
+
+/// The fields of one operation in a plan, checked against its FieldSpecs: every required one is there.
+struct FieldValues {
+    Place place;                                        ///< of the operation's name
+    std::map<std::string, std::pair<FieldValue, Place>, std::less<>> values;
+
+    /// The value of a field whose kind is T's; throws std::logic_error when it is absent (required ones never are).
+    template <class T>
+    T const& get(std::string_view field) const {
+        auto const found = values.find(field);
+        if (found == values.end()) throw std::logic_error{"no field " + std::string{field}};
+        return std::get<T>(found->second.first);
+    }
+    template <class T>
+    T const* find(std::string_view field) const {
+        auto const found = values.find(field);
+        return found == values.end() ? nullptr : &std::get<T>(found->second.first);
+    }
+    Place place_of(std::string_view field) const {
+        auto const found = values.find(field);
+        return found == values.end() ? place : found->second.second;
+    }
+};
+
+/// One operation in the phase where it runs.
+struct Part {
+    Phase phase{};
+    std::shared_ptr<Operation const> operation;
+};
+
+enum class Level {
+    change,     ///< stands under `changes` and spreads over the phases
+    primitive,  ///< stands in a phase list and runs there
+};
+
+struct OperationRow {
+    std::string_view name;
+    Level level;
+    std::span<FieldSpec const> fields;
+    /// `listed` is the phase list that a primitive stands in; a change ignores it.
+    std::vector<Part> (*build)(FieldValues const&, Phase listed);
+    std::string_view meaning;
+};
+
+/// phases/operations.h holds the table; main hands it to the reader.
+using OperationTable = std::span<OperationRow const>;
+
+}  // namespace weir

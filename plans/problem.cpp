@@ -1,0 +1,61 @@
+#include "plans/problem.h"
+
+#include <algorithm>
+#include <numeric>
+#include <tuple>
+
+namespace weir {
+
+std::string to_text(Problem const& problem) {
+    std::string text;
+    if (!problem.place.file.empty()) {
+        text += problem.place.file;
+        if (problem.place.line > 0)
+            text += ":" + std::to_string(problem.place.line) + ":" + std::to_string(problem.place.column);
+        text += ": ";
+    }
+    text += "error[" + std::string{name(problem.code)} + "]: " + problem.message + "\n";
+    if (!problem.hint.empty()) text += "  hint: " + problem.hint + "\n";
+    return text;
+}
+
+std::string to_text(Problems problems) {
+    std::stable_sort(problems.begin(), problems.end(), [](Problem const& a, Problem const& b) {
+        return std::tie(a.place.line, a.place.column) < std::tie(b.place.line, b.place.column);
+    });
+    std::string text;
+    for (auto const& problem : problems) text += to_text(problem);
+    return text;
+}
+
+int exit_code(Problems const& problems) {
+    int worst = 0;
+    for (auto const& problem : problems) worst = std::max(worst, exit_code(problem.code));
+    return worst;
+}
+
+std::string nearest(std::string_view word, std::vector<std::string_view> const& candidates) {
+    std::string best;
+    // A third of the word may be wrong; more is another word.
+    std::size_t best_distance = word.size() / 3 + 2;
+    for (auto const candidate : candidates) {
+        std::vector<std::size_t> row(candidate.size() + 1);
+        std::iota(row.begin(), row.end(), std::size_t{0});
+        for (std::size_t i = 1; i <= word.size(); ++i) {
+            std::size_t diagonal = row[0];
+            row[0] = i;
+            for (std::size_t j = 1; j <= candidate.size(); ++j) {
+                std::size_t const substitute = diagonal + (word[i - 1] == candidate[j - 1] ? 0 : 1);
+                diagonal = row[j];
+                row[j] = std::min({row[j] + 1, row[j - 1] + 1, substitute});
+            }
+        }
+        if (row.back() < best_distance) {
+            best_distance = row.back();
+            best = candidate;
+        }
+    }
+    return best;
+}
+
+}  // namespace weir

@@ -1,0 +1,28 @@
+#pragma once
+/// Reads a plan file. Strict: everything that is not understood is a Problem with file, line and column.
+#include <string>
+#include <string_view>
+#include <variant>
+
+#include "plans/operation.h"
+#include "plans/plan.h"
+#include "plans/problem.h"
+
+namespace weir {
+
+/// Largest plan that is read, in bytes.
+inline constexpr std::size_t plan_bytes_max = 1024 * 1024;
+
+/// All problems at once, sorted by place. `file` is only for messages. Never throws; never touches the outside.
+std::variant<Plan, Problems> read_plan(std::string_view text, std::string const& file, OperationTable operations);
+
+/// The JSON Schema of the plan file (docs/plan.schema.json), from the same tables that the reader uses.
+std::string plan_schema(OperationTable operations);
+
+/// `150ms`, `2s`, `15m`, `24h`, `7d`; nothing when it is not a whole number with one of these units.
+std::optional<Millis> read_duration(std::string_view text);
+
+/// `512kB`, `50MB`, `2GB` (powers of 1024) as bytes.
+std::optional<std::int64_t> read_size(std::string_view text);
+
+}  // namespace weir

@@ -1,0 +1,64 @@
+#pragma once
+/// A step: the smallest thing that weir does, undoes, probes and writes into the ledger.
+#include <compare>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "plans/event.h"
+#include "plans/lock.h"
+#include "plans/sql.h"
+
+namespace weir {
+
+/// The ledger's number of a run; golden cases use 1.
+enum class RunId : std::int64_t {};
+
+enum class StepKind : std::uint8_t {
+    transactional,  ///< one string with its ledger entry: all or nothing
+    standalone,     ///< cannot run in a transaction (VACUUM): begun, statement, probe, done
+    fill,           ///< batches over page ranges, each with its progress row
+    proof,          ///< a read-only pass over all pages
+};
+std::string_view name(StepKind kind);
+
+struct Assignment {
+    Ident column;
+    Sql value;  ///< over the columns of the row, by bare name
+};
+
+/// The work of a fill or a proof on one table; the predicates are over the columns of a row, by bare name, and the
+/// table stands under its own name as alias, leaf or not.
+struct Rows {
+    TableName table;
+    std::vector<Assignment> set;    ///< what a fill writes
+    Sql todo;                       ///< true for a row that the fill must write: `NOT ok`, or `column IS NULL AND where`
+    Sql fill_after_gate;            ///< the narrower predicate once the new application writes: `new IS NULL` and todo
+    std::vector<Ident> key;         ///< names a row in messages; ctid when empty
+    /// Raises (SQLSTATE WE003) unless the sync's triggers are those of its step: present, ALWAYS, untouched. Empty: no sync.
+    Batch guard;
+};
+
+struct Step {
+    std::string id;      ///< unique in the program, stable between compiles: `expand.1`
+    Phase phase{};
+    StepKind kind{};
+    std::string title;   ///< for people: `add users.full_name and keep it equal to users.name`
+    /// Taken first, in this order, within the ladder's try. Only what LOCK TABLE can lock.
+    std::vector<TableLock> locks;
+    /// The strongest lock per table while the step runs, as pg_locks would show; a test compares it with the server.
+    std::vector<TableLock> holds;
+    bool scans{};        ///< reads the whole table (VALIDATE): no statement_timeout
+    bool user_names{};   ///< holds expressions of the plan: names resolve in `pg_catalog, public`
+    Batch forward;
+    Batch undo;          ///< empty: nothing to do, and `undo_note` says why
+    std::string undo_note;
+    std::vector<TableLock> undo_locks;
+    Batch probe;         ///< standalone only: one SELECT that gives `absent`, `done` or `damaged`
+    std::optional<Rows> rows;  ///< fill and proof
+};
+
+using Steps = std::vector<Step>;
+
+}  // namespace weir
