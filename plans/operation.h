@@ -38,6 +38,10 @@ class Operation {
     virtual Steps compile(Catalog const&, RunId) const = 0;
     virtual void apply(Catalog&, RunId) const = 0;
     virtual std::vector<Touched> touches() const = 0;
+    /// What is wrong with the world that the whole plan leaves behind, as far as this operation is concerned.
+    virtual Problems validate_outcome(Catalog const&) const { return {}; }
+    /// The application must have been deployed before this may run in contract: the default gate is manual then.
+    virtual bool needs_gate(Catalog const&) const { return false; }
     /// What the operator must know before the contract gate is approved: `users.name is dropped`; empty for nothing.
     virtual std::vector<std::string> gate_notes(Catalog const&) const { return {}; }
 };
@@ -90,6 +94,7 @@ struct FieldValues {
 struct Part {
     Phase phase{};
     std::shared_ptr<Operation const> operation;
+    int change{};  ///< which item of `changes` it comes from, counted from 1; 0 for a phase list. The reader sets it.
 };
 
 enum class Level {

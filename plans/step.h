@@ -33,8 +33,9 @@ struct Assignment {
 struct Rows {
     TableName table;
     std::vector<Assignment> set;    ///< what a fill writes
-    Sql todo;                       ///< true for a row that the fill must write: `NOT ok`, or `column IS NULL AND where`
-    Sql fill_after_gate;            ///< the narrower predicate once the new application writes: `new IS NULL` and todo
+    Sql todo;                       ///< true for a row that is not right yet: `NOT ok`, or `column IS NULL AND where`
+    Sql miss_after_gate;            ///< the same once the new application writes; what the proof then counts
+    Sql fill_after_gate;            ///< and which of those a fill may still write: `new IS NULL` and todo
     std::vector<Ident> key;         ///< names a row in messages; ctid when empty
     /// Raises (SQLSTATE WE003) unless the sync's triggers are those of its step: present, ALWAYS, untouched. Empty: no sync.
     Batch guard;
@@ -55,7 +56,8 @@ struct Step {
     Batch undo;          ///< empty: nothing to do, and `undo_note` says why
     std::string undo_note;
     std::vector<TableLock> undo_locks;
-    Batch probe;         ///< standalone only: one SELECT that gives `absent`, `done` or `damaged`
+    Batch probe;         ///< standalone only: one SELECT that gives `absent`, `done` or `damaged`; empty: harmless to repeat
+    bool may_fail{};     ///< standalone only: the run goes on without it, with a warning (VACUUM)
     std::optional<Rows> rows;  ///< fill and proof
 };
 

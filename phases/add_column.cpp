@@ -1,0 +1,83 @@
+#include <array>
+
+#include "phases/operations.h"
+#include "phases/subject.h"
+
+namespace weir {
+namespace {
+
+class AddColumn : public Operation {
+  public:
+    explicit AddColumn(FieldValues const& fields)
+        : table_{fields.get<TableName>("table")},
+          column_{fields.get<Ident>("column")},
+          type_{fields.get<TypeName>("type")},
+          fields_{fields} {}
+
+    Questions questions(Catalog const&) const override { return {question()}; }
+
+    Problems validate(Catalog const& catalog) const override {
+        Problems problems;
+        Table const* table = usable_table(catalog, table_, fields_.place_of("table"), problems);
+        if (table == nullptr) return problems;
+        free_name(*table, table_, column_, fields_.place_of("column"), problems);
+        if (Answer const* said_of_it = answer(catalog, question()); said_of_it && !said_of_it->sqlstate.empty())
+            problems.push_back({Code::bad_value, fields_.place_of("type"),
+                                "the server refuses type " + type_.text() + ": " + said_of_it->error,
+                                "types outside pg_catalog and public need their schema"});
+        return problems;
+    }
+
+    Steps compile(Catalog const&, RunId) const override {
+        Step step;
+        step.kind = StepKind::transactional;
+        step.title = "add column " + said(table_, column_.text());
+        step.locks = step.holds = step.undo_locks = lock_of(table_, LockMode::access_exclusive);
+        step.user_names = true;
+        step.forward = {sql("ALTER TABLE {0} ADD COLUMN {1} {2}", table_, column_, type_)};
+        step.undo = {sql("ALTER TABLE {0} DROP COLUMN {1}", table_, column_)};
+        return {step};
+    }
+
+    void apply(Catalog& catalog, RunId) const override {
+        Column column;
+        column.name = column_.text();
+        Answer const* judged = answer(catalog, question());
+        column.type = judged && !judged->type.empty() ? judged->type : type_.text();
+        catalog.find(table_)->columns.push_back(column);
+    }
+
+    std::vector<Touched> touches() const override { return {{table_, column_.text()}}; }
+
+  private:
+    Question question() const { return ExpressionQuestion{table_, "NULL", type_.text()}; }
+
+    TableName table_;
+    Ident column_;
+    TypeName type_;
+    FieldValues fields_;
+};
+
+constexpr std::array specs{
+    FieldSpec{"table", FieldKind::table, FieldUse::required, "the table"},
+    FieldSpec{"column", FieldKind::column, FieldUse::required, "the new column; it must not exist"},
+    FieldSpec{"type", FieldKind::type, FieldUse::required, "its type, as SQL writes it"},
+    FieldSpec{"not_null", FieldKind::expression, FieldUse::unsupported, "fill it and use set_not_null"},
+    FieldSpec{"default", FieldKind::expression, FieldUse::unsupported, "a default"},
+    FieldSpec{"check", FieldKind::expression, FieldUse::unsupported, "a check"},
+    FieldSpec{"references", FieldKind::expression, FieldUse::unsupported, "a foreign key"},
+    FieldSpec{"unique", FieldKind::expression, FieldUse::unsupported, "a unique constraint"},
+    FieldSpec{"fill", FieldKind::expression, FieldUse::unsupported, "use fill under backfill"},
+    FieldSpec{"comment", FieldKind::expression, FieldUse::unsupported, "a comment"},
+};
+
+}  // namespace
+
+OperationRow const add_column_row{
+    "add_column", Level::primitive, specs,
+    [](FieldValues const& fields, Phase listed) {
+        return std::vector<Part>{{listed, std::make_shared<AddColumn>(fields)}};
+    },
+    "adds a nullable column without a default: no rewrite, no scan"};
+
+}  // namespace weir

@@ -1,0 +1,134 @@
+#include <array>
+
+#include "phases/operations.h"
+#include "phases/parts.h"
+#include "phases/subject.h"
+#include "phases/sync.h"
+
+namespace weir {
+namespace {
+
+class DropColumn : public Operation {
+  public:
+    DropColumn(TableName table, Ident column, Phase listed, Place place)
+        : table_{std::move(table)}, column_{std::move(column)}, listed_{listed}, place_{std::move(place)} {}
+
+    Problems validate(Catalog const& catalog) const override {
+        Problems problems;
+        if (listed_ != Phase::contract)
+            problems.push_back({Code::bad_value, place_, "drop_column must stand under contract",
+                                "what is dropped cannot be brought back, so it waits for the gate"});
+        Table const* table = usable_table(catalog, table_, place_, problems);
+        if (table == nullptr) return problems;
+        Column const* column = known_column(*table, table_, column_, place_, problems);
+        if (column == nullptr) return problems;
+        no_dependents(*table, table_, *column, "drop", place_, problems);
+        if (Sync const* live = sync_to(*table, column_.text()))
+            problems.push_back({Code::conflict, place_,
+                                said(table_, column_.text()) + " is kept equal to " + live->from + " by a live sync",
+                                "drop " + live->from + ", or abort the run that made the sync"});
+        if (Sync const* live = sync_from(*table, column_.text()); live && live->from != column_.text())
+            problems.push_back({Code::conflict, place_,
+                                said(table_, column_.text()) + " is read by the sync of " + live->from + " and " + live->to,
+                                "drop " + live->from + " first"});
+        if (!column->default_expression.empty())
+            checked_expression(column->default_expression, place_, problems);
+        if (table->columns.size() == 1)
+            problems.push_back({Code::conflict, place_, column_.text() + " is the only column of " + table_.text(), ""});
+        return problems;
+    }
+
+    Steps compile(Catalog const& catalog, RunId) const override {
+        Table const& table = *catalog.find(table_);
+        Step drop;
+        drop.kind = StepKind::transactional;
+        drop.title = "drop column " + said(table_, column_.text());
+        drop.locks = drop.holds = lock_of(table_, LockMode::access_exclusive);
+        drop.undo_note = "none: this version drops at once, and nothing brings the values back";
+        Sync const* live = sync_from(table, column_.text());
+        if (live == nullptr) {
+            drop.forward = {sql("ALTER TABLE {0} DROP COLUMN {1}", table_, column_)};
+            return {drop};
+        }
+        Mapping const m = mapping_of(table_, table, *live);
+        drop.title = "drop column " + said(table_, column_.text()) + " and its sync with " + live->to;
+        drop.forward = {guard_sync(m)};
+        for (auto& statement : drop_sync(m)) drop.forward.push_back(std::move(statement));
+        if (moves_default(table))
+            drop.forward.push_back(sql("ALTER TABLE {0} ALTER COLUMN {1} SET DEFAULT {2}", table_, Ident::of(live->to),
+                                       expression_of(table.find(column_.text())->default_expression)));
+        drop.forward.push_back(sql("ALTER TABLE {0} DROP COLUMN {1}", table_, column_));
+
+        Rows rows{table_, {{Ident::of(live->to), forward_of(m)}}, sql("NOT {0}", ok_of(m)), {}, {}, key_of(table),
+                  {guard_sync(m)}};
+        rows.fill_after_gate =
+            sql("(pg_catalog.num_nulls({0}) = 1 AND NOT {1})", Ident::of(live->to), ok_of(m));
+        rows.miss_after_gate = m.two_way ? rows.todo : rows.fill_after_gate;
+        Step prove;
+        prove.kind = StepKind::proof;
+        prove.title = "prove every row of " + said(table_, live->to) + " once more, now that both applications wrote";
+        prove.user_names = true;
+        prove.rows = std::move(rows);
+        prove.holds = lock_of(table_, LockMode::access_share);
+        prove.undo_note = "nothing to undo";
+        return {prove, drop};
+    }
+
+    void apply(Catalog& catalog, RunId) const override {
+        Table& table = *catalog.find(table_);
+        if (Sync const* live = sync_from(table, column_.text())) {
+            if (moves_default(table)) {
+                Column const from = *table.find(column_.text());
+                Column& to = *table.find(live->to);
+                to.default_expression = from.default_expression;
+                to.default_is_constant = from.default_is_constant;
+            }
+            std::erase(table.syncs, Sync{*live});
+        }
+        std::erase_if(table.columns, [&](Column const& c) { return c.name == column_.text(); });
+    }
+
+    std::vector<Touched> touches() const override { return {{table_, column_.text()}}; }
+    bool needs_gate(Catalog const&) const override { return true; }
+    std::vector<std::string> gate_notes(Catalog const&) const override {
+        return {said(table_, column_.text()) + " is dropped at once: this version cannot bring it back",
+                "sessions that prepared SELECT * on " + table_.text() +
+                    " get \"cached plan must not change result type\" once: recycle connection pools after the drop"};
+    }
+
+  private:
+    /// Only where the default means the same for the new column.
+    bool moves_default(Table const& table) const {
+        Column const* from = table.find(column_.text());
+        Sync const* live = sync_from(table, column_.text());
+        if (from->default_expression.empty() || !live || !live->forward.empty()) return false;
+        Column const* to = table.find(live->to);
+        return to->type == from->type && to->default_expression.empty();
+    }
+
+    TableName table_;
+    Ident column_;
+    Phase listed_;
+    Place place_;
+};
+
+constexpr std::array specs{
+    FieldSpec{"table", FieldKind::table, FieldUse::required, "the table"},
+    FieldSpec{"column", FieldKind::column, FieldUse::required, "the column; nothing may depend on it"},
+};
+
+}  // namespace
+
+std::shared_ptr<Operation const> make_drop_column(TableName table, Ident column, Phase listed, Place place) {
+    return std::make_shared<DropColumn>(std::move(table), std::move(column), listed, std::move(place));
+}
+
+OperationRow const drop_column_row{
+    "drop_column", Level::primitive, specs,
+    [](FieldValues const& fields, Phase listed) {
+        return std::vector<Part>{{listed, make_drop_column(fields.get<TableName>("table"), fields.get<Ident>("column"),
+                                                           listed, fields.place)}};
+    },
+    "drops a column and ends its sync, after a last proof"};
+
+}  // namespace weir

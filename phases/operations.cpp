@@ -1,0 +1,13 @@
+#include "phases/operations.h"
+
+#include <array>
+
+namespace weir {
+
+OperationTable operations() {
+    static std::array const table{add_column_row,    drop_column_row,  fill_row,
+                                  rename_column_row, set_not_null_row, sync_columns_row};
+    return table;
+}
+
+}  // namespace weir

@@ -1,0 +1,17 @@
+#pragma once
+/// The operation table: every operation that a plan may name, sorted by name.
+#include "plans/operation.h"
+
+namespace weir {
+
+OperationTable operations();
+
+// One file each, phases/<name>.cpp.
+extern OperationRow const add_column_row;
+extern OperationRow const drop_column_row;
+extern OperationRow const fill_row;
+extern OperationRow const rename_column_row;
+extern OperationRow const set_not_null_row;
+extern OperationRow const sync_columns_row;
+
+}  // namespace weir

@@ -1,0 +1,175 @@
+#include "phases/program.h"
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <set>
+#include <sstream>
+
+namespace weir {
+namespace {
+
+constexpr RunId trial{1};
+
+void indent(std::ostringstream& out, std::string const& text, std::string_view by) {
+    std::istringstream lines{text};
+    for (std::string line; std::getline(lines, line);) out << by << line << '\n';
+}
+
+void print(std::ostringstream& out, std::string_view label, Batch const& batch, std::string const& note) {
+    out << "  " << label << '\n';
+    if (batch.empty()) out << "    -- " << (note.empty() ? "nothing" : note) << '\n';
+    for (auto const& statement : batch) indent(out, statement.text() + ";", "    ");
+}
+
+void print(std::ostringstream& out, Rows const& rows, bool proof) {
+    if (!proof) {
+        std::vector<Sql> sets;
+        for (auto const& [column, value] : rows.set) sets.push_back(sql("{0} = {1}", column, value));
+        indent(out,
+               sql("UPDATE {0} AS {1} SET {2}\n  WHERE ctid >= '(…,0)' AND ctid < '(…,0)' AND {3};", rows.table,
+                   rows.table.name, Sql::join(sets, ", "), rows.todo)
+                   .text(),
+               "    ");
+    } else {
+        indent(out,
+               sql("SELECT count(*) FROM {0} AS {1}\n  WHERE ctid >= '(…,0)' AND ctid < '(…,0)' AND {2};", rows.table,
+                   rows.table.name, rows.todo)
+                   .text(),
+               "    ");
+    }
+    for (auto const& statement : rows.guard) indent(out, statement.text() + ";", "    ");
+}
+
+}  // namespace
+
+std::vector<TableName> tables_of(Plan const& plan) {
+    std::set<TableName> tables;
+    for (auto const& part : plan.parts)
+        for (auto const& touched : part.operation->touches()) tables.insert(touched.table);
+    return {tables.begin(), tables.end()};
+}
+
+namespace {
+
+/// Walks the plan: `visit` sees each operation in the world just before it; operations after a problem on the same
+/// column are passed over.
+template <class Visit>
+Problems walk(Plan const& plan, Catalog& catalog, Visit visit) {
+    Problems problems;
+    std::set<Touched> tainted;
+    for (auto const& part : plan.parts) {
+        auto const touched = part.operation->touches();
+        if (std::any_of(touched.begin(), touched.end(), [&](Touched const& t) { return tainted.contains(t); })) {
+            tainted.insert(touched.begin(), touched.end());
+            continue;
+        }
+        visit(part, catalog);
+        auto found = part.operation->validate(catalog);
+        if (found.empty()) {
+            part.operation->apply(catalog, trial);
+        } else {
+            tainted.insert(touched.begin(), touched.end());
+            problems.insert(problems.end(), found.begin(), found.end());
+        }
+    }
+    return problems;
+}
+
+}  // namespace
+
+Questions questions(Plan const& plan, Catalog const& catalog) {
+    Questions asked;
+    Catalog world = catalog;
+    walk(plan, world, [&](Part const& part, Catalog const& before) {
+        for (auto& question : part.operation->questions(before))
+            if (std::find(asked.begin(), asked.end(), question) == asked.end()) asked.push_back(std::move(question));
+    });
+    return asked;
+}
+
+Problems validate(Plan const& plan, Catalog const& catalog) {
+    Catalog world = catalog;
+    std::map<Touched, int> changed;
+    Problems problems;
+    for (auto const& part : plan.parts)
+        for (auto const& touched : part.operation->touches()) {
+            auto const [first, inserted] = changed.emplace(touched, part.change);
+            if (!inserted && part.change != 0 && first->second != 0 && first->second != part.change) {
+                problems.push_back({Code::conflict, {plan.file, 0, 0},
+                                    "two changes touch " + touched.table.text() + "." + touched.column,
+                                    "put the second one into a plan of its own"});
+                first->second = part.change;
+            }
+        }
+    auto found = walk(plan, world, [](Part const&, Catalog const&) {});
+    problems.insert(problems.end(), found.begin(), found.end());
+    if (problems.empty())
+        for (auto const& part : plan.parts)
+            for (auto& problem : part.operation->validate_outcome(world)) problems.push_back(std::move(problem));
+    std::stable_sort(problems.begin(), problems.end(),
+                     [](Problem const& a, Problem const& b) { return a.place < b.place; });
+    return problems;
+}
+
+Program compile(Plan const& plan, Catalog const& catalog, RunId run) {
+    Program program{run, plan.name, {}, false, {}, {}};
+    Catalog world = catalog;
+    std::array<int, 4> count{};
+    bool needs_gate = false;
+    for (auto const& part : plan.parts) {
+        if (part.phase == Phase::contract) {
+            needs_gate = needs_gate || part.operation->needs_gate(world);
+            for (auto& note : part.operation->gate_notes(world)) program.gate_notes.push_back(std::move(note));
+        }
+        for (auto& step : part.operation->compile(world, run)) {
+            step.phase = part.phase;
+            step.id = std::string{name(part.phase)} + "." + std::to_string(++count[static_cast<std::size_t>(part.phase)]);
+            program.steps.push_back(std::move(step));
+        }
+        part.operation->apply(world, run);
+    }
+    bool const contracts = std::any_of(program.steps.begin(), program.steps.end(),
+                                       [](Step const& s) { return s.phase == Phase::contract; });
+    program.gate = contracts && (plan.contract_gate ? *plan.contract_gate == Gate::manual : needs_gate);
+    if (!program.gate) program.gate_notes.clear();
+    program.hash = fingerprint(to_text(program));
+    return program;
+}
+
+Catalog apply(Plan const& plan, Catalog catalog, RunId run) {
+    for (auto const& part : plan.parts) part.operation->apply(catalog, run);
+    return catalog;
+}
+
+std::string to_text(Program const& program) {
+    std::ostringstream out;
+    out << "plan " << program.plan << ": " << program.steps.size() << " steps"
+        << (program.gate ? ", a gate before contract" : ", no gate") << '\n';
+    bool contracting = false;
+    for (auto const& step : program.steps) {
+        if (step.phase == Phase::contract && !contracting) {
+            contracting = true;
+            if (program.gate) {
+                out << "\ngate contract: waits for `weir approve " << program.plan << " contract`\n";
+                for (auto const& note : program.gate_notes) out << "  note: " << note << '\n';
+            }
+        }
+        out << '\n' << step.id << "  " << step.title << '\n';
+        out << "  phase    " << name(step.phase) << '\n';
+        out << "  kind     " << name(step.kind) << '\n';
+        for (auto const& lock : step.holds)
+            out << "  lock     " << lock.table.text() << ": " << name(lock.mode) << " (" << who_waits(lock.mode)
+                << " wait)\n";
+        if (step.rows) {
+            out << "  forward\n";
+            print(out, *step.rows, step.kind == StepKind::proof);
+        } else {
+            print(out, "forward", step.forward, "");
+        }
+        print(out, "undo", step.undo, step.undo_note);
+    }
+    return out.str();
+}
+
+}  // namespace weir

@@ -1,0 +1,41 @@
+#pragma once
+/// A plan against a catalog: the walk over its operations in execution order, and the steps that come of it.
+/// Everything here is pure: the same plan, catalog and run give the same program.
+#include <string>
+#include <vector>
+
+#include "plans/catalog.h"
+#include "plans/plan.h"
+#include "plans/step.h"
+
+namespace weir {
+
+struct Program {
+    RunId run{};
+    std::string plan;
+    Steps steps;                          ///< in execution order, with ids
+    bool gate{};                          ///< the run waits before contract
+    std::vector<std::string> gate_notes;  ///< what the operator must know before approving it
+    std::string hash;                     ///< fingerprint of all that above; resume requires the same
+};
+
+/// The tables that the plan names: what the catalog reader must read.
+std::vector<TableName> tables_of(Plan const& plan);
+
+/// The questions whose answers validate() and compile() look up in the catalog.
+Questions questions(Plan const& plan, Catalog const& catalog);
+
+/// Everything that keeps the plan from being run against this catalog, sorted by place. An operation on a column that an
+/// earlier operation already has a problem with is passed over, so that one mistake gives one message.
+Problems validate(Plan const& plan, Catalog const& catalog);
+
+/// REQUIRES validate() to be empty.
+Program compile(Plan const& plan, Catalog const& catalog, RunId run);
+
+/// The world after the whole plan. REQUIRES validate() to be empty.
+Catalog apply(Plan const& plan, Catalog catalog, RunId run);
+
+/// What `weir plan` prints, and what the golden cases hold.
+std::string to_text(Program const& program);
+
+}  // namespace weir

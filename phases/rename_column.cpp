@@ -1,0 +1,162 @@
+#include <algorithm>
+#include <array>
+
+#include "phases/operations.h"
+#include "phases/parts.h"
+#include "phases/subject.h"
+#include "phases/sync.h"
+
+namespace weir {
+namespace {
+
+/// The expand part: a new column with everything that the old one carries, and its sync, in one transaction.
+class CopyColumn : public Operation {
+  public:
+    explicit CopyColumn(FieldValues const& fields)
+        : table_{fields.get<TableName>("table")},
+          from_{fields.get<Ident>("from")},
+          to_{fields.get<Ident>("to")},
+          fields_{fields} {}
+
+    Problems validate(Catalog const& catalog) const override {
+        Problems problems;
+        Table const* table = usable_table(catalog, table_, fields_.place_of("table"), problems);
+        if (table == nullptr) return problems;
+        auto const at = fields_.place_of("from");
+        Column const* from = known_column(*table, table_, from_, at, problems);
+        free_name(*table, table_, to_, fields_.place_of("to"), problems);
+        if (from == nullptr) return problems;
+        no_dependents(*table, table_, *from, "rename", at, problems);
+        for (Sync const* live : {sync_from(*table, from_.text()), sync_to(*table, from_.text())})
+            if (live)
+                problems.push_back({Code::conflict, at, said(table_, from_.text()) + " is in a live sync already (" + live->from +
+                                                            " to " + live->to + ")",
+                                    "finish the plan that made it first"});
+        if (!from->default_expression.empty() && !from->default_is_constant)
+            problems.push_back({Code::has_dependents, at,
+                                said(table_, from_.text()) + " has a default that is not constant: " + from->default_expression,
+                                "this version carries constant defaults; drop the default first and set it on the new column "
+                                "after the run"});
+        checked_type(from->type, at, problems);
+        if (!from->default_expression.empty()) checked_expression(from->default_expression, at, problems);
+        trigger_order(*table, table_, fields_.place, problems);
+        return problems;
+    }
+
+    Steps compile(Catalog const& catalog, RunId run) const override {
+        auto const m = mapping(catalog, run);
+        Column const& from = m.from;
+        Step step;
+        step.kind = StepKind::transactional;
+        step.title = "add " + said(table_, to_.text()) + " and keep it equal to " + said(table_, from_.text());
+        step.locks = step.holds = step.undo_locks = lock_of(table_, LockMode::access_exclusive);
+        step.user_names = true;
+        Sql const collate = from.collation.empty() ? sql("") : sql(" COLLATE {0}", collation(from));
+        step.forward.push_back(
+            sql("ALTER TABLE {0} ADD COLUMN {1} {2}{3}", table_, to_, type_of(from.type), collate));
+        attributes(from, step.forward);
+        for (auto& statement : create_sync(m)) step.forward.push_back(std::move(statement));
+        step.undo = drop_sync(m);
+        step.undo.push_back(sql("ALTER TABLE {0} DROP COLUMN {1}", table_, to_));
+        return {step};
+    }
+
+    void apply(Catalog& catalog, RunId run) const override {
+        auto const m = mapping(catalog, run);
+        Table& table = *catalog.find(table_);
+        table.columns.push_back(m.to);
+        table.syncs.push_back(sync_of(m));
+    }
+
+    std::vector<Touched> touches() const override { return {{table_, from_.text()}, {table_, to_.text()}}; }
+
+  private:
+    /// The new column as it stands after expand: what it carries, without NOT NULL and default, which come later.
+    Mapping mapping(Catalog const& catalog, RunId run) const {
+        Table const& table = *catalog.find(table_);
+        int number = 1;
+        for (auto const& [name, other] : catalog.tables)
+            for (auto const& sync : other.syncs)
+                if (RunId{sync.run} == run) number = std::max(number, sync.number + 1);
+        Column to = *table.find(from_.text());
+        Column const from = to;
+        to.name = to_.text();
+        to.not_null = false;
+        to.default_expression.clear();
+        to.default_is_constant = false;
+        return {run, number, table_, from, to, {}, {}, true, {}};
+    }
+
+    /// `"schema"."name"` of the catalog, as one checked piece of SQL.
+    static Sql collation(Column const& from) {
+        auto const dot = from.collation.find("\".\"");
+        auto const plain = [](std::string text) {
+            std::string out;
+            for (std::size_t i = 0; i < text.size(); ++i) {
+                out += text[i];
+                if (text[i] == '"') ++i;
+            }
+            return out;
+        };
+        std::string const schema = from.collation.substr(1, dot - 1);
+        std::string const name = from.collation.substr(dot + 3, from.collation.size() - dot - 4);
+        return sql("{0}.{1}", Ident::of(plain(schema)), Ident::of(plain(name)));
+    }
+
+    void attributes(Column const& from, Batch& out) const {
+        auto const alter = [&](Sql const& what) {
+            out.push_back(sql("ALTER TABLE {0} ALTER COLUMN {1} {2}", table_, to_, what));
+        };
+        if (from.storage == "p") alter(sql("SET STORAGE PLAIN"));
+        if (from.storage == "e") alter(sql("SET STORAGE EXTERNAL"));
+        if (from.storage == "m") alter(sql("SET STORAGE MAIN"));
+        if (from.storage == "x") alter(sql("SET STORAGE EXTENDED"));
+        if (from.compression == "p") alter(sql("SET COMPRESSION pglz"));
+        if (from.compression == "l") alter(sql("SET COMPRESSION lz4"));
+        if (from.statistics_target >= 0) alter(sql("SET STATISTICS {0}", Int{from.statistics_target}));
+        if (from.comment)
+            out.push_back(sql("COMMENT ON COLUMN {0}.{1} IS {2}", table_, to_, Value{*from.comment}));
+        for (auto const& grant : from.grants) {
+            Sql const who = grant.grantee.empty() ? sql("PUBLIC") : sql("{0}", Ident::of(grant.grantee));
+            Sql const option = grant.grantable ? sql(" WITH GRANT OPTION") : sql("");
+            auto const give = [&](Sql const& privilege) {
+                out.push_back(sql("GRANT {0} ({1}) ON {2} TO {3}{4}", privilege, to_, table_, who, option));
+            };
+            if (grant.privilege == "SELECT") give(sql("SELECT"));
+            if (grant.privilege == "INSERT") give(sql("INSERT"));
+            if (grant.privilege == "UPDATE") give(sql("UPDATE"));
+            if (grant.privilege == "REFERENCES") give(sql("REFERENCES"));
+        }
+    }
+
+    TableName table_;
+    Ident from_, to_;
+    FieldValues fields_;
+};
+
+constexpr std::array specs{
+    FieldSpec{"table", FieldKind::table, FieldUse::required, "the table"},
+    FieldSpec{"from", FieldKind::column, FieldUse::required, "the column's name now"},
+    FieldSpec{"to", FieldKind::column, FieldUse::required, "the column's name afterwards"},
+};
+
+}  // namespace
+
+OperationRow const rename_column_row{
+    "rename_column", Level::change, specs,
+    [](FieldValues const& fields, Phase) {
+        auto const& table = fields.get<TableName>("table");
+        auto const& from = fields.get<Ident>("from");
+        auto const& to = fields.get<Ident>("to");
+        std::vector<Part> parts{{Phase::expand, std::make_shared<CopyColumn>(fields)}};
+        auto fill = synced_fill_parts(table, to, fields.place);
+        parts.push_back(fill[0]);
+        parts.push_back(fill[1]);
+        parts.push_back({Phase::proof, make_set_not_null(table, to, from, fields.place)});
+        parts.push_back(fill[2]);
+        parts.push_back({Phase::contract, make_drop_column(table, from, Phase::contract, fields.place_of("from"))});
+        return parts;
+    },
+    "renames a column while old and new applications both write"};
+
+}  // namespace weir

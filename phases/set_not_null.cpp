@@ -1,0 +1,115 @@
+#include <algorithm>
+#include <array>
+
+#include "phases/operations.h"
+#include "phases/parts.h"
+#include "phases/subject.h"
+#include "phases/sync.h"
+
+namespace weir {
+namespace {
+
+class SetNotNull : public Operation {
+  public:
+    SetNotNull(TableName table, Ident column, std::optional<Ident> like, Place place)
+        : table_{std::move(table)}, column_{std::move(column)}, like_{std::move(like)}, place_{std::move(place)} {}
+
+    Problems validate(Catalog const& catalog) const override {
+        Problems problems;
+        Table const* table = usable_table(catalog, table_, place_, problems);
+        if (table) known_column(*table, table_, column_, place_, problems);
+        return problems;
+    }
+
+    Steps compile(Catalog const& catalog, RunId run) const override {
+        if (!wanted(catalog)) return {};
+        Ident const check = check_name(*catalog.find(table_), run);
+        std::string const what = said(table_, column_.text());
+
+        Step declare;
+        declare.kind = StepKind::transactional;
+        declare.title = "demand that new values of " + what + " are not null";
+        declare.locks = declare.holds = declare.undo_locks = lock_of(table_, LockMode::access_exclusive);
+        declare.forward = {
+            sql("ALTER TABLE {0} ADD CONSTRAINT {1} CHECK ({2} IS NOT NULL) NOT VALID", table_, check, column_)};
+        // IF EXISTS: the third step has dropped it already when all three are undone.
+        declare.undo = {sql("ALTER TABLE {0} DROP CONSTRAINT IF EXISTS {1}", table_, check)};
+
+        Step validate;
+        validate.kind = StepKind::transactional;
+        validate.title = "check every row of " + what + " for nulls, while others read and write";
+        validate.locks = validate.holds = lock_of(table_, LockMode::share_update_exclusive);
+        validate.scans = true;
+        validate.forward = {sql("ALTER TABLE {0} VALIDATE CONSTRAINT {1}", table_, check)};
+        validate.undo_note = "the check goes with the step before";
+
+        Step set;
+        set.kind = StepKind::transactional;
+        set.title = "set " + what + " not null, proven by the check: no scan";
+        set.locks = set.holds = set.undo_locks = lock_of(table_, LockMode::access_exclusive);
+        set.forward = {sql("ALTER TABLE {0} ALTER COLUMN {1} SET NOT NULL", table_, column_),
+                       sql("ALTER TABLE {0} DROP CONSTRAINT {1}", table_, check)};
+        set.undo = {sql("ALTER TABLE {0} ALTER COLUMN {1} DROP NOT NULL", table_, column_)};
+        return {declare, validate, set};
+    }
+
+    void apply(Catalog& catalog, RunId) const override {
+        if (wanted(catalog)) catalog.find(table_)->find(column_.text())->not_null = true;
+    }
+
+    std::vector<Touched> touches() const override { return {{table_, column_.text()}}; }
+
+    bool needs_gate(Catalog const& catalog) const override {
+        if (!wanted(catalog)) return false;
+        Table const* table = catalog.find(table_);
+        return sync_to(*table, column_.text()) == nullptr && table->find(column_.text())->default_expression.empty();
+    }
+
+    std::vector<std::string> gate_notes(Catalog const& catalog) const override {
+        if (!needs_gate(catalog)) return {};
+        return {"writes that leave " + said(table_, column_.text()) + " null will fail"};
+    }
+
+  private:
+    bool wanted(Catalog const& catalog) const {
+        Table const* table = catalog.find(table_);
+        if (table->find(column_.text())->not_null) return false;
+        return !like_ || table->find(like_->text())->not_null;
+    }
+
+    Ident check_name(Table const& table, RunId run) const {
+        std::string const prefix = "weir_r" + std::to_string(static_cast<std::int64_t>(run)) + "_";
+        std::string const suffix = "_not_null";
+        if (auto whole = Ident::make(prefix + column_.text() + suffix)) return *whole;
+        auto const at = std::find_if(table.columns.begin(), table.columns.end(),
+                                     [&](Column const& c) { return c.name == column_.text(); });
+        return Ident::of(prefix + "column_" + std::to_string(at - table.columns.begin() + 1) + suffix);
+    }
+
+    TableName table_;
+    Ident column_;
+    std::optional<Ident> like_;
+    Place place_;
+};
+
+constexpr std::array specs{
+    FieldSpec{"table", FieldKind::table, FieldUse::required, "the table"},
+    FieldSpec{"column", FieldKind::column, FieldUse::required, "the column"},
+};
+
+}  // namespace
+
+std::shared_ptr<Operation const> make_set_not_null(TableName table, Ident column, std::optional<Ident> like,
+                                                   Place place) {
+    return std::make_shared<SetNotNull>(std::move(table), std::move(column), std::move(like), std::move(place));
+}
+
+OperationRow const set_not_null_row{
+    "set_not_null", Level::primitive, specs,
+    [](FieldValues const& fields, Phase listed) {
+        return std::vector<Part>{{listed, make_set_not_null(fields.get<TableName>("table"), fields.get<Ident>("column"),
+                                                            std::nullopt, fields.place)}};
+    },
+    "sets NOT NULL without a scan under a strong lock"};
+
+}  // namespace weir

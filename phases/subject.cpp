@@ -1,0 +1,137 @@
+#include "phases/subject.h"
+
+#include <algorithm>
+#include <array>
+#include <stdexcept>
+
+#include "plans/expression.h"
+
+namespace weir {
+
+std::string said(TableName const& table, std::string_view column) { return table.text() + "." + std::string{column}; }
+
+Table const* usable_table(Catalog const& catalog, TableName const& name, Place const& place, Problems& problems) {
+    Table const* table = catalog.find(name);
+    if (table == nullptr) {
+        std::string hint;
+        std::vector<std::string> names;
+        auto const consider = [&](TableName const& other) {
+            if (other.name == name.name && hint.empty())
+                hint = "there is one in schema " + other.schema.text() + ": write table: " + other.schema.text() + "." +
+                       other.name.text();
+            else if (other.schema == name.schema)
+                names.push_back(other.name.text());
+        };
+        for (auto const& [other, unused] : catalog.tables) consider(other);
+        for (auto const& other : catalog.other_relations) consider(other);
+        if (hint.empty()) {
+            auto const near = nearest(name.name.text(), {names.begin(), names.end()});
+            hint = near.empty() ? "names are written as stored, without SQL quotes or folding; no schema means public"
+                                : "did you mean " + near + "?";
+        }
+        problems.push_back({Code::unknown_table, place, "table " + name.text() + " does not exist", hint});
+        return nullptr;
+    }
+    auto const refuse = [&](Code code, std::string message, std::string hint) {
+        problems.push_back({code, place, std::move(message), std::move(hint)});
+        return nullptr;
+    };
+    if (table->kind != "r" && table->kind != "p")
+        return refuse(Code::wrong_table_kind, name.text() + " is not a table",
+                      "weir changes ordinary and partitioned tables, no views, foreign tables or sequences");
+    if (table->persistence == "t")
+        return refuse(Code::wrong_table_kind, name.text() + " is a temporary table",
+                      "nobody but its own session can see it; change it there");
+    if (table->has_children || table->is_child)
+        return refuse(Code::wrong_table_kind,
+                      name.text() + (table->is_child ? " is a partition or an inheritance child"
+                                                     : " has inheritance children"),
+                      table->is_child ? "name the parent table" : "this version works on tables without inheritance");
+    if (!table->owned_by_us)
+        return refuse(Code::no_privilege, "the connected role does not own table " + name.text(),
+                      "connect as " + table->owner + ", or GRANT \"" + table->owner + "\" TO the role that weir uses");
+    return table;
+}
+
+Column const* known_column(Table const& table, TableName const& name, Ident const& column, Place const& place,
+                           Problems& problems) {
+    if (Column const* found = table.find(column.text())) return found;
+    std::vector<std::string_view> names;
+    for (auto const& c : table.columns) names.push_back(c.name);
+    auto const near = nearest(column.text(), names);
+    problems.push_back({Code::unknown_column, place, "table " + name.text() + " has no column " + column.text(),
+                        near.empty() ? "names are written as stored, without SQL quotes or folding"
+                                     : "did you mean " + near + "?"});
+    return nullptr;
+}
+
+void free_name(Table const& table, TableName const& name, Ident const& column, Place const& place,
+               Problems& problems) {
+    static constexpr std::array system{"ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"};
+    if (std::find(system.begin(), system.end(), column.text()) != system.end())
+        problems.push_back(
+            {Code::name_taken, place, column.text() + " is the name of a system column", "choose another name"});
+    else if (table.find(column.text()) != nullptr)
+        problems.push_back({Code::name_taken, place, "table " + name.text() + " already has a column " + column.text(),
+                            "choose another name, or drop that column in an earlier plan"});
+}
+
+void no_dependents(Table const& table, TableName const& name, Column const& column, std::string_view doing,
+                   Place const& place, Problems& problems) {
+    std::string const what = said(name, column.name);
+    std::string const verb{doing};
+    auto const refuse = [&](std::string message, std::string hint) {
+        problems.push_back({Code::has_dependents, place, std::move(message), std::move(hint)});
+    };
+    if (!column.identity.empty())
+        refuse(what + " is an identity column", "this version cannot " + verb + " identity columns");
+    if (!column.generated.empty())
+        refuse(what + " is a generated column", "this version cannot " + verb + " generated columns");
+    if (column.in_partition_key)
+        refuse(what + " is part of the partition key of " + name.text(),
+               "a partition key cannot be changed while the table lives");
+    for (auto const& dependent : column.dependents)
+        refuse(dependent.kind + " " + dependent.identity + " depends on " + what,
+               "this version cannot " + verb + " a column with dependents: drop it in an earlier migration, and create it "
+               "again on the new column");
+    if (!column.options.empty())
+        refuse(what + " has column options " + column.options, "ALTER TABLE … ALTER COLUMN … RESET them first");
+    static_cast<void>(table);
+}
+
+TypeName type_of(std::string const& type) {
+    auto declared = declare_type(type, {});
+    if (auto* good = std::get_if<TypeName>(&declared)) return *good;
+    throw std::logic_error{"not a type: " + type};
+}
+
+UserExpr expression_of(std::string const& expression) {
+    auto declared = declare_expression(expression, {});
+    if (auto* good = std::get_if<UserExpr>(&declared)) return *good;
+    throw std::logic_error{"not an expression: " + expression};
+}
+
+void checked_type(std::string const& type, Place const& place, Problems& problems) {
+    auto declared = declare_type(type, place);
+    if (auto* bad = std::get_if<Problem>(&declared)) problems.push_back(*bad);
+}
+
+void checked_expression(std::string const& expression, Place const& place, Problems& problems) {
+    auto declared = declare_expression(expression, place);
+    if (auto* bad = std::get_if<Problem>(&declared)) problems.push_back(*bad);
+}
+
+std::vector<Ident> key_of(Table const& table) {
+    std::vector<Ident> key;
+    for (auto const& column : table.key) key.push_back(Ident::of(column));
+    return key;
+}
+
+Answer const* answer(Catalog const& catalog, Question const& question) {
+    auto const found = catalog.answers.find(question);
+    return found == catalog.answers.end() ? nullptr : &found->second;
+}
+
+std::vector<TableLock> lock_of(TableName const& table, LockMode mode) { return {TableLock{table, mode}}; }
+
+}  // namespace weir

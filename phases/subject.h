@@ -1,0 +1,45 @@
+#pragma once
+/// What every operation asks of the table and the columns that it names, and the same words for the same mistakes.
+#include <optional>
+#include <string>
+
+#include "plans/catalog.h"
+#include "plans/operation.h"
+
+namespace weir {
+
+/// The table, if operations may work on it; otherwise the problem is added: unknown (hint: where the name exists, or the
+/// nearest), not an ordinary or partitioned table, an inheritance parent or child, temporary, or not owned by the
+/// connected role.
+Table const* usable_table(Catalog const&, TableName const&, Place const&, Problems&);
+
+/// The column, or an unknown_column problem with the nearest name.
+Column const* known_column(Table const&, TableName const&, Ident const& column, Place const&, Problems&);
+
+/// Adds a problem when `column` exists already or is a system column's name.
+void free_name(Table const&, TableName const&, Ident const& column, Place const&, Problems&);
+
+/// One has_dependents problem for each thing that depends on the column, and for identity, generation and partition
+/// keys: nothing of it can be carried or dropped by this version. `doing` says what for: `rename`, `drop`.
+void no_dependents(Table const&, TableName const&, Column const&, std::string_view doing, Place const&, Problems&);
+
+/// The server's own texts as SQL. REQUIRES checked_type()/checked_expression() to have added no problem.
+TypeName type_of(std::string const& type);
+UserExpr expression_of(std::string const& expression);
+/// Adds a problem when the text is not one type (one expression) by libpg_query's word.
+void checked_type(std::string const& type, Place const&, Problems&);
+void checked_expression(std::string const& expression, Place const&, Problems&);
+
+/// `users.name`, for messages.
+std::string said(TableName const& table, std::string_view column);
+
+/// The columns that name a row in messages.
+std::vector<Ident> key_of(Table const&);
+
+/// The answer to a question, or nothing when nobody asked yet.
+Answer const* answer(Catalog const&, Question const&);
+
+/// A lock list of one.
+std::vector<TableLock> lock_of(TableName const&, LockMode);
+
+}  // namespace weir

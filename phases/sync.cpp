@@ -1,0 +1,235 @@
+#include "phases/sync.h"
+
+#include <algorithm>
+#include <regex>
+
+#include "phases/subject.h"
+
+namespace weir {
+namespace {
+
+std::string tag(RunId run, int number) {
+    return "r" + std::to_string(static_cast<std::int64_t>(run)) + "_" + std::to_string(number);
+}
+
+Sql in_sync(Ident const& function) { return sql("weir_sync.{0}", function); }
+
+Sql parameters(std::vector<Column> const& columns) {
+    std::vector<Sql> parts;
+    for (auto const& column : columns) parts.push_back(sql("{0} {1}", Ident::of(column.name), type_of(column.type)));
+    return Sql::join(parts, ", ");
+}
+
+Sql types(std::vector<Column> const& columns) {
+    std::vector<Sql> parts;
+    for (auto const& column : columns) parts.push_back(sql("{0}", type_of(column.type)));
+    return Sql::join(parts, ", ");
+}
+
+Sql names(std::vector<Column> const& columns) {
+    std::vector<Sql> parts;
+    for (auto const& column : columns) parts.push_back(sql("{0}", Ident::of(column.name)));
+    return Sql::join(parts, ", ");
+}
+
+/// The same columns of NEW or OLD.
+Sql fields(bool old_row, std::vector<Column> const& columns) {
+    std::vector<Sql> parts;
+    for (auto const& column : columns) {
+        Ident const name = Ident::of(column.name);
+        parts.push_back(old_row ? sql("OLD.{0}", name) : sql("NEW.{0}", name));
+    }
+    return Sql::join(parts, ", ");
+}
+
+std::vector<Column> inputs(Mapping const& m) {
+    std::vector<Column> all{m.from};
+    all.insert(all.end(), m.reads.begin(), m.reads.end());
+    return all;
+}
+
+std::vector<Column> all_columns(Mapping const& m) {
+    auto all = inputs(m);
+    all.push_back(m.to);
+    return all;
+}
+
+/// "Only the new side can have been given": what an INSERT that names the new column alone leaves in the old one.
+Sql old_not_given(Mapping const& m) {
+    Ident const a = Ident::of(m.from.name);
+    Sql const null = sql("pg_catalog.num_nulls(NEW.{0}) = 1", a);
+    if (m.from.default_expression.empty()) return null;
+    // A default that is not constant cannot be told from a given value: the new side wins, and `weir plan` says so.
+    if (!m.from.default_is_constant) return sql("true");
+    return sql("({0} OR pg_catalog.record_image_eq(ROW(NEW.{1}), ROW({2}::{3})))", null, a,
+               expression_of(m.from.default_expression), type_of(m.from.type));
+}
+
+Sql not_our_batch() { return sql("pg_catalog.current_setting('weir.batch', true) IS DISTINCT FROM 'on'"); }
+
+}  // namespace
+
+SyncNames sync_names(RunId run, int number) {
+    std::string const t = tag(run, number);
+    return {Ident::of(" weir_" + t + "_first_i"), Ident::of(" weir_" + t + "_first_u"),
+            Ident::of("~weir_" + t + "_last_i"),  Ident::of("~weir_" + t + "_last_u"),
+            Ident::of(t + "_f"),                  Ident::of(t + "_g"),
+            Ident::of(t + "_ok"),                 Ident::of(t + "_first"),
+            Ident::of(t + "_last")};
+}
+
+TypeName cast_target(std::string const& type) {
+    static std::regex const length{R"(^(character varying|character|bit varying|bit)\(\d+\))"};
+    // Without a modifier `character` and `bit` mean one character or bit; their unlimited names are others.
+    std::smatch found;
+    if (std::regex_search(type, found, length)) {
+        std::string const rest = type.substr(static_cast<std::size_t>(found.length(0)));
+        if (found[1] == "character") return type_of("pg_catalog.bpchar" + rest);
+        if (found[1] == "bit") return type_of("pg_catalog.varbit" + rest);
+        return type_of(found[1].str() + rest);
+    }
+    return type_of(type);
+}
+
+Mapping mapping_of(TableName const& table, Table const& shape, Sync const& sync) {
+    Mapping m{RunId{sync.run}, sync.number, table, *shape.find(sync.from), *shape.find(sync.to), {}, {},
+              sync.two_way,    {}};
+    if (!sync.forward.empty()) m.forward = expression_of(sync.forward);
+    if (!sync.reverse.empty()) m.reverse = expression_of(sync.reverse);
+    for (auto const& column : sync.reads)
+        if (Column const* found = shape.find(column)) m.reads.push_back(*found);
+    return m;
+}
+
+Sync sync_of(Mapping const& m) {
+    Sync sync{static_cast<std::int64_t>(m.run), m.number, m.from.name, m.to.name, m.two_way, {}, {}, {}};
+    if (m.forward) sync.forward = m.forward->text();
+    if (m.reverse) sync.reverse = m.reverse->text();
+    for (auto const& column : m.reads) sync.reads.push_back(column.name);
+    return sync;
+}
+
+Sync const* sync_to(Table const& shape, std::string_view column) {
+    auto const found = std::find_if(shape.syncs.begin(), shape.syncs.end(), [&](Sync const& s) { return s.to == column; });
+    return found == shape.syncs.end() ? nullptr : &*found;
+}
+
+Sync const* sync_from(Table const& shape, std::string_view column) {
+    auto const found = std::find_if(shape.syncs.begin(), shape.syncs.end(), [&](Sync const& s) {
+        return s.from == column || std::find(s.reads.begin(), s.reads.end(), column) != s.reads.end();
+    });
+    return found == shape.syncs.end() ? nullptr : &*found;
+}
+
+Sql ok_of(Mapping const& m) {
+    return sql("{0}({1})", in_sync(sync_names(m.run, m.number).ok), names(all_columns(m)));
+}
+
+Sql forward_of(Mapping const& m) {
+    return sql("{0}({1})", in_sync(sync_names(m.run, m.number).forward), names(inputs(m)));
+}
+
+Batch create_sync(Mapping const& m) {
+    auto const n = sync_names(m.run, m.number);
+    Ident const a = Ident::of(m.from.name);
+    Ident const b = Ident::of(m.to.name);
+    Sql const f_call = sql("{0}({1})", in_sync(n.forward), fields(false, inputs(m)));
+    Sql const ok_call = sql("{0}({1})", in_sync(n.ok), fields(false, all_columns(m)));
+
+    Batch made;
+    made.push_back(sql("CREATE FUNCTION {0}({1}) RETURNS {2} LANGUAGE sql IMMUTABLE PARALLEL SAFE\n"
+                       "  RETURN CAST({3} AS {2})",
+                       in_sync(n.forward), parameters(inputs(m)), cast_target(m.to.type),
+                       m.forward ? sql("{0}", *m.forward) : sql("{0}", a)));
+    if (m.two_way)
+        made.push_back(sql("CREATE FUNCTION {0}({1}) RETURNS {2} LANGUAGE sql IMMUTABLE PARALLEL SAFE\n"
+                           "  RETURN CAST({3} AS {2})",
+                           in_sync(n.reverse), parameters({m.to}), cast_target(m.from.type),
+                           m.reverse ? sql("{0}", *m.reverse) : sql("{0}", b)));
+    Sql ok = sql("pg_catalog.record_image_eq(ROW({0}), ROW({1}))", b, forward_of(m));
+    if (m.two_way)
+        ok = sql("{0}\n    OR (pg_catalog.num_nulls({1}) = 0 AND pg_catalog.record_image_eq(ROW({2}), ROW({3}({1}))))", ok, b,
+                 a, in_sync(n.reverse));
+    made.push_back(sql("CREATE FUNCTION {0}({1}) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE\n  RETURN {2}",
+                       in_sync(n.ok), parameters(all_columns(m)), ok));
+    if (m.two_way)
+        made.push_back(sql("CREATE FUNCTION {0}() RETURNS trigger LANGUAGE plpgsql AS {1}", in_sync(n.first),
+                           Sql::body(sql("\nBEGIN\n  IF NOT {0} THEN NEW.{1} := {2}(NEW.{3}); END IF;\n  RETURN NEW;\nEND\n",
+                                         ok_call, a, in_sync(n.reverse), b))));
+    made.push_back(sql("CREATE FUNCTION {0}() RETURNS trigger LANGUAGE plpgsql AS {1}", in_sync(n.last),
+                       Sql::body(sql("\nBEGIN\n  IF NOT {0} THEN NEW.{1} := {2}; END IF;\n  RETURN NEW;\nEND\n", ok_call, b,
+                                     f_call))));
+
+    Sql const a_changed = sql("pg_catalog.record_image_ne(ROW({0}), ROW({1}))", fields(true, inputs(m)),
+                              fields(false, inputs(m)));
+    Sql const b_changed = sql("pg_catalog.record_image_ne(ROW(OLD.{0}), ROW(NEW.{0}))", b);
+    Sql const b_null = sql("pg_catalog.num_nulls(NEW.{0}) = 1", b);
+    Sql const insert_when = m.two_way ? sql("") : sql("\n  WHEN ({0})", b_null);
+    if (m.two_way) {
+        Sql const a_kept =
+            sql("pg_catalog.record_image_eq(ROW(OLD.{0}), ROW(NEW.{0}))", a);
+        made.push_back(sql("CREATE TRIGGER {0} BEFORE INSERT ON {1} FOR EACH ROW\n"
+                           "  WHEN (pg_catalog.num_nulls(NEW.{2}) = 0 AND {3})\n  EXECUTE FUNCTION {4}()",
+                           n.first_insert, m.table, b, old_not_given(m), in_sync(n.first)));
+        made.push_back(sql("CREATE TRIGGER {0} BEFORE UPDATE ON {1} FOR EACH ROW\n"
+                           "  WHEN ({2} AND {3} AND {4})\n  EXECUTE FUNCTION {5}()",
+                           n.first_update, m.table, b_changed, a_kept, not_our_batch(), in_sync(n.first)));
+    }
+    made.push_back(sql("CREATE TRIGGER {0} BEFORE INSERT ON {1} FOR EACH ROW{2}\n  EXECUTE FUNCTION {3}()", n.last_insert,
+                       m.table, insert_when, in_sync(n.last)));
+    // Without a reverse a value that the application gives to the new column is the application's: it stays.
+    Sql const update_when =
+        m.two_way ? sql("{0} OR ({1} AND ({2} OR {3}))", a_changed, not_our_batch(), b_changed, b_null)
+                  : sql("({0} AND NOT {1}) OR ({2} AND {3})", a_changed, b_changed, not_our_batch(), b_null);
+    made.push_back(sql("CREATE TRIGGER {0} BEFORE UPDATE ON {1} FOR EACH ROW\n  WHEN ({2})\n  EXECUTE FUNCTION {3}()",
+                       n.last_update, m.table, update_when, in_sync(n.last)));
+    std::vector<Sql> always;
+    auto const enable = [&](Ident const& trigger) { always.push_back(sql("ENABLE ALWAYS TRIGGER {0}", trigger)); };
+    if (m.two_way) {
+        enable(n.first_insert);
+        enable(n.first_update);
+    }
+    enable(n.last_insert);
+    enable(n.last_update);
+    made.push_back(sql("ALTER TABLE {0} {1}", m.table, Sql::join(always, ", ")));
+    made.push_back(
+        sql("COMMENT ON TRIGGER {0} ON {1} IS {2}", n.last_update, m.table, Value{sync_comment(sync_of(m))}));
+    return made;
+}
+
+Batch drop_sync(Mapping const& m) {
+    auto const n = sync_names(m.run, m.number);
+    Batch made;
+    auto const trigger = [&](Ident const& name) { made.push_back(sql("DROP TRIGGER {0} ON {1}", name, m.table)); };
+    trigger(n.last_update);
+    trigger(n.last_insert);
+    if (m.two_way) {
+        trigger(n.first_update);
+        trigger(n.first_insert);
+    }
+    made.push_back(sql("DROP FUNCTION {0}()", in_sync(n.last)));
+    if (m.two_way) made.push_back(sql("DROP FUNCTION {0}()", in_sync(n.first)));
+    made.push_back(sql("DROP FUNCTION {0}({1})", in_sync(n.ok), types(all_columns(m))));
+    if (m.two_way) made.push_back(sql("DROP FUNCTION {0}({1})", in_sync(n.reverse), types({m.to})));
+    made.push_back(sql("DROP FUNCTION {0}({1})", in_sync(n.forward), types(inputs(m))));
+    return made;
+}
+
+Sql guard_sync(Mapping const& m) {
+    // The tag finds all objects of the sync: two triggers or four, three functions or five.
+    return sql("SELECT weir.check_sync({0}, {1}, {2}, {3})", Value{sql("{0}", m.table).text()},
+               Int{static_cast<std::int64_t>(m.run)}, Int{m.number}, Int{m.two_way ? 4 : 2});
+}
+
+void trigger_order(Table const& shape, TableName const& table, Place const& place, Problems& problems) {
+    for (auto const& trigger : shape.triggers) {
+        if (trigger.definition.find(" BEFORE ") == std::string::npos) continue;
+        if (trigger.name < " weir_r" || trigger.name > "~weir_r")
+            problems.push_back({Code::conflict, place,
+                                "trigger " + trigger.name + " on " + table.text() +
+                                    " would run outside weir's own triggers, which go first and last by name",
+                                "rename it (ALTER TRIGGER … RENAME TO …), so that it begins with a letter or digit"});
+    }
+}
+
+}  // namespace weir

@@ -1,0 +1,63 @@
+#pragma once
+/// The sync of an old and a new column: its functions, its four triggers, and the one predicate that trigger, fill and
+/// proof share. Source: the recipe "R1", tried with concurrent old and new applications on PostgreSQL 15 and 18.
+///
+///   ok(row) := image_equal(new, f(old)) or (new is not NULL and a reverse exists and image_equal(old, g(new)))
+///
+/// A consistent row is never touched, whoever wrote it. The reverse triggers sort before every trigger of the
+/// application, so that its triggers see the old column as if the old application had written; the forward triggers sort
+/// after them. Equality is by bytes (record_image_eq), so that 1.0 and 1.00 are two values and json has equality at all.
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "plans/catalog.h"
+#include "plans/step.h"
+
+namespace weir {
+
+/// Everything that the SQL of a sync needs.
+struct Mapping {
+    RunId run{};
+    int number{};
+    TableName table;
+    Column from;
+    Column to;
+    std::optional<UserExpr> forward;   ///< over the columns of `inputs`
+    std::optional<UserExpr> reverse;   ///< over `to`
+    bool two_way{};                    ///< identity both ways, or a declared reverse
+    std::vector<Column> reads;         ///< what forward reads beside `from`, in the table's order
+};
+
+/// The names of a sync's objects; the functions stand in schema weir_sync.
+struct SyncNames {
+    Ident first_insert, first_update, last_insert, last_update;  ///< triggers
+    Ident forward, reverse, ok, first, last;                     ///< functions
+};
+SyncNames sync_names(RunId run, int number);
+
+/// The mapping of a live sync, as the catalog knows it. REQUIRES its columns to exist.
+Mapping mapping_of(TableName const& table, Table const& shape, Sync const& sync);
+/// As the catalog will know it.
+Sync sync_of(Mapping const& mapping);
+/// The live sync that fills `column`, or that reads it as its old column.
+Sync const* sync_to(Table const& shape, std::string_view column);
+Sync const* sync_from(Table const& shape, std::string_view column);
+
+Batch create_sync(Mapping const& mapping);
+Batch drop_sync(Mapping const& mapping);
+/// Raises WE003 unless the triggers and functions are there, ENABLE ALWAYS, and untouched since their run made them.
+Sql guard_sync(Mapping const& mapping);
+
+/// `weir_sync.r1_1_ok(a, b)` and `weir_sync.r1_1_f(a)` over the columns of a row.
+Sql ok_of(Mapping const& mapping);
+Sql forward_of(Mapping const& mapping);
+
+/// The type to cast a forward expression to: with its modifier, save for lengths (a value that is too long must fail and
+/// not be cut in silence).
+TypeName cast_target(std::string const& type);
+
+/// Problems with the names of the application's own BEFORE ROW triggers: one that sorts outside ours would see a half-set row.
+void trigger_order(Table const& shape, TableName const& table, Place const& place, Problems& problems);
+
+}  // namespace weir

@@ -1,0 +1,185 @@
+#include <algorithm>
+#include <array>
+
+#include "phases/operations.h"
+#include "phases/subject.h"
+#include "phases/sync.h"
+
+namespace weir {
+namespace {
+
+class SyncColumns : public Operation {
+  public:
+    explicit SyncColumns(FieldValues const& fields)
+        : table_{fields.get<TableName>("table")},
+          from_{fields.get<Ident>("from")},
+          to_{fields.get<Ident>("to")},
+          fields_{fields} {
+        if (auto const* f = fields.find<UserExpr>("forward")) forward_ = *f;
+        if (auto const* g = fields.find<UserExpr>("reverse")) reverse_ = *g;
+    }
+
+    Questions questions(Catalog const& catalog) const override {
+        auto const asked = question(catalog);
+        return asked ? Questions{*asked} : Questions{};
+    }
+
+    Problems validate(Catalog const& catalog) const override {
+        Problems problems;
+        Table const* table = usable_table(catalog, table_, fields_.place_of("table"), problems);
+        if (table == nullptr) return problems;
+        Column const* from = known_column(*table, table_, from_, fields_.place_of("from"), problems);
+        Column const* to = known_column(*table, table_, to_, fields_.place_of("to"), problems);
+        if (from == nullptr || to == nullptr) return problems;
+        auto const refuse = [&](Code code, std::string_view field, std::string message, std::string hint) {
+            problems.push_back({code, fields_.place_of(field), std::move(message), std::move(hint)});
+        };
+        if (from_ == to_) refuse(Code::conflict, "to", "from and to are the same column", "name two columns");
+        if (reverse_ && !forward_)
+            refuse(Code::bad_value, "reverse", "reverse without forward", "leave both out for identity, or give both");
+        for (Column const* column : {from, to}) {
+            std::string_view const field = column == from ? "from" : "to";
+            if (!column->generated.empty())
+                refuse(Code::bad_value, field, said(table_, column->name) + " is a generated column",
+                       "a trigger sees NULL in it; use the expression that it is generated from");
+            if (Sync const* live = sync_to(*table, column->name) ? sync_to(*table, column->name)
+                                                                 : sync_from(*table, column->name))
+                refuse(Code::conflict, field,
+                       said(table_, column->name) + " is in a live sync already (" + live->from + " to " + live->to + ")",
+                       "finish the plan that made it first");
+        }
+        if (!to->default_expression.empty() || !to->identity.empty())
+            refuse(Code::conflict, "to", said(table_, to->name) + " has a default",
+                   "while a sync lives, an old application's INSERT would look like a new one's: ALTER COLUMN … DROP DEFAULT "
+                   "first");
+        bool const two_way = reverse_ || !forward_;
+        if (to->in_partition_key || (two_way && from->in_partition_key))
+            refuse(Code::bad_value, to->in_partition_key ? "to" : "from",
+                   said(table_, to->in_partition_key ? to->name : from->name) + " is part of the partition key",
+                   "a trigger may not move a row to another partition");
+        checked_type(from->type, fields_.place_of("from"), problems);
+        checked_type(to->type, fields_.place_of("to"), problems);
+        if (!from->default_expression.empty())
+            checked_expression(from->default_expression, fields_.place_of("from"), problems);
+        trigger_order(*table, table_, fields_.place, problems);
+        if (Answer const* judged = problems.empty() ? answer(catalog, *question(catalog)) : nullptr)
+            judge(*judged, *table, problems);
+        return problems;
+    }
+
+    Problems validate_outcome(Catalog const& after) const override {
+        Table const* table = after.find(table_);
+        Column const* to = table ? table->find(to_.text()) : nullptr;
+        if (to == nullptr || to->not_null) return {};
+        // NULL would mean both "not filled" and a value of the application.
+        for (auto const& [question, judged] : after.answers) {
+            auto const* mapping = std::get_if<MappingQuestion>(&question);
+            if (mapping && mapping->table == table_ && mapping->to == to_.text() && mapping->from == from_.text() &&
+                judged.sqlstate.empty() && !judged.null_is_value)
+                return {{Code::bad_expression, fields_.place,
+                         "forward of the reverse of NULL is not NULL, and " + said(table_, to_.text()) +
+                             " stays nullable: NULL would mean both \"not filled\" and a value",
+                         "add set_not_null for the column, or write a forward that gives NULL for NULL"}};
+        }
+        return {};
+    }
+
+    Steps compile(Catalog const& catalog, RunId run) const override {
+        auto const m = mapping(catalog, run);
+        Step step;
+        step.kind = StepKind::transactional;
+        step.title = "keep " + said(table_, to_.text()) + " equal to " + said(table_, from_.text());
+        step.locks = lock_of(table_, LockMode::share_row_exclusive);
+        step.holds = step.locks;
+        step.user_names = true;
+        step.forward = create_sync(m);
+        step.undo = drop_sync(m);
+        step.undo_locks = lock_of(table_, LockMode::access_exclusive);
+        return {step};
+    }
+
+    void apply(Catalog& catalog, RunId run) const override {
+        auto const m = mapping(catalog, run);
+        catalog.find(table_)->syncs.push_back(sync_of(m));
+    }
+
+    std::vector<Touched> touches() const override { return {{table_, to_.text()}, {table_, from_.text()}}; }
+
+  private:
+    std::optional<Question> question(Catalog const& catalog) const {
+        Table const* table = catalog.find(table_);
+        Column const* from = table ? table->find(from_.text()) : nullptr;
+        Column const* to = table ? table->find(to_.text()) : nullptr;
+        if (from == nullptr || to == nullptr) return std::nullopt;
+        return MappingQuestion{table_,   from->name,
+                               to->name, from->type,
+                               to->type, forward_ ? forward_->text() : std::string{},
+                               reverse_ ? reverse_->text() : std::string{}};
+    }
+
+    void judge(Answer const& judged, Table const& table, Problems& problems) const {
+        auto const at = fields_.place_of(forward_ ? "forward" : "to");
+        if (!judged.sqlstate.empty()) {
+            problems.push_back({Code::bad_expression, at, "the server refuses the mapping: " + judged.error,
+                                "an expression names columns bare, without the table; forward reads old columns, reverse "
+                                "reads " + to_.text()});
+            return;
+        }
+        if (!judged.immutable)
+            problems.push_back({Code::bad_expression, at, "the mapping is not immutable: its result may differ between sessions",
+                                "for times write AT TIME ZONE '…'; for texts of dates use to_char with a fixed form"});
+        for (auto const& column : judged.columns) {
+            Column const* read = table.find(column);
+            if (read && !read->generated.empty())
+                problems.push_back({Code::bad_expression, at, "forward reads the generated column " + column,
+                                    "a trigger sees NULL in it; use the expression that it is generated from"});
+            if (column == to_.text())
+                problems.push_back({Code::bad_expression, at, "forward reads " + column + ", the column that it is to fill",
+                                    "forward reads old columns only"});
+        }
+        for (auto const& column : judged.reverse_columns)
+            if (column != to_.text())
+                problems.push_back({Code::bad_expression, fields_.place_of("reverse"), "reverse reads " + column,
+                                    "reverse reads " + to_.text() + " only"});
+    }
+
+    Mapping mapping(Catalog const& catalog, RunId run) const {
+        Table const& table = *catalog.find(table_);
+        int number = 1;
+        for (auto const& [name, other] : catalog.tables)
+            for (auto const& sync : other.syncs)
+                if (RunId{sync.run} == run) number = std::max(number, sync.number + 1);
+        Mapping m{run, number, table_, *table.find(from_.text()), *table.find(to_.text()), forward_, reverse_,
+                  reverse_ || !forward_, {}};
+        if (Answer const* judged = answer(catalog, *question(catalog)))
+            for (auto const& column : table.columns)
+                if (column.name != from_.text() &&
+                    std::find(judged->columns.begin(), judged->columns.end(), column.name) != judged->columns.end())
+                    m.reads.push_back(column);
+        return m;
+    }
+
+    TableName table_;
+    Ident from_, to_;
+    std::optional<UserExpr> forward_, reverse_;
+    FieldValues fields_;
+};
+
+constexpr std::array specs{
+    FieldSpec{"table", FieldKind::table, FieldUse::required, "the table"},
+    FieldSpec{"from", FieldKind::column, FieldUse::required, "the old column"},
+    FieldSpec{"to", FieldKind::column, FieldUse::required, "the new column"},
+    FieldSpec{"forward", FieldKind::expression, FieldUse::optional, "new from old; left out with reverse: identity"},
+    FieldSpec{"reverse", FieldKind::expression, FieldUse::optional, "old from new; left out: one way"},
+};
+
+}  // namespace
+
+OperationRow const sync_columns_row{
+    "sync_columns", Level::primitive, specs,
+    [](FieldValues const& fields, Phase listed) {
+        return std::vector<Part>{{listed, std::make_shared<SyncColumns>(fields)}};
+    },
+    "keeps an old and a new column equal by trigger, whoever writes"};
+
+}  // namespace weir
