@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "plans/event.h"
@@ -22,6 +23,10 @@ enum class StepKind : std::uint8_t {
     proof,          ///< a read-only pass over all pages
 };
 std::string_view name(StepKind kind);
+
+/// What a probe finds of a standalone step that was begun: a failed CREATE INDEX CONCURRENTLY leaves `damaged`.
+enum class Probe : std::uint8_t { absent, done, damaged };
+std::optional<Probe> probe(std::string_view word);
 
 struct Assignment {
     Ident column;
@@ -56,7 +61,7 @@ struct Step {
     Batch undo;          ///< empty: nothing to do, and `undo_note` says why
     std::string undo_note;
     std::vector<TableLock> undo_locks;
-    Batch probe;         ///< standalone only: one SELECT that gives `absent`, `done` or `damaged`; empty: harmless to repeat
+    Batch probe;         ///< standalone only: one SELECT that gives a Probe's word; empty: harmless to repeat
     bool may_fail{};     ///< standalone only: the run goes on without it, with a warning (VACUUM)
     std::optional<Rows> rows;  ///< fill and proof
 };

@@ -35,4 +35,11 @@ std::string_view name(StepKind kind) {
     return "";
 }
 
+std::optional<Probe> probe(std::string_view word) {
+    if (word == "absent") return Probe::absent;
+    if (word == "done") return Probe::done;
+    if (word == "damaged") return Probe::damaged;
+    return std::nullopt;
+}
+
 }  // namespace weir

@@ -1,0 +1,110 @@
+#pragma once
+/// The backfill: the fill of a column and its proof, by page ranges over the leaves of a table, with several workers.
+/// A child of the run machine with the same commands; copyable, without clock or socket.
+///
+/// The pages of each leaf are cut into stripes, each with a progress row; a worker owns a stripe and goes through it in
+/// ranges. A batch and its progress row commit in one transaction, fenced, so that the ledger is exact after any crash.
+///
+///   fill    UPDATE the rows of a range that are not right; on a locked row once more, passing over locked rows
+///           (the proof comes back to them)
+///   proof   count the rows of a range that are not right; if there are any, fill the range and count again; what is
+///           still wrong after that is a miss, named by key
+///
+/// The size of a range follows the clock (`batch.target`): it halves on a timeout or deadlock and grows gently.
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "orchestrator/machine/ledger.h"
+#include "orchestrator/machine/protocol.h"
+#include "plans/step.h"
+
+namespace weir {
+
+inline constexpr std::int64_t pages_at_first = 16;
+inline constexpr std::int64_t pages_at_most = 4096;
+
+class BackfillMachine {
+  public:
+    struct Config {
+        RunId run{};
+        Epoch epoch{};
+        std::string step;
+        Rows rows;
+        bool proof{};
+        bool gate_opened{};         ///< the new application writes: only what is still NULL may be filled
+        int workers{2};
+        Millis target{50};          ///< a batch's time
+        Millis bound{100};          ///< a batch is rolled back beyond it
+        Millis give_up{900000};     ///< how long the proof waits for a locked row that is not right
+    };
+    enum class State { running, done, misses, failed, stopped };
+
+    explicit BackfillMachine(Config config) : config_{std::move(config)} {
+        workers_.resize(static_cast<std::size_t>(config_.workers));
+    }
+
+    void start(Stamp at, Ids& ids, Commands& out);
+    bool owns(CommandId id) const;
+    /// REQUIRES owns(completed.command).
+    void completed(Stamp at, Completed const& completed, Ids& ids, Commands& out);
+    /// While held no batch is begun; batches that run are finished.
+    void hold(bool held, Stamp at, Ids& ids, Commands& out);
+    /// No new batch; `now` cancels those that run.
+    void stop(bool now, Commands& out);
+
+    State state() const { return state_; }
+    Outcome const& outcome() const { return outcome_; }   ///< of State::failed
+    std::int64_t rows_wrong() const { return rows_wrong_; }
+    std::vector<std::string> const& keys() const { return keys_; }
+    std::int64_t pages() const { return pages_; }
+    std::int64_t pages_done() const { return pages_done_; }
+
+  private:
+    struct Stripe {
+        std::int64_t leaf{};      ///< oid
+        TableName name;
+        std::int64_t filenode{}, from{}, to{}, next{};
+        bool taken{};
+    };
+    enum class Doing { idle, batch, skip_locked, count, refill, keys, resting };
+    struct Worker {
+        Doing doing{Doing::idle};
+        Doing after_rest{Doing::batch};
+        std::optional<CommandId> pending;
+        std::optional<std::size_t> stripe;
+        std::int64_t to{};           ///< the range of the batch: stripe.next .. to
+        std::int64_t size{pages_at_first};
+        std::int64_t misses{};       ///< of the range, at the last count
+        int failures{};              ///< in a row, on this range
+        int rounds{};                ///< of refilling this range
+        Millis waiting_since{};      ///< for locked rows of this range
+        Millis statement{};          ///< grows when a single page takes longer than the bound
+    };
+
+    void prepare(Ids& ids, Commands& out);
+    void prepared(Stamp at, Outcome const& outcome, Ids& ids, Commands& out);
+    void next(std::size_t w, Stamp at, Ids& ids, Commands& out);
+    void issue(std::size_t w, Doing what, Ids& ids, Commands& out);
+    void rest(std::size_t w, Doing then, Millis time, Ids& ids, Commands& out);
+    void advance(std::size_t w, Stamp at, std::int64_t rows, Millis took, Commands& out);
+    void fail(Outcome const& outcome, Commands& out);
+    void settle(Ids& ids, Commands& out);
+    Sql in_range(Worker const& worker) const;
+    Sql update(Worker const& worker, bool skip_locked, bool progress) const;
+    std::string leaf_text(Worker const& worker) const;
+
+    Config config_;
+    State state_{State::running};
+    std::vector<Worker> workers_;
+    std::vector<Stripe> stripes_;
+    std::optional<CommandId> preparing_;
+    Outcome outcome_;
+    std::vector<std::string> keys_;
+    std::int64_t pages_{}, pages_done_{}, rows_done_{}, rows_wrong_{};
+    bool held_{}, stopping_{}, again_{}, failing_{}, ready_{};
+};
+
+}  // namespace weir

@@ -1,0 +1,245 @@
+#include "orchestrator/machine/ledger.h"
+
+#include <algorithm>
+#include <array>
+
+namespace weir {
+namespace {
+
+// 'weir' as a number; the second key tells leader and hands apart.
+constexpr std::int64_t lock_space = 0x77656972;
+Int space() { return Int{lock_space}; }
+
+constexpr std::array kinds{
+    std::pair{EntryKind::began, std::string_view{"began"}},
+    std::pair{EntryKind::step_begun, std::string_view{"step_begun"}},
+    std::pair{EntryKind::step_done, std::string_view{"step_done"}},
+    std::pair{EntryKind::step_told, std::string_view{"step_told"}},
+    std::pair{EntryKind::gate_opened, std::string_view{"gate_opened"}},
+    std::pair{EntryKind::gate_approved, std::string_view{"gate_approved"}},
+    std::pair{EntryKind::aborting, std::string_view{"aborting"}},
+    std::pair{EntryKind::step_undone, std::string_view{"step_undone"}},
+    std::pair{EntryKind::finished, std::string_view{"finished"}},
+    std::pair{EntryKind::undone, std::string_view{"undone"}},
+    std::pair{EntryKind::stopped, std::string_view{"stopped"}},
+};
+
+}  // namespace
+
+std::string_view name(EntryKind kind) {
+    return std::find_if(kinds.begin(), kinds.end(), [&](auto const& k) { return k.first == kind; })->second;
+}
+
+Batch create_ledger() {
+    return {
+        sql("CREATE SCHEMA weir"),
+        sql("COMMENT ON SCHEMA weir IS 'the ledger of weir, which changes this database''s schema; see docs/ledger.md'"),
+        sql(R"(CREATE TABLE weir.meta (
+  one boolean PRIMARY KEY DEFAULT true CHECK (one),
+  version integer NOT NULL,
+  epoch bigint NOT NULL))"),
+        sql("INSERT INTO weir.meta (version, epoch) VALUES ({0}, 0)", Int{ledger_version}),
+        sql(R"(CREATE TABLE weir.entries (
+  run bigint NOT NULL,
+  seq bigint NOT NULL,
+  at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+  epoch bigint NOT NULL,
+  kind text NOT NULL,
+  step text NOT NULL DEFAULT '',
+  detail jsonb NOT NULL DEFAULT '{{}}',
+  by_user text NOT NULL DEFAULT session_user,
+  xid xid NOT NULL DEFAULT (pg_catalog.pg_current_xact_id()::pg_catalog.xid),
+  PRIMARY KEY (run, seq)))"),
+        sql(R"(CREATE TABLE weir.progress (
+  run bigint NOT NULL,
+  step text NOT NULL,
+  leaf oid NOT NULL,
+  from_page bigint NOT NULL,
+  to_page bigint NOT NULL,
+  next_page bigint NOT NULL,
+  filenode oid NOT NULL,
+  rows bigint NOT NULL DEFAULT 0,
+  misses bigint NOT NULL DEFAULT 0,
+  PRIMARY KEY (run, step, leaf, from_page)) WITH (fillfactor = 50))"),
+        sql(R"(CREATE TABLE weir.orders (
+  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  plan text NOT NULL,
+  word text NOT NULL CHECK (word IN ('approve', 'abort')),
+  argument text NOT NULL DEFAULT '',
+  at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+  by_user text NOT NULL DEFAULT session_user))"),
+        // User and time are the server's word, whatever the INSERT says.
+        sql("CREATE FUNCTION weir.sign_order() RETURNS trigger LANGUAGE plpgsql AS {0}", Sql::body(sql(R"(
+BEGIN
+  NEW.by_user := session_user;
+  NEW.at := pg_catalog.clock_timestamp();
+  PERFORM pg_catalog.pg_notify('weir', NEW.plan);
+  RETURN NEW;
+END
+)"))),
+        sql("CREATE TRIGGER sign_order BEFORE INSERT ON weir.orders FOR EACH ROW EXECUTE FUNCTION weir.sign_order()"),
+        sql("CREATE FUNCTION weir.fence(mine bigint) RETURNS void LANGUAGE plpgsql AS {0}", Sql::body(sql(R"(
+DECLARE theirs bigint;
+BEGIN
+  SELECT m.epoch INTO theirs FROM weir.meta m;
+  IF theirs IS DISTINCT FROM mine THEN
+    RAISE EXCEPTION 'another orchestrator leads: epoch % has passed %', theirs, mine USING ERRCODE = 'WE001';
+  END IF;
+END
+)"))),
+        sql("CREATE FUNCTION weir.same_file(leaf oid, noted oid) RETURNS void LANGUAGE plpgsql AS {0}", Sql::body(sql(R"(
+BEGIN
+  IF pg_catalog.pg_relation_filenode(leaf) IS DISTINCT FROM noted THEN
+    RAISE EXCEPTION 'table % was rewritten', leaf::pg_catalog.regclass USING ERRCODE = 'WE002';
+  END IF;
+END
+)"))),
+        // A disable and enable of a trigger, or a replaced function, changes xmin; every transaction of ours that made
+        // or replaced one has an entry. Leaves inherit the triggers; each must still have them, always enabled.
+        sql("CREATE FUNCTION weir.check_sync(tab text, made_by bigint, number integer, expected integer) RETURNS void "
+            "LANGUAGE plpgsql AS {0}",
+            Sql::body(sql(R"(
+DECLARE
+  root pg_catalog.oid := pg_catalog.to_regclass(tab);
+  tag text := 'r' || made_by || '_' || number;
+  names text[] := ARRAY[' weir_' || tag || '_first_i', ' weir_' || tag || '_first_u',
+                        '~weir_' || tag || '_last_i', '~weir_' || tag || '_last_u'];
+  functions text[] := ARRAY[tag || '_f', tag || '_g', tag || '_ok', tag || '_first', tag || '_last'];
+  found bigint;
+  leaf pg_catalog.oid;
+BEGIN
+  SELECT count(*) INTO found FROM pg_catalog.pg_trigger t
+    WHERE t.tgrelid = root AND t.tgname::text = ANY (names) AND t.tgenabled = 'A'
+      AND EXISTS (SELECT FROM weir.entries e WHERE e.run = made_by AND e.xid = t.xmin);
+  IF found <> expected THEN
+    RAISE EXCEPTION 'the sync triggers of % were disabled, dropped or replaced', tab USING ERRCODE = 'WE003';
+  END IF;
+  SELECT count(*) INTO found FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
+    WHERE n.nspname = 'weir_sync' AND p.proname::text = ANY (functions)
+      AND EXISTS (SELECT FROM weir.entries e WHERE e.run = made_by AND e.xid = p.xmin);
+  -- Two triggers stand on f, ok and last; four on g and first as well.
+  IF found <> expected + 1 THEN
+    RAISE EXCEPTION 'the sync functions of % were dropped or replaced', tab USING ERRCODE = 'WE003';
+  END IF;
+  FOR leaf IN SELECT p.relid FROM pg_catalog.pg_partition_tree(root) p WHERE p.relid <> root LOOP
+    SELECT count(*) INTO found FROM pg_catalog.pg_trigger t
+      WHERE t.tgrelid = leaf AND t.tgname::text = ANY (names) AND t.tgenabled = 'A';
+    IF found <> expected THEN
+      RAISE EXCEPTION 'the sync triggers of partition % were disabled, dropped or replaced', leaf::pg_catalog.regclass
+        USING ERRCODE = 'WE003';
+    END IF;
+  END LOOP;
+END
+)"))),
+        // Functions only: whatever a trigger calls must be executable by every role that may write the table.
+        sql("CREATE SCHEMA weir_sync"),
+        sql("COMMENT ON SCHEMA weir_sync IS 'functions by which weir keeps old and new columns equal while a run lives'"),
+        sql("GRANT USAGE ON SCHEMA weir_sync TO PUBLIC"),
+    };
+}
+
+Batch look_for_ledger() {
+    return {sql("SELECT pg_catalog.to_regclass('weir.meta') IS NOT NULL, "
+                "EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname IN ('weir', 'weir_sync'))")};
+}
+
+Batch read_meta() { return {sql("SELECT version, epoch FROM weir.meta")}; }
+
+Batch raise_epoch() {
+    return {sql("SET LOCAL synchronous_commit = on"), sql("UPDATE weir.meta SET epoch = epoch + 1 RETURNING epoch")};
+}
+
+Sql fence(Epoch epoch) { return sql("SELECT weir.fence({0})", Int{static_cast<std::int64_t>(epoch)}); }
+
+Batch try_leader() { return {sql("SELECT pg_catalog.pg_try_advisory_lock({0}, 1)", space())}; }
+
+Batch who_leads() {
+    return {sql(R"(SELECT a.pid, a.usename, a.application_name, a.backend_start::timestamptz(0), coalesce(a.client_addr::text, 'local')
+FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a USING (pid)
+WHERE l.locktype = 'advisory' AND l.granted AND l.classid = {0} AND l.objid = 1 AND l.objsubid = 2
+  AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = current_database()))",
+                space())};
+}
+
+Batch try_all_hands() {
+    return {sql("SELECT CASE WHEN pg_catalog.pg_try_advisory_lock({0}, 2) THEN pg_catalog.pg_advisory_unlock({0}, 2) "
+                "ELSE false END",
+                space())};
+}
+
+Batch take_hand(Epoch epoch) {
+    return {fence(epoch), sql("SELECT pg_catalog.pg_try_advisory_lock_shared({0}, 2)", space())};
+}
+
+Sql insert_entry(RunId run, std::int64_t seq, Epoch epoch, EntryKind kind, std::string const& step,
+                 EntryDetail const& detail) {
+    auto const number = Int{static_cast<std::int64_t>(run)};
+    std::vector<Sql> pairs;
+    auto const add = [&](std::string const& key, std::string const& value) {
+        if (!value.empty()) pairs.push_back(sql("{0}, {1}::text", Value{key}, Value{value}));
+    };
+    add("name", detail.name);
+    add("plan", detail.plan);
+    add("catalog", detail.catalog);
+    add("version", detail.version);
+    add("hash", detail.hash);
+    add("identity", detail.identity);
+    add("user", detail.user);
+    add("message", detail.message);
+    add("hint", detail.hint);
+    return sql("INSERT INTO weir.entries (run, seq, epoch, kind, step, detail) VALUES ({0}, {1}, {2}, {3}, {4}, "
+               "pg_catalog.jsonb_build_object({5}))",
+               number, Int{seq}, Int{static_cast<std::int64_t>(epoch)}, Value{std::string{name(kind)}}, Value{step},
+               Sql::join(pairs, ", "));
+}
+
+Batch read_run(std::string const& plan_name) {
+    return {sql(R"(SELECT e.run, e.seq, e.kind, e.step, e.at::timestamptz(0), e.detail->>'name', e.detail->>'plan',
+  e.detail->>'catalog', e.detail->>'version', e.detail->>'hash', e.detail->>'identity'
+FROM weir.entries e
+WHERE e.run = (SELECT max(b.run) FROM weir.entries b WHERE b.kind = 'began' AND b.detail->>'name' = {0})
+ORDER BY e.seq)",
+                Value{plan_name})};
+}
+
+std::optional<RunRecord> fold(std::vector<Row> const& rows) {
+    if (rows.empty()) return std::nullopt;
+    RunRecord record;
+    for (auto const& row : rows) {
+        auto const field = [&](std::size_t i) { return row.fields[i].value_or(""); };
+        record.run = RunId{std::stoll(field(0))};
+        record.last_seq = std::max<std::int64_t>(record.last_seq, std::stoll(field(1)));
+        std::string const kind = field(2);
+        std::string const step = field(3);
+        auto const is = [&](EntryKind k) { return kind == name(k); };
+        if (is(EntryKind::began)) {
+            record.begin = {field(5), field(6), field(7), field(8), field(9), field(10), {}, {}, {}};
+            record.began_at = field(4);
+        }
+        if (is(EntryKind::step_begun)) record.begun.insert(step);
+        if (is(EntryKind::step_done)) record.done.insert(step);
+        if (is(EntryKind::gate_opened)) record.gate_opened = true;
+        if (is(EntryKind::gate_approved)) record.gate_approved = true;
+        if (is(EntryKind::aborting)) record.aborting = true;
+        if (is(EntryKind::step_undone)) record.undone_steps.insert(step);
+        if (is(EntryKind::finished)) record.finished = true;
+        if (is(EntryKind::undone)) record.undone = true;
+        if (is(EntryKind::finished) || is(EntryKind::undone)) record.ended_at = field(4);
+    }
+    return record;
+}
+
+Batch next_run() { return {sql("SELECT coalesce(max(run), 0) + 1 FROM weir.entries")}; }
+
+Batch read_orders(std::string const& plan_name, RunId run, std::int64_t after) {
+    return {sql("SELECT o.id, o.word, o.argument, o.by_user FROM weir.orders o WHERE o.plan = {0} AND o.id > {1} "
+                "AND o.at >= (SELECT e.at FROM weir.entries e WHERE e.run = {2} AND e.kind = 'began') ORDER BY o.id",
+                Value{plan_name}, Int{after}, Int{static_cast<std::int64_t>(run)})};
+}
+
+Batch insert_order(std::string const& plan_name, std::string_view word, std::string const& argument) {
+    return {sql("INSERT INTO weir.orders (plan, word, argument) VALUES ({0}, {1}, {2})", Value{plan_name},
+                Value{std::string{word}}, Value{argument})};
+}
+
+}  // namespace weir

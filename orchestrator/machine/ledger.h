@@ -1,0 +1,90 @@
+#pragma once
+/// The ledger: schema `weir` in the database that is changed. What it holds, the SQL that writes it, and the fold that
+/// turns its entries into the state of a run. Pure; docs/ledger.md shows the tables.
+///
+/// Entries are append-only; (run, seq) is their key, and an entry is the first write of its transaction: a second
+/// transaction for the same seq waits for the first instead of passing it.
+#include <cstdint>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "orchestrator/machine/protocol.h"
+#include "plans/problem.h"
+#include "plans/step.h"
+
+namespace weir {
+
+inline constexpr int ledger_version = 1;
+
+/// Raised by every newcomer before it acts; every transaction of ours checks it.
+enum class Epoch : std::int64_t {};
+
+/// Creates the schemas weir and weir_sync with all that is in them, in one string.
+Batch create_ledger();
+/// One row: does schema weir hold a ledger ('t'/'f'), its version, its epoch; empty fields when there is none.
+Batch look_for_ledger();
+/// One row: version and epoch. Only after look_for_ledger() said that there is one.
+Batch read_meta();
+/// Raises the epoch, synchronously; one row: the new epoch.
+Batch raise_epoch();
+
+/// Raises WE001 in the server unless `epoch` is the ledger's.
+Sql fence(Epoch epoch);
+
+// Advisory locks; only ever tried, never waited for (a waiting SELECT holds a snapshot, and CREATE INDEX CONCURRENTLY
+// waits for snapshots: together they deadlock).
+Batch try_leader();             ///< one row: 't' or 'f'
+Batch who_leads();              ///< pid, user, application, since, address of the leader's session; no row: nobody
+Batch try_all_hands();          ///< 't' when no working session lives; the lock is given back at once
+Batch take_hand(Epoch epoch);   ///< 't' or 'f': the session's share of `hands`, and then the fence
+
+enum class EntryKind : std::uint8_t {
+    began,          ///< plan text, catalog snapshot, version, hash
+    step_begun,     ///< standalone, fill, proof
+    step_done,
+    step_told,      ///< the synchronous echo of a transactional step
+    gate_opened,
+    gate_approved,
+    aborting,       ///< from here on the run undoes
+    step_undone,
+    finished,
+    undone,
+    stopped,        ///< why the last orchestrator stopped; information only
+};
+std::string_view name(EntryKind kind);
+
+/// What an entry may say beside its kind.
+struct EntryDetail {
+    std::string name, plan, catalog, version, hash, identity;  ///< began
+    std::string user;                                          ///< gate_approved, aborting
+    std::string message, hint;                                 ///< stopped
+};
+
+Sql insert_entry(RunId run, std::int64_t seq, Epoch epoch, EntryKind kind, std::string const& step,
+                 EntryDetail const& detail = {});
+
+/// The newest run of a plan name, whole: its begin, then what happened.
+struct RunRecord {
+    RunId run{};
+    EntryDetail begin;
+    std::int64_t last_seq{};
+    std::set<std::string> begun, done, undone_steps;
+    bool gate_opened{}, gate_approved{}, aborting{}, finished{}, undone{};
+    std::string began_at, ended_at;
+};
+
+/// Row fields: run, seq, kind, step, at, name, plan, catalog, version, hash, identity. Ordered by seq.
+Batch read_run(std::string const& plan_name);
+/// Nothing when there are no rows. Unknown kinds are passed over: a newer ledger is refused by its version.
+std::optional<RunRecord> fold(std::vector<Row> const& rows);
+/// One row: the number for a new run.
+Batch next_run();
+
+/// Orders for a plan given since the run began and with ids beyond `after`, oldest first: id, word, argument, user.
+Batch read_orders(std::string const& plan_name, RunId run, std::int64_t after);
+Batch insert_order(std::string const& plan_name, std::string_view word, std::string const& argument);
+
+}  // namespace weir

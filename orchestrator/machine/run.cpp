@@ -1,0 +1,608 @@
+#include "orchestrator/machine/run.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace weir {
+namespace {
+
+constexpr Limits entry_limits{Millis{5000}, Millis{10000}, Millis{15000}};
+constexpr Millis hand_rest{50};
+constexpr int standalone_tries = 40;
+constexpr Millis standalone_rest{250};
+
+bool is_gone(Fate fate) { return fate == Fate::lost || fate == Fate::in_doubt; }
+
+}  // namespace
+
+RunMachine::RunMachine(Config config)
+    : config_{std::move(config)}, record_{config_.record}, seq_{record_.last_seq + 1} {
+    undoing_ = record_.aborting;
+    abort_wanted_ = config_.abort && !undoing_;
+    abort_user_ = config_.user;
+    if (config_.approve.contains("contract") || config_.approve.contains("all")) approval_user_ = config_.user;
+}
+
+void RunMachine::say(Commands& out, decltype(Event::what) what) const {
+    out.emplace_back(Announce{{at_.wall, std::move(what)}});
+}
+
+Step const* RunMachine::current() const {
+    return step_ < config_.program.steps.size() ? &config_.program.steps[step_] : nullptr;
+}
+
+bool RunMachine::contracting() const {
+    return std::any_of(config_.program.steps.begin(), config_.program.steps.end(), [&](Step const& s) {
+        return s.phase == Phase::contract && s.kind != StepKind::proof && is_done(s);
+    });
+}
+
+Commands RunMachine::resume(Input const& input) {
+    Commands out;
+    if (doing_ == Doing::over) return out;
+    at_ = input.at;
+    if (std::holds_alternative<Started>(input.what)) {
+        run_began_ = at_.steady;
+        say(out, RunBegan{config_.program.plan, static_cast<std::int64_t>(config_.program.run),
+                          !record_.begun.empty() || !record_.done.empty(),
+                          static_cast<int>(config_.program.steps.size())});
+        connect_next(out);
+    } else if (auto const* completed = std::get_if<Completed>(&input.what)) {
+        on(*completed, out);
+    } else if (auto const* measured = std::get_if<Measured>(&input.what)) {
+        on_measured(*measured, out);
+    } else if (auto const* order = std::get_if<Ordered>(&input.what)) {
+        on_order(*order, out);
+    } else if (auto const* interrupted = std::get_if<Interrupted>(&input.what)) {
+        on_interrupt(*interrupted, out);
+    } else if (auto const* lost = std::get_if<Lost>(&input.what)) {
+        stop({Code::connection_lost, {}, "the connection was lost: " + lost->message,
+              "run the same command again: it goes on where the ledger stands"},
+             out);
+    }
+    return out;
+}
+
+// ---- sessions ---------------------------------------------------------------------------------------------------
+
+void RunMachine::connect_next(Commands& out) {
+    if (connecting_hand_ > static_cast<std::size_t>(config_.settings.workers)) {
+        doing_ = Doing::idle;
+        advance(out);
+        return;
+    }
+    taking_hand_ = false;
+    pending_ = ids_();
+    out.emplace_back(Connect{*pending_, SessionId{static_cast<std::uint8_t>(connecting_hand_)}});
+}
+
+// ---- the way forward --------------------------------------------------------------------------------------------
+
+void RunMachine::advance(Commands& out) {
+    doing_ = Doing::idle;
+    if (stopping_) {
+        stop({Code::interrupted, {}, "interrupted; what was begun is finished or rolled back",
+              "run the same command again to go on"},
+             out);
+        return;
+    }
+    if (abort_wanted_ && !undoing_) {
+        start_abort(abort_user_, out);
+        return;
+    }
+    if (undoing_) {
+        undo_next(out);
+        return;
+    }
+    auto const& steps = config_.program.steps;
+    step_ = static_cast<std::size_t>(
+        std::find_if(steps.begin(), steps.end(), [&](Step const& s) { return !is_done(s); }) - steps.begin());
+    Step const* step = current();
+    if (step == nullptr) {
+        finish_run(EntryKind::finished, out);
+        return;
+    }
+    if (config_.until && step->phase > *config_.until) {
+        say(out, Warned{"stopped after phase " + std::string{name(*config_.until)} + ", as asked",
+                        "run again without --until to go on"});
+        quit(0, out);
+        return;
+    }
+    if (step->phase == Phase::contract && config_.program.gate && !record_.gate_approved) {
+        open_gate(out);
+        return;
+    }
+    if (phase_ != step->phase) {
+        phase_ = step->phase;
+        say(out, PhaseBegan{*phase_});
+    }
+    begin_step(*step, out);
+}
+
+void RunMachine::begin_step(Step const& step, Commands& out) {
+    step_began_ = at_.steady;
+    say(out, StepBegan{step.id, step.title, step.phase});
+    if (step.kind == StepKind::transactional) {
+        start_ladder(step, false, out);
+    } else if (!record_.begun.contains(step.id)) {
+        write(EntryKind::step_begun, step.id, {}, {}, out);
+        doing_ = Doing::beginning;
+    } else if (step.kind == StepKind::standalone) {
+        start_standalone(out);
+    } else {
+        start_backfill(step, out);
+    }
+}
+
+void RunMachine::start_ladder(Step const& step, bool undo, Commands& out) {
+    LockLadder::Config config;
+    config.step = step.id;
+    config.first = {fence(config_.epoch), insert_entry(config_.program.run, seq_, config_.epoch,
+                                                       undo ? EntryKind::step_undone : EntryKind::step_done, step.id)};
+    config.locks = undo ? step.undo_locks : step.locks;
+    config.body = undo ? step.undo : step.forward;
+    config.bound = config_.settings.lock_timeout;
+    config.give_up = config_.settings.lock_give_up;
+    config.scans = !undo && step.scans;
+    config.may_set_deadlock_timeout = config_.superuser;
+    config.seed = static_cast<std::uint64_t>(at_.wall.time_since_epoch().count());
+    ladder_.emplace(std::move(config));
+    doing_ = Doing::ladder;
+    ladder_->start(at_, ids_, out);
+}
+
+void RunMachine::ladder_moved(Commands& out) {
+    Step const& step = *current();
+    switch (ladder_->state()) {
+        case LockLadder::State::running: return;
+        case LockLadder::State::done:
+            ++seq_;
+            // The lock is gone with the local commit; now wait until the standbys have it, too.
+            write(EntryKind::step_told, step.id, {}, {}, out);
+            doing_ = Doing::telling;
+            return;
+        case LockLadder::State::stopped: advance(out); return;
+        case LockLadder::State::gave_up: {
+            std::string who;
+            for (auto const& blocker : ladder_->blockers()) who += (who.empty() ? "" : "; ") + blocker;
+            stop({Code::gave_up_lock, {},
+                  "could not get the lock for step " + step.id + " (" + step.title + ") within " +
+                      std::to_string(config_.settings.lock_give_up.count() / 1000) + " s, " +
+                      std::to_string(ladder_->tries()) + " tries",
+                  who.empty() ? "run again at a quieter time" : "in the way: " + who + "; end it, and run again"},
+                 out);
+            return;
+        }
+        case LockLadder::State::failed: failed(ladder_->outcome(), out); return;
+    }
+}
+
+void RunMachine::start_standalone(Commands& out) {
+    Step const& step = *current();
+    executed_ = false;
+    busy_ = 0;
+    pending_ = ids_();
+    if (!step.probe.empty()) {
+        doing_ = Doing::probing;
+        out.emplace_back(Execute{*pending_, first_hand, step.probe, Transaction::implicit, entry_limits});
+        return;
+    }
+    doing_ = Doing::standalone;
+    out.emplace_back(Execute{*pending_, first_hand, step.forward, Transaction::standalone,
+                             Limits{config_.settings.lock_timeout, Millis{0}, Millis{0}}});
+}
+
+void RunMachine::on_standalone(Completed const& completed, Commands& out) {
+    Step const& step = *current();
+    auto const& outcome = completed.outcome;
+    bool const again = stopping_ || abort_wanted_;
+    auto const conclude = [&] {
+        write(EntryKind::step_done, step.id, {}, {}, out);
+        doing_ = Doing::concluding;
+    };
+    auto const execute = [&](Doing doing, Batch const& batch, Transaction transaction) {
+        pending_ = ids_();
+        doing_ = doing;
+        Limits const limits = transaction == Transaction::standalone
+                                  ? Limits{step.may_fail ? config_.settings.lock_timeout : Millis{0}, Millis{0}, Millis{0}}
+                                  : entry_limits;
+        out.emplace_back(Execute{*pending_, first_hand, batch, transaction, limits});
+    };
+    if (is_gone(outcome.fate) || outcome.fate == Fate::fenced) {
+        failed(outcome, out);
+        return;
+    }
+    if (again && outcome.fate != Fate::done) {
+        advance(out);
+        return;
+    }
+    if (doing_ == Doing::probing) {
+        auto const found = outcome.rows.empty() ? std::nullopt : probe(outcome.rows[0].fields[0].value_or(""));
+        if (outcome.fate != Fate::done || !found) failed(outcome, out);
+        else if (*found == Probe::done) conclude();
+        else if (executed_)
+            stop({Code::statement_refused, {}, "step " + step.id + " ran, and the server does not show its result", ""}, out);
+        else if (*found == Probe::damaged) execute(Doing::repairing, step.undo, Transaction::standalone);
+        else execute(Doing::standalone, step.forward, Transaction::standalone);
+        return;
+    }
+    if (outcome.fate == Fate::done) {
+        if (doing_ == Doing::repairing) {
+            execute(Doing::standalone, step.forward, Transaction::standalone);
+        } else if (step.probe.empty()) {
+            conclude();
+        } else {
+            executed_ = true;
+            execute(Doing::probing, step.probe, Transaction::implicit);
+        }
+        return;
+    }
+    bool const busy = outcome.fate == Fate::lock_busy || outcome.fate == Fate::deadlock;
+    if (busy && ++busy_ < standalone_tries) {
+        pending_ = ids_();
+        out.emplace_back(Rest{*pending_, standalone_rest});
+        doing_ = Doing::resting;
+        return;
+    }
+    if (!step.may_fail) {
+        failed(outcome, out);
+        return;
+    }
+    say(out, Warned{"step " + step.id + " (" + step.title + ") did not work: " + outcome.message,
+                    "the run goes on; do it by hand when there is time"});
+    conclude();
+}
+
+void RunMachine::start_backfill(Step const& step, Commands& out) {
+    backfill_.emplace(BackfillMachine::Config{
+        config_.program.run, config_.epoch, step.id, *step.rows, step.kind == StepKind::proof, record_.gate_opened,
+        config_.settings.workers, config_.settings.batch_target, config_.settings.lock_timeout,
+        config_.settings.lock_give_up});
+    doing_ = Doing::working;
+    backfill_->start(at_, ids_, out);
+    judge_pace(out);
+    backfill_moved(out);
+}
+
+void RunMachine::backfill_moved(Commands& out) {
+    Step const& step = *current();
+    auto const table = step.rows->table.text();
+    switch (backfill_->state()) {
+        case BackfillMachine::State::running: return;
+        case BackfillMachine::State::done:
+            if (step.kind == StepKind::proof) say(out, ProofDone{step.id, table, 0, {}});
+            // The guard once more: the triggers were there all the while, so what the pass saw still holds.
+            write(EntryKind::step_done, step.id, {}, step.rows->guard, out);
+            doing_ = Doing::concluding;
+            return;
+        case BackfillMachine::State::misses: {
+            say(out, ProofDone{step.id, table, backfill_->rows_wrong(), backfill_->keys()});
+            std::string keys;
+            for (auto const& key : backfill_->keys()) keys += (keys.empty() ? "" : "; ") + key;
+            stop({Code::misses, {},
+                  std::to_string(backfill_->rows_wrong()) + " rows of " + table + " are not right, among them " + keys,
+                  record_.gate_opened
+                      ? "the new application may have written them: compare both columns, mend the rows, and run again"
+                      : "the expression gives NULL, or the rows stayed locked: mend the rows or the plan, and run again"},
+                 out);
+            return;
+        }
+        case BackfillMachine::State::failed: failed(backfill_->outcome(), out); return;
+        case BackfillMachine::State::stopped: advance(out); return;
+    }
+}
+
+void RunMachine::step_finished(Commands& out) {
+    Step const& step = *current();
+    auto const took = at_.steady - step_began_;
+    if (undoing_) {
+        record_.undone_steps.insert(step.id);
+        say(out, StepUndone{step.id, step.title, took});
+    } else {
+        record_.done.insert(step.id);
+        say(out, StepDone{step.id, step.title, step.phase, took});
+    }
+    advance(out);
+}
+
+// ---- the gate ---------------------------------------------------------------------------------------------------
+
+void RunMachine::open_gate(Commands& out) {
+    doing_ = Doing::gate;
+    if (!record_.gate_opened) {
+        write(EntryKind::gate_opened, "", {}, {}, out);
+        doing_ = Doing::concluding;
+        return;
+    }
+    say(out, GateOpened{"contract", config_.program.gate_notes});
+    if (!approval_user_.empty()) {
+        approved(approval_user_, out);
+    } else if (config_.no_wait) {
+        quit(3, out);
+    }
+}
+
+void RunMachine::approved(std::string const& user, Commands& out) {
+    EntryDetail detail;
+    detail.user = user;
+    write(EntryKind::gate_approved, "", detail, {}, out);
+    doing_ = Doing::concluding;
+}
+
+// ---- undo and the end -------------------------------------------------------------------------------------------
+
+void RunMachine::start_abort(std::string const& user, Commands& out) {
+    if (contracting()) {
+        abort_wanted_ = false;
+        Problem const why{Code::not_now, {}, "contract has begun: what it dropped cannot be brought back by this version",
+                          "let the run finish, and write a plan for the way back"};
+        if (config_.abort) {
+            stop(why, out);
+        } else {
+            say(out, Warned{why.message, why.hint});
+            advance(out);
+        }
+        return;
+    }
+    EntryDetail detail;
+    detail.user = user;
+    write(EntryKind::aborting, "", detail, {}, out);
+    doing_ = Doing::concluding;
+}
+
+void RunMachine::undo_next(Commands& out) {
+    auto const& steps = config_.program.steps;
+    for (std::size_t i = steps.size(); i-- > 0;) {
+        auto const& step = steps[i];
+        if (!is_done(step) || step.undo.empty() || record_.undone_steps.contains(step.id)) continue;
+        step_ = i;
+        step_began_ = at_.steady;
+        start_ladder(step, true, out);
+        return;
+    }
+    finish_run(EntryKind::undone, out);
+}
+
+void RunMachine::finish_run(EntryKind kind, Commands& out) {
+    write(kind, "", {}, {}, out);
+    doing_ = Doing::concluding;
+}
+
+// ---- entries ----------------------------------------------------------------------------------------------------
+
+void RunMachine::write(EntryKind kind, std::string const& step, EntryDetail const& detail, Batch guard, Commands& out) {
+    writing_ = kind;
+    writing_detail_ = detail;
+    Batch batch{sql("SET LOCAL synchronous_commit = on"), fence(config_.epoch),
+                insert_entry(config_.program.run, seq_, config_.epoch, kind, step, detail)};
+    batch.insert(batch.end(), guard.begin(), guard.end());
+    pending_ = ids_();
+    out.emplace_back(Execute{*pending_, control, std::move(batch), Transaction::implicit, entry_limits});
+}
+
+void RunMachine::wrote(Outcome const& outcome, Commands& out) {
+    if (outcome.fate != Fate::done) {
+        if (writing_ == EntryKind::stopped) quit(*exit_, out);
+        else failed(outcome, out);
+        return;
+    }
+    ++seq_;
+    switch (writing_) {
+        case EntryKind::step_begun: {
+            Step const& step = *current();
+            record_.begun.insert(step.id);
+            if (stopping_ || abort_wanted_) advance(out);
+            else if (step.kind == StepKind::standalone) start_standalone(out);
+            else start_backfill(step, out);
+            return;
+        }
+        case EntryKind::step_done:
+        case EntryKind::step_told: step_finished(out); return;
+        case EntryKind::gate_opened:
+            record_.gate_opened = true;
+            if (stopping_ || abort_wanted_) advance(out);
+            else open_gate(out);
+            return;
+        case EntryKind::gate_approved:
+            record_.gate_approved = true;
+            say(out, GateApproved{"contract", writing_detail_.user});
+            advance(out);
+            return;
+        case EntryKind::aborting:
+            record_.aborting = undoing_ = true;
+            advance(out);
+            return;
+        case EntryKind::finished:
+            say(out, RunDone{RunState::done, at_.steady - run_began_});
+            quit(0, out);
+            return;
+        case EntryKind::undone:
+            say(out, RunDone{RunState::undone, at_.steady - run_began_});
+            quit(6, out);
+            return;
+        case EntryKind::stopped: quit(*exit_, out); return;
+        case EntryKind::began:
+        case EntryKind::step_undone: return;
+    }
+}
+
+// ---- inputs -----------------------------------------------------------------------------------------------------
+
+void RunMachine::on(Completed const& completed, Commands& out) {
+    if (ladder_ && ladder_->owns(completed.command)) {
+        ladder_->completed(at_, completed, ids_, out);
+        ladder_moved(out);
+        return;
+    }
+    if (backfill_ && backfill_->owns(completed.command)) {
+        judge_pace(out);
+        backfill_->completed(at_, completed, ids_, out);
+        if (doing_ == Doing::working) backfill_moved(out);
+        return;
+    }
+    if (pending_ != completed.command) return;
+    pending_.reset();
+    auto const& outcome = completed.outcome;
+    switch (doing_) {
+        case Doing::connecting:
+            if (stopping_) {
+                advance(out);
+            } else if (outcome.fate == Fate::canceled || (outcome.fate == Fate::done && !taking_hand_)) {
+                // Connected, or rested: take the share of `hands`.
+                taking_hand_ = true;
+                pending_ = ids_();
+                out.emplace_back(Execute{*pending_, SessionId{static_cast<std::uint8_t>(connecting_hand_)},
+                                         take_hand(config_.epoch), Transaction::implicit, entry_limits});
+            } else if (outcome.fate != Fate::done) {
+                failed(outcome, out);
+            } else if (!outcome.rows.empty() && outcome.rows[0].fields[0] == "t") {
+                ++connecting_hand_;
+                connect_next(out);
+            } else {
+                // A newcomer looks whether all hands are free; it lets go at once, or it fences us.
+                taking_hand_ = false;
+                pending_ = ids_();
+                out.emplace_back(Rest{*pending_, hand_rest});
+            }
+            return;
+        case Doing::telling:
+        case Doing::beginning:
+        case Doing::concluding: wrote(outcome, out); return;
+        case Doing::resting:
+            if (stopping_ || abort_wanted_) {
+                advance(out);
+                return;
+            }
+            pending_ = ids_();
+            doing_ = Doing::standalone;
+            out.emplace_back(Execute{*pending_, first_hand, current()->forward, Transaction::standalone,
+                                     Limits{config_.settings.lock_timeout, Millis{0}, Millis{0}}});
+            return;
+        case Doing::standalone:
+        case Doing::probing:
+        case Doing::repairing: on_standalone(completed, out); return;
+        case Doing::idle:
+        case Doing::ladder:
+        case Doing::working:
+        case Doing::gate:
+        case Doing::over: return;
+    }
+}
+
+void RunMachine::on_measured(Measured const& measured, Commands& out) {
+    for (auto const& reading : measured.readings)
+        if (!reading.subject.empty()) {
+            std::optional<Millis> lag;
+            if (reading.value) lag = Millis{static_cast<std::int64_t>(*reading.value * 1000)};
+            say(out, ReplicaLag{reading.subject, lag, reading.bytes});
+        }
+    readings_ = measured.readings;
+    measured_ = at_.steady;
+    judge_pace(out);
+    if (doing_ == Doing::working) backfill_moved(out);
+}
+
+void RunMachine::judge_pace(Commands& out) {
+    if (!config_.settings.lag_limit) return;
+    auto const pace = pace_.judge(readings_, measured_, at_.steady, reading_age_max);
+    if (pace.go != go_) {
+        go_ = pace.go;
+        say(out, PaceChanged{go_ ? 1.0 : 0.0, pace.reasons});
+    }
+    if (doing_ == Doing::working && backfill_) backfill_->hold(!go_, at_, ids_, out);
+}
+
+void RunMachine::on_order(Ordered const& order, Commands& out) {
+    if (order.word == OrderWord::approve) {
+        approval_user_ = order.user;
+        if (doing_ == Doing::gate) approved(order.user, out);
+        return;
+    }
+    if (undoing_ || abort_wanted_) return;
+    abort_wanted_ = true;
+    abort_user_ = order.user;
+    if (doing_ == Doing::gate) advance(out);
+    else stop_child(false, out);
+}
+
+void RunMachine::on_interrupt(Interrupted const& interrupted, Commands& out) {
+    stopping_ = true;
+    if (doing_ == Doing::gate) {
+        advance(out);
+        return;
+    }
+    stop_child(interrupted.times > 1, out);
+}
+
+void RunMachine::stop_child(bool now, Commands& out) {
+    if (doing_ == Doing::ladder) {
+        ladder_->stop(now, out);
+    } else if (doing_ == Doing::working) {
+        backfill_->stop(now, out);
+        backfill_moved(out);
+    } else if (pending_ && (doing_ == Doing::standalone || doing_ == Doing::resting || doing_ == Doing::connecting)) {
+        out.emplace_back(Cancel{*pending_});
+    }
+}
+
+// ---- how it ends ------------------------------------------------------------------------------------------------
+
+void RunMachine::failed(Outcome const& outcome, Commands& out) {
+    std::string const where =
+        current() && doing_ != Doing::connecting ? "step " + current()->id + " (" + current()->title + "): " : "";
+    std::string const words = outcome.message + (outcome.detail.empty() ? "" : " (" + outcome.detail + ")");
+    switch (outcome.fate) {
+        case Fate::fenced:
+            stop({Code::other_leader, {}, where + words, "another weir took over; `weir status` names it"}, out);
+            return;
+        case Fate::lost:
+        case Fate::in_doubt:
+            stop({Code::connection_lost, {}, where + "the connection was lost: " + words,
+                  "run the same command again: it goes on where the ledger stands"},
+                 out);
+            return;
+        case Fate::lock_busy:
+        case Fate::deadlock:
+            stop({Code::gave_up_lock, {}, where + words, "run again at a quieter time"}, out);
+            return;
+        case Fate::canceled:
+            stop({Code::statement_refused, {}, where + words, "run again; if it comes back, give it more time (locks.timeout)"},
+                 out);
+            return;
+        case Fate::done:
+        case Fate::refused:
+            if (outcome.sqlstate == "WE003")
+                stop({Code::trigger_changed, {}, where + words,
+                      "rows may have been written past the sync; `weir abort` undoes the run, or mend the triggers"},
+                     out);
+            else
+                stop({Code::statement_refused, {}, where + "the server refuses (" + outcome.sqlstate + "): " + words,
+                      "mend what the server names, and run again; nothing of this step is left behind"},
+                     out);
+            return;
+    }
+}
+
+void RunMachine::stop(Problem why, Commands& out) {
+    if (exit_) return;
+    exit_ = exit_code(why.code);
+    say(out, Stopped{why});
+    bool const may_write = why.code != Code::connection_lost && why.code != Code::other_leader && doing_ != Doing::connecting;
+    if (!may_write) {
+        quit(*exit_, out);
+        return;
+    }
+    EntryDetail detail;
+    detail.message = why.message;
+    detail.hint = why.hint;
+    write(EntryKind::stopped, "", detail, {}, out);
+    doing_ = Doing::concluding;
+}
+
+void RunMachine::quit(int exit, Commands& out) {
+    exit_ = exit;
+    doing_ = Doing::over;
+    out.emplace_back(Finish{exit});
+}
+
+}  // namespace weir

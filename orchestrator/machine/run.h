@@ -1,0 +1,127 @@
+#pragma once
+/// The run: which step is next, the gate, orders, interruptions, undo, the end. Pure; inputs in, commands out.
+///
+///   expand ─> backfill ─> proof ─> [gate] ─> contract ─> finished
+///      └──────────┴─────────┴────────┴─ abort ─> undoing, step by step backwards ─> undone
+///   anywhere: stopped (exit 4), safe to resume: a new machine goes on from what the ledger says
+///
+/// A step that fails never undoes by itself.
+#include <cstdint>
+#include <optional>
+#include <set>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "orchestrator/machine/backfill.h"
+#include "orchestrator/machine/ladder.h"
+#include "orchestrator/machine/ledger.h"
+#include "orchestrator/machine/pace.h"
+#include "orchestrator/machine/protocol.h"
+#include "phases/program.h"
+#include "plans/plan.h"
+
+namespace weir {
+
+/// Readings older than this stop the backfill: nobody is measuring.
+inline constexpr Millis reading_age_max{2000};
+
+class RunMachine {
+  public:
+    struct Config {
+        Program program;
+        RunRecord record;                 ///< what the ledger says; its begin is written before the machine starts
+        Settings settings;
+        Epoch epoch{};
+        std::string user;                 ///< who runs this, for approvals by option
+        std::optional<Phase> until;       ///< stop after this phase
+        std::set<std::string> approve;    ///< gates approved by option; `all` for every one
+        bool no_wait{};                   ///< exit 3 at a closed gate
+        bool abort{};                     ///< undo instead of going on
+        bool superuser{};
+    };
+
+    explicit RunMachine(Config config);
+
+    /// Never re-entered, and not called again after Finish was given.
+    Commands resume(Input const& input);
+    /// The exit code, once Finish was given.
+    std::optional<int> exit() const { return doing_ == Doing::over ? exit_ : std::nullopt; }
+
+  private:
+    enum class Doing {
+        connecting,
+        idle,
+        ladder,
+        telling,         // the synchronous echo of a transactional step
+        beginning,       // entry of a step that is no transaction of ours
+        probing,         // a standalone step: what is there?
+        repairing,       // it is damaged: its undo
+        standalone,
+        resting,         // before another try of it
+        working,         // backfill child
+        concluding,      // entry that ends such a step, or the gate, or the run
+        gate,
+        over,
+    };
+
+    void connect_next(Commands& out);
+    void advance(Commands& out);
+    void begin_step(Step const& step, Commands& out);
+    void begin_undo(Step const& step, Commands& out);
+    void start_ladder(Step const& step, bool undo, Commands& out);
+    void start_standalone(Commands& out);
+    void on_standalone(Completed const& completed, Commands& out);
+    void start_backfill(Step const& step, Commands& out);
+    void step_finished(Commands& out);
+    void open_gate(Commands& out);
+    void approved(std::string const& user, Commands& out);
+    void undo_next(Commands& out);
+    void finish_run(EntryKind kind, Commands& out);
+    void write(EntryKind kind, std::string const& step, EntryDetail const& detail, Batch guard, Commands& out);
+    void wrote(Outcome const& outcome, Commands& out);
+    void on(Completed const& completed, Commands& out);
+    void on_measured(Measured const& measured, Commands& out);
+    void on_order(Ordered const& order, Commands& out);
+    void on_interrupt(Interrupted const& interrupted, Commands& out);
+    void ladder_moved(Commands& out);
+    void backfill_moved(Commands& out);
+    void judge_pace(Commands& out);
+    void start_abort(std::string const& user, Commands& out);
+    void stop_child(bool now, Commands& out);
+    void failed(Outcome const& outcome, Commands& out);
+    void stop(Problem why, Commands& out);
+    void quit(int exit, Commands& out);
+    void say(Commands& out, decltype(Event::what) what) const;
+    bool is_done(Step const& step) const { return record_.done.contains(step.id); }
+    bool contracting() const;
+    Step const* current() const;
+
+    Config config_;
+    RunRecord record_;
+    Ids ids_;
+    Stamp at_;
+    Doing doing_{Doing::connecting};
+    std::size_t connecting_hand_{1};
+    bool taking_hand_{};
+    std::optional<CommandId> pending_;
+    std::optional<LockLadder> ladder_;
+    std::optional<BackfillMachine> backfill_;
+    std::size_t step_{};
+    Millis step_began_{}, run_began_{};
+    std::optional<Phase> phase_;
+    EntryKind writing_{};
+    EntryDetail writing_detail_;
+    std::int64_t seq_{};
+    PaceController pace_;
+    std::vector<Reading> readings_;
+    std::optional<Millis> measured_;
+    bool go_{true};
+    bool stopping_{}, undoing_{}, abort_wanted_{};
+    bool executed_{};      // the standalone statement ran; the probe that follows must say done
+    int busy_{};           // tries of a standalone statement that met a lock
+    std::string abort_user_, approval_user_;
+    std::optional<int> exit_;
+};
+
+}  // namespace weir
