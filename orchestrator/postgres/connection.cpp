@@ -200,7 +200,8 @@ void ignore_notice(void*, PGresult const*) {}
 
 std::optional<Outcome> wait_until_connected(PGconn* raw, Millis limit, int abort_fd) {
     auto const end = Clock::now() + limit;
-    for (auto status = PGRES_POLLING_WRITING; status != PGRES_POLLING_OK;) {
+    auto const first = PQstatus(raw) == CONNECTION_BAD ? PGRES_POLLING_FAILED : PGRES_POLLING_WRITING;
+    for (auto status = first; status != PGRES_POLLING_OK;) {
         if (status == PGRES_POLLING_FAILED) {
             auto outcome = failure(PQerrorMessage(raw), false);
             // Without a code nobody at the other end spoke: that may be better in a moment.

@@ -59,11 +59,12 @@ ServerError read_error(std::string_view verbose) {
 
     std::string ignored;
     std::string hint;
-    std::string* into = &error.message;
+    std::string* into = nullptr;
     for (auto rest = verbose.substr(start); !rest.empty();) {
         auto const line = rest.substr(0, rest.find('\n'));
         rest.remove_prefix(std::min(rest.size(), line.size() + 1));
-        auto const label = into == &error.message && error.message.empty() ? std::string_view{} : label_of(line);
+        auto const label = into == nullptr ? std::string_view{} : label_of(line);
+        if (into == nullptr) into = &error.message;
         if (!label.empty()) into = label == "DETAIL:  " ? &error.detail : label == "HINT:  " ? &hint : &ignored;
         if (!into->empty()) *into += '\n';
         *into += line.substr(label.size());
