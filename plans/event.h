@@ -28,12 +28,14 @@ struct StepBegan     { std::string step, title; Phase phase{}; };
 struct StepDone      { std::string step, title; Phase phase{}; Millis took{}; };
 struct StepUndone    { std::string step, title; Millis took{}; };
 /// The work of a fill or a proof became known, or changed: pages to look at in all, and rows by the server's estimate.
-struct WorkKnown     { std::string step, table; std::int64_t pages{}, pages_done{}, rows_estimate{}, rows_done{}; };
+/// A step that begins in phase proof is taken for a proof also where `proof` is not set.
+struct WorkKnown     { std::string step, table; std::int64_t pages{}, pages_done{}, rows_estimate{}, rows_done{}; bool proof{}; };
 struct BatchDone     { std::string step, table; std::int64_t pages{}, rows{}; Millis took{}; bool proof{}; };
 struct BatchRetried  { std::string step, table, reason; };
 /// One try for a lock. `blockers` is filled when somebody was in the way and could be named.
 struct LockTried     { std::string step; bool got{}; Millis waited{}; std::vector<std::string> blockers; };
-/// 1 = unhindered, 0 = stopped; each reason says signal, value and limit.
+/// 1 = unhindered, 0 = stopped; each reason says signal, value and limit, and begins with the signal's name in words:
+/// `replication lag of r1 is 3.2 s, limit 2 s`.
 struct PaceChanged   { double pace{1}; std::vector<std::string> reasons; };
 struct ReplicaLag    { std::string replica; std::optional<Millis> lag; std::int64_t bytes{}; };
 struct GateOpened    { std::string gate; std::vector<std::string> notes; };

@@ -1,0 +1,380 @@
+#include "metrics/instruments.h"
+
+#include <prometheus/counter.h>
+#include <prometheus/family.h>
+#include <prometheus/gauge.h>
+#include <prometheus/histogram.h>
+#include <prometheus/registry.h>
+#include <prometheus/text_serializer.h>
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <set>
+#include <sstream>
+#include <utility>
+
+#include "metrics/rate.h"
+
+namespace weir {
+namespace {
+
+using prometheus::Counter;
+using prometheus::Family;
+using prometheus::Gauge;
+using prometheus::Histogram;
+using prometheus::Labels;
+
+constexpr std::array phases{Phase::expand, Phase::backfill, Phase::proof, Phase::contract};
+constexpr std::array states{RunState::pending, RunState::running, RunState::waiting,
+                            RunState::stopped, RunState::done,    RunState::undone};
+
+struct Signal {
+    std::string_view words, label;
+};
+constexpr std::array signals{Signal{"replication lag", "replication_lag"}};
+constexpr std::string_view other{"other"};
+
+// A replica that is not spoken of any more (renamed, scaled away, eye session lost) must not stand there for ever.
+constexpr Millis replica_memory = std::chrono::minutes{1};
+
+Histogram::BucketBoundaries batch_seconds() {
+    return {0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10};
+}
+Histogram::BucketBoundaries batch_rows() { return {1, 10, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 25000, 100000}; }
+Histogram::BucketBoundaries step_seconds() {
+    return {0.01, 0.05, 0.1, 0.5, 1, 5, 10, 60, 300, 900, 3600, 14400, 86400};
+}
+
+double seconds(Millis time) { return static_cast<double>(time.count()) / 1000.0; }
+double timestamp(Instant at) { return static_cast<double>(at.time_since_epoch().count()) / 1000.0; }
+std::string text_of(std::string_view view) { return std::string{view}; }
+
+void drop(Family<Gauge>& family, Labels const& labels) {
+    if (family.Has(labels)) family.Remove(&family.Add(labels));
+}
+
+}  // namespace
+
+std::string_view throttle_reason(std::string_view reason) {
+    for (auto const& signal : signals)
+        if (reason.starts_with(signal.words)) return signal.label;
+    return other;
+}
+
+struct Instruments::World {
+    explicit World(std::string version);
+
+    struct Work {
+        std::string step{};
+        std::int64_t pages{}, pages_done{}, rows_estimate{}, rows_done{};
+        Rate rate{};
+        bool over{};
+    };
+    using WorkKey = std::pair<std::string, bool>;  ///< table, is it a proof
+
+    void operator()(RunBegan const& event);
+    void operator()(PhaseBegan const& event);
+    void operator()(StepBegan const& event);
+    void operator()(StepDone const& event);
+    void operator()(StepUndone const& event);
+    void operator()(WorkKnown const& event);
+    void operator()(BatchDone const& event);
+    void operator()(BatchRetried const& event);
+    void operator()(LockTried const& event);
+    void operator()(PaceChanged const& event);
+    void operator()(ReplicaLag const& event);
+    void operator()(GateOpened const& event);
+    void operator()(GateApproved const& event);
+    void operator()(ProofDone const& event);
+    void operator()(Warned const& event);
+    void operator()(Stopped const& event);
+    void operator()(RunDone const& event);
+
+    Family<Gauge>& gauge(char const* name, char const* help) {
+        return prometheus::BuildGauge().Name(name).Help(help).Register(registry);
+    }
+    Family<Counter>& counter(char const* name, char const* help) {
+        return prometheus::BuildCounter().Name(name).Help(help).Register(registry);
+    }
+    Family<Histogram>& histogram(char const* name, char const* help) {
+        return prometheus::BuildHistogram().Name(name).Help(help).Register(registry);
+    }
+
+    void advance(Instant at);
+    void phase(std::optional<Phase> now);
+    void state(RunState now);
+    void progress() { last_progress.Add({{"plan", plan}}).Set(timestamp(at)); }
+    void free_pace();
+    void forget_replica(std::string const& replica);
+    void leave_gates();
+    Work* find(std::string const& step, std::string const& table, bool proof);
+    void show(WorkKey const& key, Work const& work);
+    Labels labels(WorkKey const& key) const {
+        return {{"plan", plan}, {"table", key.first}, {"kind", key.second ? "proof" : "fill"}};
+    }
+    void show_eta();
+
+    prometheus::Registry registry;
+    Family<Gauge>& run_phase = gauge("weir_run_phase", "1 for the phase that the run is in, 0 for the others.");
+    Family<Gauge>& run_state = gauge("weir_run_state", "1 for the state that the run is in, 0 for the others.");
+    Family<Gauge>& rows_done = gauge("weir_rows_done", "Rows written by the fill, or looked at by the proof.");
+    Family<Gauge>& rows_estimate = gauge("weir_rows_estimate", "Rows of the table by the server's estimate.");
+    Family<Gauge>& pages_done = gauge("weir_pages_done", "Pages of the table that are done.");
+    Family<Gauge>& pages_total = gauge("weir_pages_total", "Pages of the table to look at in all.");
+    Family<Gauge>& progress_ratio = gauge("weir_progress_ratio", "Share of the pages that is done, 0 to 1.");
+    Family<Gauge>& eta = gauge("weir_eta_seconds", "Time left by the rate of the last minute; absent when not known.");
+    Family<Histogram>& batch_duration = histogram("weir_batch_duration_seconds", "Time of one batch.");
+    Family<Histogram>& batch_size = histogram("weir_batch_rows", "Rows of one batch.");
+    Family<Counter>& batch_retries = counter("weir_batch_retries_total", "Batches rolled back and tried again.");
+    Family<Gauge>& pace = gauge("weir_pace_ratio", "1: unhindered, 0: held.");
+    Family<Gauge>& throttle_active = gauge("weir_throttle_active", "1 while this reason holds the run back.");
+    Family<Counter>& throttle_seconds =
+        counter("weir_throttle_seconds_total", "Time for which this reason held the run back.");
+    Family<Gauge>& lag_seconds = gauge("weir_replica_lag_seconds", "Lag of the replica; absent when not known.");
+    Family<Gauge>& lag_bytes = gauge("weir_replica_lag_bytes", "WAL that the replica has to replay.");
+    Family<Gauge>& lag_known = gauge("weir_replica_lag_known", "1: the lag can be read, 0: the replica is gone.");
+    Family<Counter>& lock_attempts = counter("weir_lock_attempts_total", "Tries for the locks of a step.");
+    Family<Gauge>& gate_since =
+        gauge("weir_gate_waiting_since_timestamp_seconds", "When the gate opened; absent when not at a gate.");
+    Family<Gauge>& mismatches = gauge("weir_proof_mismatches", "Rows that the last proof of the table found wrong.");
+    Family<Gauge>& last_progress = gauge("weir_last_progress_timestamp_seconds", "When a batch or step was done last.");
+    Family<Histogram>& step_duration = histogram("weir_step_duration_seconds", "Time of one step.");
+    Family<Counter>& errors = counter("weir_errors_total", "Stops and refusals by message code.");
+    Family<Counter>& warnings = counter("weir_warnings_total", "Warnings.");
+    Family<Gauge>& build = gauge("weir_build_info", "Always 1; the label is weir's version.");
+
+    std::string plan;
+    Instant at;
+    std::map<std::string, Phase> steps;
+    std::map<WorkKey, Work> works;
+    std::set<std::string> held;  ///< labels of the reasons that hold the run back now
+    std::map<std::string, Instant> replicas;
+    std::set<std::string> gates;  ///< that the run waits at
+};
+
+Instruments::World::World(std::string version) {
+    // The closed sets begin at 0, so that increase() sees the first one.
+    for (auto const& row : codes()) errors.Add({{"code", text_of(row.name)}});
+    for (auto const* outcome : {"got", "busy"}) lock_attempts.Add({{"outcome", outcome}});
+    warnings.Add({});
+    pace.Add({}, 1.0);
+    free_pace();
+    for (auto const& signal : signals) throttle_seconds.Add({{"reason", text_of(signal.label)}});
+    throttle_seconds.Add({{"reason", text_of(other)}});
+    build.Add({{"version", std::move(version)}}).Set(1);
+}
+
+void Instruments::World::advance(Instant now) {
+    if (now > at)
+        for (auto const& reason : held) throttle_seconds.Add({{"reason", reason}}).Increment(seconds(now - at));
+    at = now;
+    std::erase_if(replicas, [&](auto const& replica) {
+        bool const old = now - replica.second > replica_memory;
+        if (old) forget_replica(replica.first);
+        return old;
+    });
+}
+
+void Instruments::World::forget_replica(std::string const& replica) {
+    for (auto* family : {&lag_seconds, &lag_bytes, &lag_known}) drop(*family, {{"replica", replica}});
+}
+
+void Instruments::World::phase(std::optional<Phase> now) {
+    for (auto const one : phases)
+        run_phase.Add({{"plan", plan}, {"phase", text_of(name(one))}}).Set(now == one ? 1 : 0);
+}
+
+void Instruments::World::state(RunState now) {
+    for (auto const one : states)
+        run_state.Add({{"plan", plan}, {"state", text_of(name(one))}}).Set(now == one ? 1 : 0);
+}
+
+void Instruments::World::free_pace() {
+    held.clear();
+    pace.Add({}).Set(1);
+    for (auto const& signal : signals) throttle_active.Add({{"reason", text_of(signal.label)}}).Set(0);
+    throttle_active.Add({{"reason", text_of(other)}}).Set(0);
+}
+
+void Instruments::World::leave_gates() {
+    for (auto const& gate : gates) drop(gate_since, {{"plan", plan}, {"gate", gate}});
+    gates.clear();
+}
+
+/// Nothing when the work of that step was never announced: a proof may fill again what it missed.
+Instruments::World::Work* Instruments::World::find(std::string const& step, std::string const& table, bool proof) {
+    auto const found = works.find({table, proof});
+    if (found != works.end() && found->second.step == step) return &found->second;
+    return nullptr;
+}
+
+void Instruments::World::show(WorkKey const& key, Work const& work) {
+    auto const of = labels(key);
+    auto const number = [](std::int64_t n) { return static_cast<double>(n); };
+    rows_done.Add(of).Set(number(work.rows_done));
+    rows_estimate.Add(of).Set(number(work.rows_estimate));
+    pages_done.Add(of).Set(number(work.pages_done));
+    pages_total.Add(of).Set(number(work.pages));
+    double const ratio = work.pages > 0 ? number(work.pages_done) / number(work.pages) : 1.0;
+    progress_ratio.Add(of).Set(std::clamp(ratio, 0.0, 1.0));
+}
+
+void Instruments::World::show_eta() {
+    for (auto const& [key, work] : works) {
+        auto const left =
+            work.over ? std::nullopt : work.rate.time_for(static_cast<double>(work.pages - work.pages_done), at);
+        if (left)
+            eta.Add(labels(key)).Set(static_cast<double>(left->count()));
+        else
+            drop(eta, labels(key));
+    }
+}
+
+void Instruments::World::operator()(RunBegan const& event) {
+    for (auto const& [key, work] : works) drop(eta, labels(key));
+    leave_gates();
+    works.clear();
+    steps.clear();
+    plan = event.plan;
+    phase({});
+    state(RunState::running);
+    free_pace();
+    progress();
+}
+
+void Instruments::World::operator()(PhaseBegan const& event) { phase(event.phase); }
+
+void Instruments::World::operator()(StepBegan const& event) { steps[event.step] = event.phase; }
+
+void Instruments::World::operator()(StepDone const& event) {
+    step_duration.Add({{"plan", plan}, {"phase", text_of(name(event.phase))}}, step_seconds())
+        .Observe(seconds(event.took));
+    for (auto& [key, work] : works)
+        if (work.step == event.step) work.over = true;
+    progress();
+}
+
+void Instruments::World::operator()(StepUndone const&) { progress(); }
+
+void Instruments::World::operator()(WorkKnown const& event) {
+    auto const step = steps.find(event.step);
+    bool const proof = event.proof || (step != steps.end() && step->second == Phase::proof);
+    auto& known = works[{event.table, proof}];
+    // Two steps may fill one table; the series tell of the one that works now.
+    if (known.step != event.step) {
+        known = {};
+        known.step = event.step;
+    }
+    known.pages = event.pages;
+    known.pages_done = event.pages_done;
+    known.rows_estimate = event.rows_estimate;
+    known.rows_done = event.rows_done;
+    known.over = false;
+    show({event.table, proof}, known);
+}
+
+void Instruments::World::operator()(BatchDone const& event) {
+    WorkKey const key{event.table, event.proof};
+    if (auto* const doing = find(event.step, event.table, event.proof)) {
+        doing->pages_done += event.pages;
+        doing->rows_done += event.rows;
+        doing->rate.add(at, event.took, static_cast<double>(event.pages));
+        show(key, *doing);
+    }
+    batch_duration.Add(labels(key), batch_seconds()).Observe(seconds(event.took));
+    batch_size.Add(labels(key), batch_rows()).Observe(static_cast<double>(event.rows));
+    progress();
+}
+
+void Instruments::World::operator()(BatchRetried const& event) {
+    batch_retries.Add({{"plan", plan}, {"table", event.table}}).Increment();
+}
+
+void Instruments::World::operator()(LockTried const& event) {
+    lock_attempts.Add({{"outcome", event.got ? "got" : "busy"}}).Increment();
+}
+
+void Instruments::World::operator()(PaceChanged const& event) {
+    free_pace();
+    pace.Add({}).Set(std::clamp(event.pace, 0.0, 1.0));
+    if (!(event.pace < 1)) return;
+    for (auto const& reason : event.reasons) held.insert(text_of(throttle_reason(reason)));
+    if (held.empty()) held.insert(text_of(other));
+    for (auto const& reason : held) throttle_active.Add({{"reason", reason}}).Set(1);
+}
+
+void Instruments::World::operator()(ReplicaLag const& event) {
+    Labels const of{{"replica", event.replica}};
+    replicas[event.replica] = at;
+    lag_known.Add(of).Set(event.lag ? 1 : 0);
+    if (event.lag) {
+        lag_seconds.Add(of).Set(seconds(*event.lag));
+        lag_bytes.Add(of).Set(static_cast<double>(event.bytes));
+    } else {
+        drop(lag_seconds, of);
+        drop(lag_bytes, of);
+    }
+}
+
+void Instruments::World::operator()(GateOpened const& event) {
+    gates.insert(event.gate);
+    gate_since.Add({{"plan", plan}, {"gate", event.gate}}).Set(timestamp(at));
+    state(RunState::waiting);
+}
+
+void Instruments::World::operator()(GateApproved const& event) {
+    drop(gate_since, {{"plan", plan}, {"gate", event.gate}});
+    gates.erase(event.gate);
+    state(RunState::running);
+}
+
+void Instruments::World::operator()(ProofDone const& event) {
+    mismatches.Add({{"plan", plan}, {"table", event.table}}).Set(static_cast<double>(event.rows_wrong));
+}
+
+void Instruments::World::operator()(Warned const&) { warnings.Add({}).Increment(); }
+
+void Instruments::World::operator()(Stopped const& event) {
+    errors.Add({{"code", text_of(name(event.why.code))}}).Increment();
+    free_pace();
+    leave_gates();
+    // A refusal may come before any run began.
+    if (!plan.empty()) state(RunState::stopped);
+}
+
+void Instruments::World::operator()(RunDone const& event) {
+    free_pace();
+    for (auto& [key, work] : works) work.over = true;
+    // `--no-wait` ends a run that goes on waiting at its gate.
+    if (event.state != RunState::waiting) leave_gates();
+    if (event.state == RunState::done || event.state == RunState::undone) phase({});
+    state(event.state);
+}
+
+Instruments::Instruments(std::string version) : world_{std::make_unique<World>(std::move(version))} {}
+Instruments::~Instruments() = default;
+
+void Instruments::hear(Event const& event) noexcept {
+    world_->advance(event.at);
+    std::visit(*world_, event.what);
+}
+
+std::string Instruments::text() const {
+    world_->show_eta();
+    auto families = world_->registry.Collect();
+    // The registry keeps series in a hash table; people and tests compare two scrapes.
+    std::erase_if(families, [](auto const& family) { return family.metric.empty(); });
+    std::ranges::sort(families, {}, &prometheus::MetricFamily::name);
+    for (auto& family : families)
+        std::ranges::sort(family.metric, {}, [](auto const& metric) {
+            std::string key;
+            for (auto const& label : metric.label) key += label.name + '\x01' + label.value + '\x02';
+            return key;
+        });
+    std::ostringstream out;
+    prometheus::TextSerializer{}.Serialize(out, families);
+    return out.str();
+}
+
+}  // namespace weir

@@ -1,0 +1,54 @@
+#pragma once
+/// The read-only HTTP side: `/metrics` for Prometheus, `/healthz` for a supervisor, `/` for people. No request changes
+/// anything, and no port of weir's accepts a command.
+#include <boost/asio/any_io_executor.hpp>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "plans/event.h"
+#include "plans/problem.h"
+
+namespace weir {
+
+struct HttpLimits {
+    std::size_t connections{64};       ///< beyond that a client gets a canned 503
+    std::uint32_t header_bytes{8192};  ///< request line and header; beyond that 431
+    Millis deadline{5000};             ///< to send a request, to take an answer, and to be idle between two
+};
+
+/// Serves GET and HEAD; other methods get 405, other paths 404, malformed requests 400. A `Host` that is neither
+/// `localhost`, nor a literal IP address, nor the host name it was bound to gets 421: else a web page could read a
+/// loopback listener by DNS rebinding.
+///
+/// Everything runs on `executor`, which must be one thread's (an io_context run by one thread, or a strand): the
+/// constructor, start(), stop(), the destructor and the callback belong there too, or happen before it runs.
+/// The executor's context must outlive this object.
+class HttpListener {
+  public:
+    /// `address` is `127.0.0.1:9187`, `[::1]:9187`, `0.0.0.0:9187` or `name:9187`; port 0 lets the system choose.
+    /// `metrics` gives the body of `/metrics`; it is called once a request, and not after stop().
+    HttpListener(boost::asio::any_io_executor executor, std::string address, std::function<std::string()> metrics,
+                 HttpLimits limits = {});
+    ~HttpListener();  ///< stop()
+    HttpListener(HttpListener const&) = delete;
+    HttpListener& operator=(HttpListener const&) = delete;
+
+    /// Binds and listens; from now on clients are served whenever the executor runs. A host name is resolved here,
+    /// which may block. Code::usage with a hint when the address is malformed or cannot be bound; nothing has begun
+    /// then.
+    std::optional<Problem> start();
+    /// The port that it listens on; 0 before start() and after stop().
+    std::uint16_t local_port() const;
+    /// Closes everything, also requests that are being answered. May be called again.
+    void stop();
+
+  private:
+    struct World;
+    std::shared_ptr<World> world_;
+};
+
+}  // namespace weir

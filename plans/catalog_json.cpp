@@ -1,0 +1,408 @@
+#include <boost/json.hpp>
+#include <limits>
+#include <stdexcept>
+
+#include "plans/catalog.h"
+
+namespace weir {
+namespace {
+
+namespace json = boost::json;
+
+// ---- writing: an ordered tree of our own text, one member a line, so that golden files can be read and diffed
+// --------
+
+class Writer {
+  public:
+    std::string text;
+
+    void string(std::string_view value) { text += json::serialize(json::string_view{value.data(), value.size()}); }
+    void value(std::string const& v) { string(v); }
+    void value(bool v) { text += v ? "true" : "false"; }
+    void value(int v) { text += std::to_string(v); }
+    void value(std::int64_t v) { text += std::to_string(v); }
+    void value(std::optional<std::string> const& v) {
+        if (v)
+            string(*v);
+        else
+            text += "null";
+    }
+    template <class T>
+    void value(std::vector<T> const& v) {
+        list(v, [&](T const& item) { value(item); });
+    }
+    template <class Items, class Item>
+    void list(Items const& items, Item const& item) {
+        open('[');
+        for (auto const& one : items) {
+            next();
+            item(one);
+        }
+        close(']');
+    }
+    template <class Members>
+    void object(Members const& members) {
+        open('{');
+        members();
+        close('}');
+    }
+    template <class T>
+    void member(std::string_view name, T const& v) {
+        key(name);
+        value(v);
+    }
+    void key(std::string_view name) {
+        next();
+        string(name);
+        text += ": ";
+    }
+
+    void value(TableName const& v) {
+        // On one line: there are many, and they are short.
+        text += '[';
+        string(v.schema.text());
+        text += ", ";
+        string(v.name.text());
+        text += ']';
+    }
+    void value(Grant const& v) {
+        object([&] {
+            member("grantee", v.grantee);
+            member("privilege", v.privilege);
+            member("grantable", v.grantable);
+        });
+    }
+    void value(Dependent const& v) {
+        object([&] {
+            member("kind", v.kind);
+            member("identity", v.identity);
+        });
+    }
+    void value(Column const& v) {
+        object([&] {
+            member("name", v.name);
+            member("type", v.type);
+            member("collation", v.collation);
+            member("not_null", v.not_null);
+            member("default", v.default_expression);
+            member("default_is_constant", v.default_is_constant);
+            member("identity", v.identity);
+            member("generated", v.generated);
+            member("storage", v.storage);
+            member("compression", v.compression);
+            member("statistics_target", v.statistics_target);
+            member("options", v.options);
+            member("comment", v.comment);
+            member("grants", v.grants);
+            member("in_partition_key", v.in_partition_key);
+            member("dependents", v.dependents);
+        });
+    }
+    void value(Constraint const& v) {
+        object([&] {
+            member("name", v.name);
+            member("kind", v.kind);
+            member("definition", v.definition);
+            member("validated", v.validated);
+        });
+    }
+    void value(Trigger const& v) {
+        object([&] {
+            member("name", v.name);
+            member("definition", v.definition);
+            member("enabled", v.enabled);
+        });
+    }
+    void value(Sync const& v) {
+        object([&] {
+            member("run", v.run);
+            member("number", v.number);
+            member("from", v.from);
+            member("to", v.to);
+            member("two_way", v.two_way);
+        });
+    }
+    void table(TableName const& name, Table const& v) {
+        object([&] {
+            member("table", name);
+            member("kind", v.kind);
+            member("persistence", v.persistence);
+            member("owner", v.owner);
+            member("owned_by_us", v.owned_by_us);
+            member("has_children", v.has_children);
+            member("is_child", v.is_child);
+            member("columns", v.columns);
+            member("key", v.key);
+            key("indexes");
+            list(v.indexes, [&](auto const& index) {
+                object([&] {
+                    member("name", index.first);
+                    member("definition", index.second);
+                });
+            });
+            member("constraints", v.constraints);
+            member("triggers", v.triggers);
+            member("syncs", v.syncs);
+        });
+    }
+    void answer(Question const& question, Answer const& v) {
+        object([&] {
+            if (auto const* expression = std::get_if<ExpressionQuestion>(&question)) {
+                member("question", std::string{"expression"});
+                member("table", expression->table);
+                member("expression", expression->expression);
+                member("column_type", expression->column_type);
+            } else {
+                auto const& mapping = std::get<MappingQuestion>(question);
+                member("question", std::string{"mapping"});
+                member("table", mapping.table);
+                member("from", mapping.from);
+                member("to", mapping.to);
+                member("from_type", mapping.from_type);
+                member("to_type", mapping.to_type);
+                member("forward", mapping.forward);
+                member("reverse", mapping.reverse);
+            }
+            member("sqlstate", v.sqlstate);
+            member("error", v.error);
+            member("immutable", v.immutable);
+            member("columns", v.columns);
+            member("reverse_columns", v.reverse_columns);
+            member("null_is_value", v.null_is_value);
+        });
+    }
+
+  private:
+    int depth_{};
+    bool empty_{true};
+
+    void open(char bracket) {
+        text += bracket;
+        ++depth_;
+        empty_ = true;
+    }
+    void next() {
+        if (!empty_) text += ',';
+        empty_ = false;
+        line();
+    }
+    void close(char bracket) {
+        --depth_;
+        if (!empty_) line();
+        empty_ = false;
+        text += bracket;
+    }
+    void line() {
+        text += '\n';
+        text.append(static_cast<std::size_t>(depth_) * 2, ' ');
+    }
+};
+
+// ---- reading: every member must be there, and no other -------------------------------------------------------------
+
+struct Wrong : std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+
+void read(json::value const& v, std::string& out) {
+    if (!v.is_string()) throw Wrong{"a text is expected"};
+    out = std::string{v.get_string().data(), v.get_string().size()};
+}
+void read(json::value const& v, bool& out) {
+    if (!v.is_bool()) throw Wrong{"true or false is expected"};
+    out = v.get_bool();
+}
+void read(json::value const& v, std::int64_t& out) {
+    if (!v.is_int64()) throw Wrong{"an integer is expected"};
+    out = v.get_int64();
+}
+void read(json::value const& v, int& out) {
+    std::int64_t wide = 0;
+    read(v, wide);
+    if (wide < std::numeric_limits<int>::min() || wide > std::numeric_limits<int>::max())
+        throw Wrong{"the integer is out of range"};
+    out = static_cast<int>(wide);
+}
+void read(json::value const& v, std::optional<std::string>& out) {
+    if (v.is_null()) {
+        out.reset();
+    } else {
+        read(v, out.emplace());
+    }
+}
+
+json::array const& array(json::value const& v) {
+    if (!v.is_array()) throw Wrong{"a list is expected"};
+    return v.get_array();
+}
+
+void read(json::value const& v, Grant& out);
+void read(json::value const& v, Dependent& out);
+void read(json::value const& v, Column& out);
+void read(json::value const& v, Constraint& out);
+void read(json::value const& v, Trigger& out);
+void read(json::value const& v, Sync& out);
+template <class T>
+void read(json::value const& v, std::vector<T>& out);
+
+/// Goes through an object's members by name, and complains about those that nobody asked for.
+class Members {
+  public:
+    explicit Members(json::value const& v) {
+        if (!v.is_object()) throw Wrong{"an object is expected"};
+        object_ = &v.get_object();
+    }
+    json::value const& at(std::string_view name) {
+        auto const* found = object_->if_contains(json::string_view{name.data(), name.size()});
+        if (found == nullptr) throw Wrong{"no member " + std::string{name}};
+        ++asked_;
+        return *found;
+    }
+    template <class T>
+    Members& operator()(std::string_view name, T& out) {
+        auto const& found = at(name);
+        try {
+            read(found, out);
+        } catch (Wrong const& wrong) {
+            throw Wrong{std::string{name} + ": " + wrong.what()};
+        }
+        return *this;
+    }
+    void end() const {
+        if (asked_ != object_->size()) throw Wrong{"a member that is not known"};
+    }
+
+  private:
+    json::object const* object_{};
+    std::size_t asked_{};
+};
+
+TableName table_name(json::value const& v) {
+    auto const& parts = array(v);
+    if (parts.size() != 2) throw Wrong{"[schema, name] is expected"};
+    std::string schema;
+    std::string name;
+    read(parts[0], schema);
+    read(parts[1], name);
+    auto first = Ident::make(schema);
+    auto second = Ident::make(name);
+    if (!first || !second) throw Wrong{"not a name: " + schema + "." + name};
+    return {*std::move(first), *std::move(second)};
+}
+
+template <class T>
+void read(json::value const& v, std::vector<T>& out) {
+    for (auto const& item : array(v)) read(item, out.emplace_back());
+}
+
+void read(json::value const& v, Grant& out) {
+    Members{v}("grantee", out.grantee)("privilege", out.privilege)("grantable", out.grantable).end();
+}
+void read(json::value const& v, Dependent& out) { Members{v}("kind", out.kind)("identity", out.identity).end(); }
+void read(json::value const& v, Column& out) {
+    Members{v}("name", out.name)("type", out.type)("collation", out.collation)("not_null", out.not_null)(
+        "default", out.default_expression)("default_is_constant", out.default_is_constant)("identity", out.identity)(
+        "generated", out.generated)("storage", out.storage)("compression", out.compression)(
+        "statistics_target", out.statistics_target)("options", out.options)("comment", out.comment)(
+        "grants", out.grants)("in_partition_key", out.in_partition_key)("dependents", out.dependents)
+        .end();
+}
+void read(json::value const& v, Constraint& out) {
+    Members{v}("name", out.name)("kind", out.kind)("definition", out.definition)("validated", out.validated).end();
+}
+void read(json::value const& v, Trigger& out) {
+    Members{v}("name", out.name)("definition", out.definition)("enabled", out.enabled).end();
+}
+void read(json::value const& v, Sync& out) {
+    Members{v}("run", out.run)("number", out.number)("from", out.from)("to", out.to)("two_way", out.two_way).end();
+}
+
+std::pair<TableName, Table> table(json::value const& v) {
+    Members members{v};
+    auto name = table_name(members.at("table"));
+    Table out;
+    members("kind", out.kind)("persistence", out.persistence)("owner", out.owner)("owned_by_us", out.owned_by_us)(
+        "has_children", out.has_children)("is_child", out.is_child)("columns", out.columns)("key", out.key);
+    for (auto const& item : array(members.at("indexes"))) {
+        std::string index;
+        std::string definition;
+        Members{item}("name", index)("definition", definition).end();
+        if (!out.indexes.emplace(std::move(index), std::move(definition)).second)
+            throw Wrong{"an index stands there twice"};
+    }
+    members("constraints", out.constraints)("triggers", out.triggers)("syncs", out.syncs).end();
+    return {std::move(name), std::move(out)};
+}
+
+std::pair<Question, Answer> answer(json::value const& v) {
+    Members members{v};
+    std::string kind;
+    members("question", kind);
+    auto name = table_name(members.at("table"));
+    std::optional<Question> question;
+    if (kind == "expression") {
+        ExpressionQuestion q{std::move(name), {}, {}};
+        members("expression", q.expression)("column_type", q.column_type);
+        question = std::move(q);
+    } else if (kind == "mapping") {
+        MappingQuestion q{std::move(name), {}, {}, {}, {}, {}, {}};
+        members("from", q.from)("to", q.to)("from_type", q.from_type)("to_type", q.to_type)("forward", q.forward)(
+            "reverse", q.reverse);
+        question = std::move(q);
+    } else {
+        throw Wrong{"no such question: " + kind};
+    }
+    Answer out;
+    members("sqlstate", out.sqlstate)("error", out.error)("immutable", out.immutable)("columns", out.columns)(
+        "reverse_columns", out.reverse_columns)("null_is_value", out.null_is_value)
+        .end();
+    return {*std::move(question), std::move(out)};
+}
+
+Catalog catalog(json::value const& v) {
+    Members members{v};
+    Catalog out;
+    members("server_version", out.server_version)("database", out.database);
+    for (auto const& item : array(members.at("tables")))
+        if (!out.tables.insert(table(item)).second) throw Wrong{"a table stands there twice"};
+    for (auto const& item : array(members.at("other_relations"))) out.other_relations.insert(table_name(item));
+    for (auto const& item : array(members.at("answers")))
+        if (!out.answers.insert(answer(item)).second) throw Wrong{"a question stands there twice"};
+    members.end();
+    return out;
+}
+
+Problem unreadable(std::string const& why) {
+    return {Code::bad_value, {}, "the catalog snapshot cannot be read: " + why, ""};
+}
+
+}  // namespace
+
+std::string to_json(Catalog const& catalog) {
+    Writer out;
+    out.object([&] {
+        out.member("server_version", catalog.server_version);
+        out.member("database", catalog.database);
+        out.key("tables");
+        out.list(catalog.tables, [&](auto const& entry) { out.table(entry.first, entry.second); });
+        out.key("other_relations");
+        out.list(catalog.other_relations, [&](TableName const& name) { out.value(name); });
+        out.key("answers");
+        out.list(catalog.answers, [&](auto const& entry) { out.answer(entry.first, entry.second); });
+    });
+    out.text += '\n';
+    return std::move(out.text);
+}
+
+std::variant<Catalog, Problem> catalog_from_json(std::string_view text) {
+    json::error_code error;
+    auto const value = json::parse(json::string_view{text.data(), text.size()}, error);
+    if (error) return unreadable(error.message());
+    try {
+        return catalog(value);
+    } catch (Wrong const& wrong) {
+        return unreadable(wrong.what());
+    }
+}
+
+}  // namespace weir
