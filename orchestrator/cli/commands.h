@@ -1,0 +1,27 @@
+#pragma once
+/// The commands: each prints to stdout what was asked for, to stderr what is wrong, and gives the exit code.
+#include <string>
+#include <string_view>
+#include <variant>
+
+#include "orchestrator/cli/options.h"
+#include "plans/plan.h"
+
+namespace weir {
+
+inline constexpr std::string_view version = "0.1.0";
+
+int run_command(Options const&);
+int plan_command(Options const&);
+int status_command(Options const&);
+int approve_command(Options const&);
+int abort_command(Options const&);
+
+/// The plan file, or its problems (not-readable when it is not there).
+std::variant<Plan, Problems> load_plan(std::string const& path);
+
+/// Prints to stderr and gives the exit code.
+int tell(Problem const&);
+int tell(Problems const&);
+
+}  // namespace weir

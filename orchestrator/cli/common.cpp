@@ -1,0 +1,33 @@
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "orchestrator/cli/commands.h"
+#include "phases/operations.h"
+#include "plans/reader.h"
+
+namespace weir {
+
+int tell(Problem const& problem) { return tell(Problems{problem}); }
+
+int tell(Problems const& problems) {
+    std::fputs(to_text(problems).c_str(), stderr);
+    return exit_code(problems);
+}
+
+std::variant<Plan, Problems> load_plan(std::string const& path) {
+    std::error_code error;
+    if (std::filesystem::is_directory(path, error))
+        return Problems{{Code::not_supported, {path, 0, 0}, "a folder of plans is not supported by this version",
+                         "name one plan file"}};
+    std::ifstream file{path, std::ios::binary};
+    if (!file) return Problems{{Code::not_readable, {path, 0, 0}, "cannot open the plan file", "check the path"}};
+    // One byte more than is read at most is enough to know that it is too large.
+    std::string text(plan_bytes_max + 1, '\0');
+    file.read(text.data(), static_cast<std::streamsize>(text.size()));
+    text.resize(static_cast<std::size_t>(file.gcount()));
+    return read_plan(text, path, operations());
+}
+
+}  // namespace weir

@@ -1,0 +1,148 @@
+#include "orchestrator/cli/options.h"
+
+#include <algorithm>
+#include <array>
+#include <boost/program_options.hpp>
+#include <map>
+
+namespace weir {
+namespace {
+
+namespace po = boost::program_options;
+
+struct VerbRow {
+    std::string_view name;
+    Verb verb;
+    std::size_t words_min, words_max;
+    std::string_view words;
+    std::vector<std::string_view> options;
+    std::string_view meaning;
+};
+
+std::vector<VerbRow> const& verbs() {
+    static std::vector<VerbRow> const rows{
+        {"run", Verb::run, 1, 1, "PLAN", {"database", "until", "approve", "no-wait", "progress", "http"},
+         "run a plan; continues by itself where an earlier run stopped"},
+        {"plan", Verb::plan, 1, 1, "PLAN", {"database"}, "show the compiled steps: SQL, locks, who waits, undo"},
+        {"status", Verb::status, 0, 1, "[NAME]", {"database", "json"}, "history and progress, from the ledger"},
+        {"approve", Verb::approve, 2, 2, "NAME GATE", {"database"}, "let a run that waits at a gate go on"},
+        {"abort", Verb::abort, 1, 1, "NAME", {"database", "progress"}, "undo a run, as long as contract has not begun"},
+        {"version", Verb::version, 0, 0, "", {}, "print the version"},
+        {"help", Verb::help, 0, 1, "", {}, "print this"},
+    };
+    return rows;
+}
+
+po::options_description described() {
+    po::options_description all;
+    all.add_options()  //
+        ("database", po::value<std::string>(), "")("until", po::value<std::string>(), "")(
+            "approve", po::value<std::vector<std::string>>()->composing(), "")("no-wait", po::bool_switch(), "")(
+            "progress", po::value<std::string>(), "")("http", po::value<std::string>(), "")("json", po::bool_switch(), "")(
+            "help", po::bool_switch(), "")("words", po::value<std::vector<std::string>>(), "");
+    return all;
+}
+
+Problem usage(std::string message, std::string hint = "weir help") {
+    return {Code::usage, {}, std::move(message), std::move(hint)};
+}
+
+}  // namespace
+
+std::variant<Options, Problem> read_options(int argc, char const* const* argv) {
+    Options options;
+    po::variables_map given;
+    po::positional_options_description positional;
+    positional.add("words", -1);
+    auto const all = described();
+    try {
+        // No guessing: an abbreviated option could become another one in the next version.
+        int const style = po::command_line_style::default_style & ~po::command_line_style::allow_guessing;
+        po::store(po::command_line_parser(argc, argv).options(all).positional(positional).style(style).run(), given);
+        po::notify(given);
+    } catch (po::unknown_option const& error) {
+        std::vector<std::string_view> const names{"--database", "--until", "--approve", "--no-wait",
+                                                  "--progress", "--http",  "--json",    "--help"};
+        auto const near = nearest(error.get_option_name(), names);
+        return usage("unknown option " + error.get_option_name(), near.empty() ? "weir help" : "did you mean " + near + "?");
+    } catch (po::error const& error) {
+        return usage(error.what());
+    }
+    std::vector<std::string> words;
+    if (given.count("words")) words = given["words"].as<std::vector<std::string>>();
+    if (given["help"].as<bool>() || words.empty()) return options;
+
+    auto const row = std::find_if(verbs().begin(), verbs().end(), [&](VerbRow const& v) { return v.name == words[0]; });
+    if (row == verbs().end()) {
+        std::vector<std::string_view> names;
+        for (auto const& verb : verbs()) names.push_back(verb.name);
+        auto const near = nearest(words[0], names);
+        return usage("unknown command " + words[0], near.empty() ? "weir help" : "did you mean " + near + "?");
+    }
+    options.verb = row->verb;
+    options.words.assign(words.begin() + 1, words.end());
+    auto const shape = "weir " + std::string{row->name} + (row->words.empty() ? "" : " " + std::string{row->words});
+    if (options.words.size() < row->words_min || options.words.size() > row->words_max)
+        return usage("wrong number of words for " + std::string{row->name}, "it is: " + shape);
+    for (std::string_view const name : {"database", "until", "approve", "progress", "http"})
+        if (given.count(std::string{name}) &&
+            std::find(row->options.begin(), row->options.end(), name) == row->options.end())
+            return usage("--" + std::string{name} + " is no option of " + std::string{row->name});
+    for (std::string_view const name : {"no-wait", "json"})
+        if (given[std::string{name}].as<bool>() &&
+            std::find(row->options.begin(), row->options.end(), name) == row->options.end())
+            return usage("--" + std::string{name} + " is no option of " + std::string{row->name});
+
+    auto const text = [&](char const* name) {
+        return given.count(name) ? given[name].as<std::string>() : std::string{};
+    };
+    options.database = text("database");
+    options.http = text("http");
+    options.no_wait = given["no-wait"].as<bool>();
+    options.json = given["json"].as<bool>();
+    if (given.count("approve"))
+        for (auto const& gate : given["approve"].as<std::vector<std::string>>()) {
+            if (gate != "contract" && gate != "all")
+                return usage("--approve " + gate + ": there is no such gate", "the gate is called contract; all approves every gate");
+            options.approve.insert(gate);
+        }
+    if (given.count("until")) {
+        for (auto const phase : {Phase::expand, Phase::backfill, Phase::proof, Phase::contract})
+            if (name(phase) == text("until")) options.until = phase;
+        if (!options.until)
+            return usage("--until " + text("until") + ": there is no such phase",
+                         "phases are expand, backfill, proof and contract");
+    }
+    if (given.count("progress")) {
+        options.progress = text("progress");
+        static constexpr std::array modes{"auto", "bar", "plain", "json", "none"};
+        if (std::find(modes.begin(), modes.end(), options.progress) == modes.end())
+            return usage("--progress " + options.progress + ": there is no such way", "auto, bar, plain, json or none");
+    }
+    return options;
+}
+
+std::string help_text() {
+    std::string text = "weir changes a PostgreSQL schema while the application keeps reading and writing.\n\n";
+    for (auto const& verb : verbs()) {
+        std::string line = "  weir " + std::string{verb.name} + " " + std::string{verb.words};
+        line.resize(std::max<std::size_t>(line.size() + 2, 28), ' ');
+        text += line + std::string{verb.meaning} + "\n";
+    }
+    text +=
+        "\nall commands but version take\n"
+        "  --database URL            libpq URL or keywords, without a password; default: PGHOST, PGDATABASE, PGSERVICE …\n"
+        "run takes\n"
+        "  --until PHASE             stop after expand, backfill, proof or contract\n"
+        "  --approve GATE|all        approve a gate beforehand\n"
+        "  --no-wait                 exit 3 at a gate instead of waiting\n"
+        "  --http ADDR:PORT          serve /metrics and /healthz\n"
+        "  --progress WAY            auto, bar, plain, json or none\n"
+        "status takes\n"
+        "  --json                    one JSON document\n"
+        "\nexit codes: 0 done, 1 problem in the plan, 2 usage, 3 waiting at a gate, 4 stopped (safe to run again),\n"
+        "5 refused, 6 undone, 70 a bug in weir\n";
+    return text;
+}
+
+}  // namespace weir

@@ -1,0 +1,34 @@
+#pragma once
+/// The command line; the door to Boost.Program_options.
+#include <optional>
+#include <set>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "plans/event.h"
+#include "plans/problem.h"
+
+namespace weir {
+
+enum class Verb { run, plan, status, approve, abort, version, help };
+
+struct Options {
+    Verb verb{Verb::help};
+    std::vector<std::string> words;        ///< what stands after the command
+    std::string database;                  ///< --database; empty: libpq's own variables and files
+    std::optional<Phase> until;
+    std::set<std::string> approve;
+    bool no_wait{};
+    std::string http;                      ///< ADDR:PORT; empty: none
+    std::string progress{"auto"};          ///< auto, bar, plain, json, none
+    bool json{};
+};
+
+/// Code::usage problems name the option and say what it takes. REQUIRES argv as main gets it.
+std::variant<Options, Problem> read_options(int argc, char const* const* argv);
+
+/// What `weir help` prints.
+std::string help_text();
+
+}  // namespace weir

@@ -1,0 +1,96 @@
+#include "orchestrator/cli/prepared.h"
+
+#include "orchestrator/cli/commands.h"
+#include "orchestrator/postgres/leadership.h"
+#include "orchestrator/postgres/world.h"
+#include "phases/operations.h"
+#include "plans/reader.h"
+
+namespace weir {
+namespace {
+
+std::variant<Program, Problems> compile_again(RunRecord const& record) {
+    auto const again = [](std::string message) {
+        return Problems{{Code::changed_plan, {}, std::move(message),
+                         "finish the run with the weir that began it, or undo it with that one's `weir abort`"}};
+    };
+    auto stored = read_plan(record.begin.plan, record.begin.name, operations());
+    auto catalog = catalog_from_json(record.begin.catalog);
+    if (std::holds_alternative<Problems>(stored) || std::holds_alternative<Problem>(catalog))
+        return again("run " + std::to_string(static_cast<std::int64_t>(record.run)) + " was begun by weir " +
+                     record.begin.version + ", and this one (" + std::string{version} + ") cannot read what it wrote");
+    auto program = compile(std::get<Plan>(stored), std::get<Catalog>(catalog), record.run);
+    if (program.hash != record.begin.hash)
+        return again("the program of the run was " + record.begin.hash + " (weir " + record.begin.version + ") and would be " +
+                     program.hash + " (weir " + std::string{version} + ")");
+    return program;
+}
+
+std::variant<Prepared, Problems> live(RunRecord record) {
+    auto program = compile_again(record);
+    if (auto* problems = std::get_if<Problems>(&program)) return *problems;
+    Prepared ready;
+    ready.ledger = true;
+    ready.record = std::move(record);
+    ready.program = std::get<Program>(std::move(program));
+    return ready;
+}
+
+}  // namespace
+
+std::variant<Prepared, Problems> prepare(Asker& asker, Plan const& plan) {
+    auto const ledger = has_ledger(asker);
+    if (auto const* problem = std::get_if<Problem>(&ledger)) return Problems{*problem};
+    std::optional<RunRecord> record;
+    if (std::get<bool>(ledger)) {
+        auto loaded = load_run(asker, plan.name);
+        if (auto* problem = std::get_if<Problem>(&loaded)) return Problems{*problem};
+        record = std::get<std::optional<RunRecord>>(std::move(loaded));
+    }
+    if (record && !record->undone) {
+        if (record->begin.identity != fingerprint(plan.identity))
+            return Problems{{Code::changed_plan, {plan.file, 0, 0},
+                             "plan " + plan.name + " is not the one that was begun: " + fingerprint(plan.identity) + " instead of " +
+                                 record->begin.identity,
+                             record->finished ? "it is done; give a new plan a name of its own"
+                                              : "changes, phase lists and gates may not change once a run began: put them back "
+                                                "(weir status shows the run), or undo it with weir abort " + plan.name}};
+        if (!record->finished) return live(*std::move(record));
+        Prepared ready;
+        ready.ledger = true;
+        ready.record = std::move(record);
+        return ready;
+    }
+    auto world = read_world(asker, plan);
+    if (auto* problem = std::get_if<Problem>(&world)) return Problems{*problem};
+    auto const& catalog = std::get<Catalog>(world);
+    auto problems = validate(plan, catalog);
+    if (!problems.empty()) return problems;
+    RunId run{1};
+    if (std::get<bool>(ledger)) {
+        auto const next = asker.ask(next_run());
+        if (next.fate != Fate::done) return Problems{problem_of(next, "cannot read the ledger")};
+        run = RunId{std::stoll(next.rows[0].fields[0].value_or("1"))};
+    }
+    return Prepared{std::get<bool>(ledger), std::move(record), compile(plan, catalog, run), to_json(catalog)};
+}
+
+std::variant<Prepared, Problems> prepare_live(Asker& asker, std::string const& name) {
+    auto const unknown = [&](std::string hint) {
+        return Problems{{Code::unknown_plan, {}, "no run of a plan " + name + " is known here", std::move(hint)}};
+    };
+    auto const ledger = has_ledger(asker);
+    if (auto const* problem = std::get_if<Problem>(&ledger)) return Problems{*problem};
+    if (!std::get<bool>(ledger)) return unknown("this database has no ledger; check --database");
+    auto loaded = load_run(asker, name);
+    if (auto* problem = std::get_if<Problem>(&loaded)) return Problems{*problem};
+    auto record = std::get<std::optional<RunRecord>>(std::move(loaded));
+    if (!record) return unknown("weir status lists the runs");
+    if (record->finished || record->undone)
+        return Problems{{Code::not_now, {},
+                         "plan " + name + " is " + (record->finished ? "done" : "undone") + " since " + record->ended_at,
+                         record->finished ? "this version cannot bring back what contract dropped" : "there is nothing to undo"}};
+    return live(*std::move(record));
+}
+
+}  // namespace weir

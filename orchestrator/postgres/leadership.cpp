@@ -1,0 +1,91 @@
+#include "orchestrator/postgres/leadership.h"
+
+#include <chrono>
+#include <thread>
+
+namespace weir {
+namespace {
+
+constexpr std::chrono::seconds hands_deadline{60};
+constexpr std::chrono::milliseconds hands_poll{100};
+
+bool yes(Outcome const& outcome, std::size_t field = 0) {
+    return outcome.fate == Fate::done && !outcome.rows.empty() && outcome.rows[0].fields[field] == "t";
+}
+
+Problem other_leader(Asker& asker) {
+    auto const who = asker.ask(who_leads());
+    std::string text = "another weir works on this database";
+    if (who.fate == Fate::done && !who.rows.empty()) {
+        auto const field = [&](std::size_t i) { return who.rows[0].fields[i].value_or("?"); };
+        text += ": pid " + field(0) + ", user " + field(1) + ", \"" + field(2) + "\", since " + field(3) + ", from " + field(4);
+    }
+    return {Code::other_leader, {}, text, "wait for it, or stop it and run again: the run goes on where it stands"};
+}
+
+}  // namespace
+
+std::optional<Problem> take_lead(Asker& asker) {
+    auto const taken = asker.ask(try_leader());
+    if (taken.fate != Fate::done) return problem_of(taken, "cannot take the leader's lock");
+    if (yes(taken)) return std::nullopt;
+    return other_leader(asker);
+}
+
+std::variant<bool, Problem> has_ledger(Asker& asker) {
+    auto const look = asker.ask(look_for_ledger());
+    if (look.fate != Fate::done) return problem_of(look, "cannot look for the ledger");
+    if (!yes(look)) {
+        if (!yes(look, 1)) return false;
+        return Problem{Code::ledger_version, {}, "schema weir or weir_sync exists, and it is no ledger of weir's",
+                       "weir keeps its ledger in schema weir and its functions in weir_sync: rename the other one"};
+    }
+    auto const meta = asker.ask(read_meta());
+    if (meta.fate != Fate::done) return problem_of(meta, "cannot read the ledger");
+    if (meta.rows.empty())
+        return Problem{Code::ledger_version, {}, "table weir.meta is empty", "the ledger was tampered with: restore it"};
+    if (std::stoi(meta.rows[0].fields[0].value_or("0")) > ledger_version)
+        return Problem{Code::ledger_version, {},
+                       "the ledger is of version " + meta.rows[0].fields[0].value_or("?") + ", and this weir knows " +
+                           std::to_string(ledger_version),
+                       "use the weir that wrote it, or a newer one"};
+    return true;
+}
+
+std::optional<Problem> make_ledger(Asker& asker) {
+    auto const published = asker.ask({sql("SELECT pubname FROM pg_catalog.pg_publication WHERE puballtables ORDER BY 1")});
+    if (published.fate != Fate::done) return problem_of(published, "cannot look at the publications");
+    if (!published.rows.empty())
+        return Problem{Code::not_now, {},
+                       "publication " + published.rows[0].fields[0].value_or("?") +
+                           " is FOR ALL TABLES: its subscribers would stop at the first row of the ledger",
+                       "list the tables in the publication; this version cannot work beside FOR ALL TABLES"};
+    auto const made = asker.ask(create_ledger());
+    if (made.fate != Fate::done) return problem_of(made, "cannot create schema weir for the ledger");
+    return std::nullopt;
+}
+
+std::variant<Epoch, Problem> raise_and_wait(Asker& asker) {
+    auto const raised = asker.ask(raise_epoch());
+    if (raised.fate != Fate::done || raised.rows.empty()) return problem_of(raised, "cannot raise the ledger's epoch");
+    Epoch const epoch{std::stoll(raised.rows[0].fields[0].value_or("0"))};
+    auto const deadline = std::chrono::steady_clock::now() + hands_deadline;
+    for (;;) {
+        auto const hands = asker.ask(try_all_hands());
+        if (hands.fate != Fate::done) return problem_of(hands, "cannot look for working sessions");
+        if (yes(hands)) return epoch;
+        if (std::chrono::steady_clock::now() >= deadline)
+            return Problem{Code::other_leader, {}, "working sessions of an earlier weir are still alive after 60 s",
+                           "SELECT pid, application_name FROM pg_stat_activity WHERE application_name LIKE 'weir % hand %'; "
+                           "end them with pg_terminate_backend(pid), and run again"};
+        std::this_thread::sleep_for(hands_poll);
+    }
+}
+
+std::variant<std::optional<RunRecord>, Problem> load_run(Asker& asker, std::string const& plan_name) {
+    auto const rows = asker.ask(read_run(plan_name));
+    if (rows.fate != Fate::done) return problem_of(rows, "cannot read the ledger");
+    return fold(rows.rows);
+}
+
+}  // namespace weir

@@ -1,0 +1,30 @@
+#pragma once
+/// Who may act. A newcomer (1) takes the leader's lock, (2) raises the epoch, (3) polls until no working session of an
+/// earlier orchestrator is left, (4) acts; every transaction of a hand checks the epoch. Advisory locks are tried, never
+/// waited for.
+#include <optional>
+#include <string>
+#include <variant>
+
+#include "orchestrator/machine/ledger.h"
+#include "orchestrator/postgres/ask.h"
+
+namespace weir {
+
+/// Takes the leader's lock for the asker's session. A Problem names the living leader.
+std::optional<Problem> take_lead(Asker& asker);
+
+/// Is there a ledger? A Problem when it is from a newer version, or when schema weir belongs to somebody else.
+std::variant<bool, Problem> has_ledger(Asker& asker);
+
+/// Creates schema weir; the caller leads. Refused while a publication FOR ALL TABLES would send the ledger to
+/// subscribers that do not have its tables: their apply would stop.
+std::optional<Problem> make_ledger(Asker& asker);
+
+/// Raises the epoch and waits until the hands of earlier orchestrators are gone.
+std::variant<Epoch, Problem> raise_and_wait(Asker& asker);
+
+/// The newest run of this name; nothing when there is none. REQUIRES a ledger.
+std::variant<std::optional<RunRecord>, Problem> load_run(Asker& asker, std::string const& plan_name);
+
+}  // namespace weir
