@@ -83,7 +83,7 @@ class Reader {
             return;
         }
         auto const found = check_keys(root, keys::top, "");
-        check_required(root, keys::top);
+        check_required(root, found, keys::top);
         if (auto const* node = found.at("weir")) read_format(*node);
         if (auto const* node = found.at("name")) read_name(*node);
         if (auto const* node = found.at("description"))
@@ -93,12 +93,16 @@ class Reader {
         if (auto const* node = found.at("throttle")) read_throttle(*node);
         if (auto const* node = found.at("locks")) read_locks(*node);
 
+        // A list that is misspelled or refused is no reason to say that there is none.
         bool any = false;
-        if (auto const* node = found.at("changes"))
-            any |= read_operations(*node, "changes", Level::change, Phase::expand, changes_);
-        for (auto const phase : phase_lists)
-            if (auto const* node = found.at(name(phase)))
-                any |= read_operations(*node, name(phase), Level::primitive, phase, lists_);
+        auto const list = [&](std::string_view key, Level level, Phase phase, std::vector<Read>& into) {
+            if (auto const* node = found.at(key))
+                any |= read_operations(*node, key, level, phase, into);
+            else
+                any |= found.stands(key);
+        };
+        list("changes", Level::change, Phase::expand, changes_);
+        for (auto const phase : phase_lists) list(name(phase), Level::primitive, phase, lists_);
         if (!any)
             say(Code::missing_key, root, "the plan has no operation",
                 "give `changes`, or a list `expand`, `backfill` or `contract`");
@@ -123,10 +127,15 @@ class Reader {
     /// The members by their keys; nothing for a key that is absent or refused.
     struct Found {
         std::vector<std::pair<std::string_view, YamlNode const*>> members;
+        std::vector<std::string> meant;  ///< keys that were written wrongly; that they are missing too is no news
         YamlNode const* at(std::string_view key) const {
             for (auto const& [name, node] : members)
                 if (name == key && node->kind != YamlKind::refused) return node;
             return nullptr;
+        }
+        bool stands(std::string_view key) const {
+            return std::any_of(members.begin(), members.end(), [&](auto const& m) { return m.first == key; }) ||
+                   std::find(meant.begin(), meant.end(), key) != meant.end();
         }
     };
 
@@ -150,6 +159,7 @@ class Reader {
                 std::vector<std::string_view> usable;
                 for (auto const& k : known)
                     if (k.use != Use::later) usable.push_back(k.name);
+                found.meant.push_back(nearest(key.text, usable));
                 say(Code::unknown_key, key, "unknown key " + shown,
                     meant(key.text, usable, where.empty() ? "a plan" : where));
             } else if (row->use == Use::later) {
@@ -161,13 +171,15 @@ class Reader {
         return found;
     }
 
-    void check_required(YamlNode const& node, Keys known) {
-        for (auto const& row : known) {
-            bool const there = std::any_of(node.members.begin(), node.members.end(),
-                                           [&](auto const& m) { return m.first.text == row.name; });
-            if (row.use == Use::required && !there)
-                say(Code::missing_key, node, "the key " + quote(row.name) + " is missing", std::string{row.meaning});
-        }
+    void check_required(YamlNode const& node, Found const& found, Keys known) {
+        for (auto const& row : known)
+            if (row.use == Use::required && !found.stands(row.name))
+                say(Code::missing_key, node, "the key " + quote(row.name) + " is missing",
+                    explained(row.name, row.meaning));
+    }
+
+    static std::string explained(std::string_view key, std::string_view meaning) {
+        return "`" + std::string{key} + "`: " + std::string{meaning};
     }
 
     bool is_mapping(YamlNode const& node, std::string_view what) {
@@ -387,12 +399,14 @@ class Reader {
 
         FieldValues values;
         values.place = key.place;
+        std::vector<std::string> meant_instead;
         for (auto const& [name, value] : fields.members) {
             auto const spec = std::find_if(row.fields.begin(), row.fields.end(),
                                            [&, &field = name](FieldSpec const& s) { return s.name == field.text; });
             if (spec == row.fields.end()) {
                 // `{ type: numeric(10,2) }` is for YAML a type `numeric(10` and a key `2)`.
                 bool const cut = value.kind == YamlKind::null && name.text.find(')') != std::string::npos;
+                meant_instead.push_back(nearest(name.text, usable));
                 say(Code::unknown_key, name, "unknown key " + quote(name.text) + " in " + operation,
                     cut ? comma_hint : meant(name.text, usable, operation));
             } else if (spec->use == FieldUse::unsupported) {
@@ -406,9 +420,11 @@ class Reader {
         for (auto const& spec : row.fields) {
             bool const there = std::any_of(fields.members.begin(), fields.members.end(),
                                            [&](auto const& m) { return m.first.text == spec.name; });
-            if (spec.use == FieldUse::required && !there)
+            bool const misspelled =
+                std::find(meant_instead.begin(), meant_instead.end(), spec.name) != meant_instead.end();
+            if (spec.use == FieldUse::required && !there && !misspelled)
                 say(Code::missing_key, key, operation + " needs the key " + quote(spec.name),
-                    std::string{spec.meaning});
+                    explained(spec.name, spec.meaning));
         }
         if (problems_.size() != before) return std::nullopt;
         return values;
@@ -421,9 +437,9 @@ class Reader {
             case FieldKind::column:
                 return widen(read_ident(node, what));
             case FieldKind::expression:
-                return widen(read_sql(node, what, "an SQL expression", declare_expression));
+                return widen(read_sql(node, what, "an SQL expression", null_sql_hint, declare_expression));
             case FieldKind::type:
-                return widen(read_sql(node, what, "a type", declare_type));
+                return widen(read_sql(node, what, "a type", "", declare_type));
             case FieldKind::assignments:
                 return widen(read_assignments(node, what));
         }
@@ -492,15 +508,16 @@ class Reader {
 
     template <class T>
     std::optional<T> read_sql(YamlNode const& node, std::string_view what, std::string_view wanted,
+                              std::string null_hint,
                               std::variant<T, Problem> (*declare)(std::string_view, Place const&)) {
-        auto const* text = scalar(node, what, wanted, node.kind == YamlKind::null ? null_sql_hint : "");
+        auto const* text = scalar(node, what, wanted, node.kind == YamlKind::null ? std::move(null_hint) : "");
         if (text == nullptr) return std::nullopt;
         auto declared = declare(*text, node.place);
         if (auto* made = std::get_if<T>(&declared)) return std::move(*made);
         auto problem = std::get<Problem>(std::move(declared));
         problem.message = quote(*text) + " is " + problem.message;
         bool const unclosed = std::count(text->begin(), text->end(), '(') > std::count(text->begin(), text->end(), ')');
-        if (!node.quoted && unclosed) problem.hint = comma_hint;
+        if (node.in_flow && !node.quoted && unclosed) problem.hint = comma_hint;
         problems_.push_back(std::move(problem));
         return std::nullopt;
     }
@@ -519,7 +536,8 @@ class Reader {
                 continue;
             }
             auto column = read_ident(key, what);
-            auto expression = read_sql(value, what + "." + key.text, "an SQL expression", declare_expression);
+            auto expression =
+                read_sql(value, what + "." + key.text, "an SQL expression", null_sql_hint, declare_expression);
             if (column && expression) assignments.emplace_back(*std::move(column), *std::move(expression));
         }
         if (assignments.size() != node.members.size()) return std::nullopt;
@@ -610,9 +628,12 @@ std::variant<Plan, Problems> read_plan(std::string_view text, std::string const&
                          {file, 0, 0},
                          "the file is larger than 1 MB (" + std::to_string(text.size()) + " bytes)",
                          "is it a plan?"}};
-    if (!is_utf8(text))
-        return Problems{
-            {Code::not_readable, first_bad_byte(text, file), "the file is not UTF-8 text", "save it as UTF-8"}};
+    if (!is_utf8(text)) {
+        bool const nul = text.find('\0') != std::string_view::npos;
+        return Problems{{Code::not_readable, first_bad_byte(text, file),
+                         nul ? "the file is not text: it holds a NUL byte" : "the file is not UTF-8 text",
+                         "save it as UTF-8"}};
+    }
 
     auto document = read_yaml(text, file);
     auto& problems = document.problems;

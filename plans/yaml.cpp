@@ -5,6 +5,7 @@
 #include <yaml-cpp/parser.h>
 
 #include <algorithm>
+#include <initializer_list>
 #include <map>
 #include <sstream>
 #include <stdexcept>
@@ -15,6 +16,8 @@ namespace weir {
 namespace {
 
 constexpr std::size_t depth_max = 20;
+// Nobody reads more of them, and a hostile file could hold a million.
+constexpr std::size_t problems_max = 100;
 
 /// Ends the parse; the Problem is in the document already.
 struct Enough : std::runtime_error {
@@ -100,6 +103,7 @@ class Builder : public YAML::EventHandler {
         node.place = place(mark);
         node.text = value;
         node.quoted = tag == "!";
+        node.in_flow = !open_.empty() && open_.back().flow;
         auto const rest = source_.from(mark);
         if (!rest.empty() && (rest.front() == '"' || rest.front() == '\'') && !is_closed(rest))
             stop(mark, "the quote that opens here is never closed", "");
@@ -111,13 +115,13 @@ class Builder : public YAML::EventHandler {
         add(std::move(node), mark);
     }
     void OnSequenceStart(YAML::Mark const& mark, std::string const& tag, YAML::anchor_t anchor,
-                         YAML::EmitterStyle::value) override {
-        open(mark, tag, anchor, YamlKind::list);
+                         YAML::EmitterStyle::value style) override {
+        open(mark, tag, anchor, YamlKind::list, style);
     }
     void OnSequenceEnd() override { close(); }
     void OnMapStart(YAML::Mark const& mark, std::string const& tag, YAML::anchor_t anchor,
-                    YAML::EmitterStyle::value) override {
-        open(mark, tag, anchor, YamlKind::mapping);
+                    YAML::EmitterStyle::value style) override {
+        open(mark, tag, anchor, YamlKind::mapping, style);
     }
     void OnMapEnd() override { close(); }
 
@@ -129,13 +133,18 @@ class Builder : public YAML::EventHandler {
   private:
     struct Open {
         YamlNode node;
+        bool flow{};
         std::optional<YamlNode> key;  ///< of a mapping: read, and its value is not
         bool is_key{};                ///< this collection stands where a key should
         std::map<std::string, Place, std::less<>> keys;
     };
 
+    void say(Problem problem) {
+        problems_.push_back(std::move(problem));
+        if (problems_.size() >= problems_max) throw Enough{};
+    }
     void say(YAML::Mark const& mark, std::string message, std::string hint) {
-        problems_.push_back({Code::bad_yaml, place(mark), std::move(message), std::move(hint)});
+        say({Code::bad_yaml, place(mark), std::move(message), std::move(hint)});
     }
     [[noreturn]] void stop(YAML::Mark const& mark, std::string message, std::string hint) {
         say(mark, std::move(message), std::move(hint));
@@ -173,9 +182,11 @@ class Builder : public YAML::EventHandler {
         }
     }
 
-    void open(YAML::Mark const& mark, std::string const& tag, YAML::anchor_t anchor, YamlKind kind) {
+    void open(YAML::Mark const& mark, std::string const& tag, YAML::anchor_t anchor, YamlKind kind,
+              YAML::EmitterStyle::value style) {
         if (open_.size() >= depth_max) stop(mark, "nested deeper than " + std::to_string(depth_max) + " levels", "");
         Open opened;
+        opened.flow = style == YAML::EmitterStyle::Flow;
         opened.node.kind = kind;
         opened.node.place = place(mark);
         refuse_properties(opened.node, mark, tag, anchor);
@@ -225,8 +236,8 @@ class Builder : public YAML::EventHandler {
             if (key.kind != YamlKind::scalar) return;
             auto const [known, fresh] = in.keys.emplace(key.text, key.place);
             if (!fresh) {
-                problems_.push_back({Code::duplicate_key, key.place, "\"" + key.text + "\" stands here a second time",
-                                     "the first one is in line " + std::to_string(known->second.line)});
+                say({Code::duplicate_key, key.place, "\"" + key.text + "\" stands here a second time",
+                     "the first one is in line " + std::to_string(known->second.line)});
                 return;
             }
             in.node.members.emplace_back(std::move(key), std::move(node));
@@ -287,11 +298,15 @@ YamlDocument read_yaml(std::string_view text, std::string const& file) {
                                          "write the value itself; a text that begins with * needs quotes"});
             return document;
         }
-        auto hint = std::string{};
-        if (e.msg == YAML::ErrorMsg::BLOCK_ENTRY || e.msg == YAML::ErrorMsg::MAP_VALUE ||
-            e.msg == YAML::ErrorMsg::MAP_KEY || e.msg == YAML::ErrorMsg::END_OF_MAP ||
-            e.msg == YAML::ErrorMsg::END_OF_SEQ || e.msg == YAML::ErrorMsg::TAB_IN_INDENTATION)
-            hint = "check the indentation (spaces, no tabs), and quote a value that holds `: `";
+        std::string hint;
+        auto const is = [&](std::initializer_list<std::string_view> messages) {
+            return std::find(messages.begin(), messages.end(), e.msg) != messages.end();
+        };
+        using namespace YAML::ErrorMsg;
+        if (is({BLOCK_ENTRY, MAP_VALUE, MAP_KEY, END_OF_MAP, END_OF_SEQ, TAB_IN_INDENTATION}))
+            hint = "check the indentation (spaces, no tabs), and put a value that holds `: ` in quotes";
+        else if (is({END_OF_MAP_FLOW, END_OF_SEQ_FLOW, FLOW_END}))
+            hint = "close each { and [; inside them put a value that holds a comma or a quote in quotes";
         document.problems.push_back({Code::bad_yaml, builder.place(e.mark), "not well-formed YAML: " + e.msg, hint});
     } catch (std::runtime_error const& e) {
         document.problems.push_back(

@@ -23,6 +23,7 @@ struct YamlNode {
     YamlKind kind{};
     Place place;
     bool quoted{};     ///< a scalar in quotes or in block form: never a number or null for YAML
+    bool in_flow{};    ///< it stands directly in { } or [ ], where a comma ends it
     std::string text;  ///< of a scalar, or the key of a member as it was written
     std::vector<YamlNode> items;
     std::vector<std::pair<YamlNode, YamlNode>> members;  ///< in the file's order; keys are scalars and unique

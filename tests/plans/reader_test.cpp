@@ -59,7 +59,7 @@ TEST(Reader, AcceptsAChange) {
     EXPECT_EQ(values.get<TableName>("table").schema.text(), "public");
     EXPECT_EQ(values.get<Ident>("to").text(), "full_name");
     EXPECT_EQ(values.place, (Place{"plan.yaml", 4, 5}));
-    EXPECT_EQ(values.place_of("to"), (Place{"plan.yaml", 4, 53}));
+    EXPECT_EQ(values.place_of("to"), (Place{"plan.yaml", 4, 52}));
 }
 
 TEST(Reader, AcceptsThePhasesOneByOne) {
@@ -145,7 +145,7 @@ TEST(Reader, TakesEveryScalarAsTheTextOfAnExpression) {
         a: yes
         b: 1
         c: "NULL"
-        d: 'it''s'
+        d: "'it''s'"
         e: >-
           upper(
             name)
@@ -156,7 +156,7 @@ TEST(Reader, TakesEveryScalarAsTheTextOfAnExpression) {
     auto const& set = operation(plan, 0).values.get<FieldAssignments>("set");
     std::vector<std::string> texts;
     for (auto const& assignment : set) texts.push_back(assignment.second.text());
-    EXPECT_THAT(texts, ElementsAre("yes", "1", "NULL", "it's", "upper(\n  name)", "name -- the old one\n"));
+    EXPECT_THAT(texts, ElementsAre("yes", "1", "NULL", "'it''s'", "upper(\n  name)", "name -- the old one\n"));
 }
 
 TEST(Reader, AcceptsWhatEditorsDoToFiles) {
