@@ -1,6 +1,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <random>
+
 #include "golden.h"
 #include "plans/reader.h"
 #include "table.h"
@@ -196,6 +198,41 @@ TEST(Reader, IdentityIsOfTheChangesAndNotOfTheirForm) {
         "changes:\n- rename_column: { table: u, from: a, to: b }\n- rename_column: { table: u, from: c, to: d }\n");
     EXPECT_NE(two, identity("changes:\n- rename_column: { table: u, from: c, to: d }\n- rename_column: { table: u, "
                             "from: a, to: b }\n"));
+}
+
+// Whatever is done to a plan, the reader answers: a plan, or at least one problem, and always the same.
+TEST(Reader, AnswersToDamagedPlans) {
+    constexpr std::string_view pieces[] = {"{",  "}",   "[", "]", "\"", "'",  ",",  ":",  ": ",    "- ",    "&a",
+                                           "*a", "!t ", "#", "|", ">",  "\n", "  ", "\t", "---\n", "...\n", "%",
+                                           "@",  "? ",  "~", "(", ")",  ";",  "$1", "\\", "\xC3",  "\x01",  "\r"};
+    std::mt19937 random{42};
+    auto const below = [&](std::size_t n) { return static_cast<std::size_t>(random()) % n; };
+    for (int round = 0; round < 3000; ++round) {
+        std::string text{by_phases};
+        for (auto times = below(4) + 1; times > 0; --times) {
+            auto const at = below(text.size());
+            switch (below(3)) {
+                case 0:
+                    text.insert(at, pieces[below(std::size(pieces))]);
+                    break;
+                case 1:
+                    text.erase(at, below(12) + 1);
+                    break;
+                default:
+                    text.insert(below(text.size()), text.substr(at, below(40)));
+            }
+            if (text.empty()) text = "a";
+        }
+        auto const read = read_plan(text, "plan.yaml", test::operations());
+        auto const* problems = std::get_if<Problems>(&read);
+        if (problems == nullptr) continue;
+        ASSERT_FALSE(problems->empty()) << text;
+        ASSERT_EQ(*problems, std::get<Problems>(read_plan(text, "plan.yaml", test::operations()))) << text;
+        for (auto const& problem : *problems) {
+            ASSERT_FALSE(problem.message.empty()) << text;
+            ASSERT_TRUE(is_utf8(to_text(problem))) << text;
+        }
+    }
 }
 
 TEST(Reader, ReadsDurations) {
