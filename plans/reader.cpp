@@ -153,7 +153,8 @@ class Reader {
     Found check_keys(YamlNode const& node, Keys known, std::string_view where) {
         Found found;
         for (auto const& [key, value] : node.members) {
-            auto const row = std::find_if(known.begin(), known.end(), [&](Key const& k) { return k.name == key.text; });
+            auto const row =
+                std::find_if(known.begin(), known.end(), [&word = key.text](Key const& k) { return k.name == word; });
             auto const shown = quote(where.empty() ? key.text : std::string{where} + "." + key.text);
             if (row == known.end()) {
                 std::vector<std::string_view> usable;
@@ -419,7 +420,7 @@ class Reader {
         }
         for (auto const& spec : row.fields) {
             bool const there = std::any_of(fields.members.begin(), fields.members.end(),
-                                           [&](auto const& m) { return m.first.text == spec.name; });
+                                           [&](auto const& m) { return m.key.text == spec.name; });
             bool const misspelled =
                 std::find(meant_instead.begin(), meant_instead.end(), spec.name) != meant_instead.end();
             if (spec.use == FieldUse::required && !there && !misspelled)

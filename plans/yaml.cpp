@@ -240,7 +240,7 @@ class Builder : public YAML::EventHandler {
                      "the first one is in line " + std::to_string(known->second.line)});
                 return;
             }
-            in.node.members.emplace_back(std::move(key), std::move(node));
+            in.node.members.push_back({std::move(key), std::move(node)});
         }
     }
 

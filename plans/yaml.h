@@ -4,7 +4,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "plans/problem.h"
@@ -19,6 +18,8 @@ enum class YamlKind {
     refused,  ///< there is a Problem about it already; say nothing more
 };
 
+struct YamlMember;
+
 struct YamlNode {
     YamlKind kind{};
     Place place;
@@ -26,7 +27,11 @@ struct YamlNode {
     bool in_flow{};    ///< it stands directly in { } or [ ], where a comma ends it
     std::string text;  ///< of a scalar, or the key of a member as it was written
     std::vector<YamlNode> items;
-    std::vector<std::pair<YamlNode, YamlNode>> members;  ///< in the file's order; keys are scalars and unique
+    std::vector<YamlMember> members;  ///< in the file's order; keys are scalars and unique
+};
+
+struct YamlMember {
+    YamlNode key, value;
 };
 
 struct YamlDocument {
