@@ -8,13 +8,16 @@
 
 namespace weir {
 
-/// `text` as one expression: balanced brackets by the scanner's tokens, no `;`, no parameter `$n`, and the parse of
-/// `SELECT (text)` is one statement with one target and no other clause; no subquery-free promise is made.
+/// `text` as one expression: balanced brackets by the scanner's tokens, no `;`, no parameter `$n`; the parse of
+/// `SELECT (text)` is one statement with one target and no other clause, and it is no row (`a, b`) and no query without
+/// brackets of its own. Subqueries, aggregates and window functions pass: they are the server's to judge.
 /// Otherwise a Problem (Code::bad_expression) at `place` with libpg_query's words, and the hint that the grammar is
-/// PostgreSQL 15's.
+/// PostgreSQL 15's. The word holds only in sessions with standard_conforming_strings = on, where a backslash in '…' is
+/// a backslash; whoever sends the text sees to that.
 std::variant<UserExpr, Problem> declare_expression(std::string_view text, Place const& place);
 
-/// `text` as one type name: `numeric(10,2)`, `shop.colour[]`, `timestamp with time zone`. No SETOF, no %TYPE.
+/// `text` as one type name: `numeric(10,2)`, `shop.colour[]`, `timestamp with time zone`. No SETOF, no %TYPE, no
+/// COLLATE, no comment (it would eat what is written after the type), and no serial, which is not a type.
 std::variant<TypeName, Problem> declare_type(std::string_view text, Place const& place);
 
 }  // namespace weir

@@ -1,2 +1,2 @@
-// Boost.JSON without its library: the sources are compiled here, once.
+// Boost.JSON is compiled into weir here, once, so that no package of it is needed.
 #include <boost/json/src.hpp>

@@ -13,7 +13,8 @@ namespace weir {
 /// Largest plan that is read, in bytes.
 inline constexpr std::size_t plan_bytes_max = 1024 * 1024;
 
-/// All problems at once, sorted by place. `file` is only for messages. Never throws; never touches the outside.
+/// All problems at once, sorted by place; only of a file that is not well-formed YAML nothing but that is told. `file`
+/// is only for messages. Never throws; never touches the outside.
 std::variant<Plan, Problems> read_plan(std::string_view text, std::string const& file, OperationTable operations);
 
 /// The JSON Schema of the plan file (docs/plan.schema.json), from the same tables that the reader uses.

@@ -1,0 +1,191 @@
+// The JSON Schema of the plan file. It is for editors: the reader is stricter in what a schema cannot say (SQL,
+// bounds).
+#include <boost/json.hpp>
+#include <span>
+#include <string>
+
+#include "plans/keys.h"
+#include "plans/reader.h"
+
+namespace weir {
+namespace {
+
+namespace json = boost::json;
+using keys::Key;
+using keys::Use;
+
+json::object described(std::string_view meaning, json::object schema) {
+    json::object whole{{"description", meaning}};
+    for (auto& member : schema) whole.insert(member);
+    return whole;
+}
+
+json::object reference(std::string_view definition) { return {{"$ref", "#/$defs/" + std::string{definition}}}; }
+
+json::object closed_object(json::object properties, json::array required) {
+    json::object schema{{"type", "object"}, {"additionalProperties", false}};
+    if (!required.empty()) schema["required"] = std::move(required);
+    schema["properties"] = std::move(properties);
+    return schema;
+}
+
+/// An object of a key table; `value` gives the schema of what stands under a key.
+template <class F>
+json::object from_keys(std::span<Key const> known, F value) {
+    json::object properties;
+    json::array required;
+    for (auto const& key : known) {
+        if (key.use == Use::later) continue;
+        properties[key.name] = described(key.meaning, value(key.name));
+        if (key.use == Use::required) required.emplace_back(key.name);
+    }
+    return closed_object(std::move(properties), std::move(required));
+}
+
+json::object one_of_words(std::initializer_list<std::string_view> words) {
+    json::array values;
+    for (auto const word : words) values.emplace_back(word);
+    return {{"enum", std::move(values)}};
+}
+
+json::object field_schema(FieldKind kind) {
+    switch (kind) {
+        case FieldKind::table:
+            return reference("table");
+        case FieldKind::column:
+            return reference("name");
+        case FieldKind::type:
+            return reference("type");
+        case FieldKind::expression:
+            return reference("expression");
+        case FieldKind::assignments:
+            return reference("assignments");
+    }
+    return {};
+}
+
+json::object operation_list(OperationTable operations, Level level) {
+    json::object properties;
+    for (auto const& row : operations) {
+        if (row.level != level) continue;
+        json::object fields;
+        json::array required;
+        for (auto const& spec : row.fields) {
+            if (spec.use == FieldUse::unsupported) continue;
+            fields[spec.name] = described(spec.meaning, field_schema(spec.kind));
+            if (spec.use == FieldUse::required) required.emplace_back(spec.name);
+        }
+        properties[row.name] = described(row.meaning, closed_object(std::move(fields), std::move(required)));
+    }
+    json::object operation = closed_object(std::move(properties), {});
+    operation["minProperties"] = 1;
+    operation["maxProperties"] = 1;
+    return {{"type", "array"}, {"items", std::move(operation)}};
+}
+
+json::object gate_schema(std::string_view) { return one_of_words({"manual", "none"}); }
+
+json::object batch_schema(std::string_view key) {
+    if (key == "target") return reference("duration");
+    return {{"anyOf", json::array{one_of_words({"auto"}),
+                                  json::object{{"type", "integer"}, {"minimum", 1}, {"maximum", keys::workers_max}}}}};
+}
+
+json::object throttle_schema(std::string_view) {
+    return {{"anyOf", json::array{one_of_words({"none"}), reference("duration")}}};
+}
+
+json::object locks_schema(std::string_view key) {
+    return key == "on_blocked" ? one_of_words({"wait"}) : reference("duration");
+}
+
+json::object top_schema(std::string_view key) {
+    if (key == "weir") return {{"const", keys::format}};
+    if (key == "name")
+        return {{"type", "string"}, {"pattern", "^[a-z0-9-]{1," + std::to_string(keys::name_max) + "}$"}};
+    if (key == "description") return {{"type", "string"}};
+    if (key == "changes") return reference("changes");
+    if (key == "gates") return from_keys(keys::gates, gate_schema);
+    if (key == "batch") return from_keys(keys::batch, batch_schema);
+    if (key == "locks") return from_keys(keys::locks, locks_schema);
+    if (key == "throttle")
+        return {{"anyOf", json::array{one_of_words({"none"}), from_keys(keys::throttle, throttle_schema)}}};
+    return reference("primitives");
+}
+
+json::object definitions(OperationTable operations) {
+    // YAML takes 1 and true for a number and a truth value; for a plan they are text like any other.
+    json::array const any_scalar{"string", "number", "boolean"};
+    json::object const name{{"description", "a name as it is stored, without SQL quotes, 63 bytes at most"},
+                            {"type", any_scalar},
+                            {"minLength", 1},
+                            {"maxLength", 63}};
+    json::object const pair{{"type", "array"}, {"items", reference("name")}, {"minItems", 2}, {"maxItems", 2}};
+    json::object const dotted{{"type", any_scalar}, {"minLength", 1}, {"maxLength", 127}};
+    json::object const expression{{"description", "one SQL expression over the columns of the row"},
+                                  {"type", any_scalar}};
+    json::object all;
+    all["name"] = name;
+    all["table"] =
+        json::object{{"description", "table, schema.table or [schema, table]; without a schema it is public"},
+                     {"anyOf", json::array{dotted, pair}}};
+    all["type"] = json::object{
+        {"description", "a type with its modifier, such as numeric(10,2)"}, {"type", "string"}, {"minLength", 1}};
+    all["expression"] = expression;
+    all["assignments"] = json::object{{"description", "column: expression"},
+                                      {"type", "object"},
+                                      {"minProperties", 1},
+                                      {"additionalProperties", reference("expression")}};
+    all["duration"] = json::object{{"description", "a whole number and a unit: ms, s, m, h or d"},
+                                   {"type", "string"},
+                                   {"pattern", "^[0-9]+(ms|s|m|h|d)$"}};
+    all["changes"] = operation_list(operations, Level::change);
+    all["primitives"] = operation_list(operations, Level::primitive);
+    return all;
+}
+
+// Boost.JSON writes one line; people read this file and its differences.
+void write(std::string& out, json::value const& value, std::size_t depth) {
+    std::string const inner(2 * (depth + 1), ' ');
+    std::string const outer(2 * depth, ' ');
+    bool first = true;
+    auto const begin = [&](char open) {
+        out += first ? std::string{open} : std::string{","};
+        out += '\n' + inner;
+        first = false;
+    };
+    if (auto const* object = value.if_object(); object != nullptr && !object->empty()) {
+        for (auto const& [key, member] : *object) {
+            begin('{');
+            out += json::serialize(json::string{key}) + ": ";
+            write(out, member, depth + 1);
+        }
+        out += '\n' + outer + '}';
+    } else if (auto const* array = value.if_array();
+               array != nullptr && !array->empty() && array->front().is_object()) {
+        for (auto const& item : *array) {
+            begin('[');
+            write(out, item, depth + 1);
+        }
+        out += '\n' + outer + ']';
+    } else {
+        out += json::serialize(value);
+    }
+}
+
+}  // namespace
+
+std::string plan_schema(OperationTable operations) {
+    json::object schema{{"$schema", "https://json-schema.org/draft/2020-12/schema"}, {"title", "weir plan"}};
+    for (auto& member : from_keys(keys::top, top_schema)) schema.insert(member);
+    json::array any;
+    for (auto const* key : {"changes", "expand", "backfill", "contract"})
+        any.push_back(json::object{{"required", json::array{key}}});
+    schema["anyOf"] = std::move(any);
+    schema["$defs"] = definitions(operations);
+    std::string text;
+    write(text, schema, 0);
+    return text + "\n";
+}
+
+}  // namespace weir

@@ -1,0 +1,290 @@
+#include "plans/expression.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+namespace weir {
+namespace {
+
+std::string repeated(std::string_view piece, int times) {
+    std::string text;
+    while (times-- > 0) text += piece;
+    return text;
+}
+
+TEST(Expression, AcceptsWhatIsOne) {
+    for (std::string const text : {"name",
+                                   "users.name",
+                                   "\"Name\"",
+                                   "upper(name)",
+                                   "a + b * 2",
+                                   "first || ' ' || last",
+                                   "NULL",
+                                   "'it''s'",
+                                   "E'a\\nb'",
+                                   "1",
+                                   "yes",
+                                   "name::text",
+                                   "CAST(a AS numeric(10,2))",
+                                   "CASE WHEN a THEN 1 ELSE 2 END",
+                                   "a IS NULL AND b IS NOT NULL",
+                                   "(a, b)",
+                                   "ROW(a, b)",
+                                   "(ARRAY[1, 2])[1]",
+                                   "(SELECT max(x) FROM t)",
+                                   "EXISTS (SELECT 1 FROM a, b)",
+                                   "count(*) OVER (PARTITION BY a ORDER BY b)",
+                                   "sum(a) FILTER (WHERE b)",
+                                   "a IN (1, 2)",
+                                   "a = ANY (ARRAY[1])",
+                                   "x -- trailing comment",
+                                   "/* ) */ a",
+                                   "a /* nested /* ; */ */",
+                                   "';'",
+                                   "')'",
+                                   "$$ ; ) $$",
+                                   "$weir$ $1 $weir$",
+                                   "upper(name) || '$weir$' -- trailing comment",
+                                   "\"a;b)\"",
+                                   "U&'d\\0061t'",
+                                   "a COLLATE \"C\"",
+                                   "now() AT TIME ZONE 'UTC'",
+                                   "(j -> 'a') ->> 'b'",
+                                   "j ? 'key'",
+                                   "(a).b",
+                                   "x BETWEEN 1 AND 2",
+                                   "NOT a",
+                                   "DATE '2020-01-01'",
+                                   "extract(year FROM d)",
+                                   "trim(both 'x' FROM y)",
+                                   "f(a => 1)",
+                                   "f(VARIADIC a)",
+                                   "ünï || 'ö'",
+                                   "  a  ",
+                                   "\na\n",
+                                   "users.*",
+                                   "XMLELEMENT(name a)",
+                                   "grouping",
+                                   "current_user"}) {
+        auto const declared = declare_expression(text, {});
+        auto const* expression = std::get_if<UserExpr>(&declared);
+        ASSERT_NE(expression, nullptr) << text << ": " << std::get<Problem>(declared).message;
+        EXPECT_EQ(expression->text(), text);
+    }
+}
+
+TEST(Expression, RefusesWhatIsNotOneOrIsMore) {
+    for (std::string const text : {"",
+                                   " ",
+                                   "\n\t",
+                                   "-- nothing",
+                                   "/* nothing */",
+                                   "name), (1",
+                                   "1); drop table x; select (1",
+                                   "/* open",
+                                   "1) from t where (true",
+                                   "a)",
+                                   "(a",
+                                   "((a)",
+                                   ")(",
+                                   "a) -- ",
+                                   "a)/*",
+                                   "1) UNION SELECT (2",
+                                   "1 /* ) */ ) , ( 2",
+                                   "'a') , ('b'",
+                                   "$$a$$) , ($$b$$",
+                                   "\"a\") , (\"b\"",
+                                   "a;",
+                                   ";",
+                                   "a; drop table t",
+                                   "$1",
+                                   "a = $2",
+                                   "a b",
+                                   "a AS b",
+                                   "1 AS \"x\"",
+                                   "1 FROM t",
+                                   "1 WHERE true",
+                                   "1 LIMIT 1",
+                                   "1 ORDER BY 1",
+                                   "1 INTO t",
+                                   "1 UNION SELECT 2",
+                                   "1 FOR UPDATE",
+                                   "DISTINCT a",
+                                   "ALL a",
+                                   "a, b",
+                                   "a,",
+                                   ",",
+                                   "select 1",
+                                   "SELECT a, b FROM t",
+                                   "values (1)",
+                                   "with x as (select 1) select * from x",
+                                   "table t",
+                                   "insert into t values (1)",
+                                   "drop table t",
+                                   "*",
+                                   "a +",
+                                   "+",
+                                   "a ==",
+                                   "'open",
+                                   "\"open",
+                                   "$a$ open",
+                                   "$weir$ $weirx$",
+                                   "E'\\'",
+                                   "\"\"",
+                                   "x'",
+                                   "a[",
+                                   "a]",
+                                   "[1)",
+                                   "a[1)",
+                                   "(a]",
+                                   "?",
+                                   ":a",
+                                   "\\",
+                                   "@",
+                                   "U&\"\\zzzz\"",
+                                   "f(a",
+                                   "f(a))",
+                                   "CASE WHEN a THEN 1",
+                                   "array[1",
+                                   "1 = 1) OR (1",
+                                   "a\x01b",
+                                   "`a`",
+
+                                   "'a' 'b'"}) {
+        auto const declared = declare_expression(text, {"plan.yaml", 3, 7});
+        auto const* problem = std::get_if<Problem>(&declared);
+        ASSERT_NE(problem, nullptr) << "accepted: " << text;
+        EXPECT_EQ(problem->code, Code::bad_expression);
+        EXPECT_EQ(problem->place, (Place{"plan.yaml", 3, 7}));
+        EXPECT_FALSE(problem->message.empty());
+        EXPECT_EQ(problem->message.find('\n'), std::string::npos) << problem->message;
+    }
+}
+
+TEST(Expression, RefusesBytesThatAreNoText) {
+    using namespace std::string_literals;
+    for (auto const& text :
+         {"a\0b"s, "a\0"s, "\0"s, "'\xE9'"s, "\xC0\x80"s, "'\xED\xA0\x80'"s, std::string(64 * 1024 + 1, 'a')})
+        EXPECT_TRUE(std::holds_alternative<Problem>(declare_expression(text, {})));
+    EXPECT_TRUE(std::holds_alternative<UserExpr>(declare_expression("'" + std::string(64 * 1024 - 2, 'a') + "'", {})));
+}
+
+TEST(Expression, SaysWhatIsWrongInWordsForPeople) {
+    auto const message = [](std::string_view text) { return std::get<Problem>(declare_expression(text, {})).message; };
+    EXPECT_EQ(message("a +"), "not one SQL expression: syntax error at the end");
+    EXPECT_EQ(message("é +"), "not one SQL expression: syntax error at the end");
+    EXPECT_EQ(message("a b"), "not one SQL expression: syntax error at or near \"b\"");
+    EXPECT_EQ(message("a, b"), "not one SQL expression: these are several expressions");
+    EXPECT_EQ(message("select 1"), "not one SQL expression: this is a query");
+    EXPECT_EQ(message("a)"), "not one SQL expression: a closing bracket without an opening one");
+    EXPECT_EQ(message("drop table t"), "not one SQL expression: syntax error at or near \"table\"");
+}
+
+TEST(Expression, SurvivesWhatIsNestedDeeply) {
+    EXPECT_TRUE(std::holds_alternative<UserExpr>(declare_expression(repeated("a || ", 300) + "a", {})));
+    for (auto const& text :
+         {repeated("1+", 32'000) + "1", repeated("(", 30'000) + "1" + repeated(")", 30'000),
+          repeated("- ", 30'000) + "1", repeated("not ", 16'000) + "a",
+          repeated("f(", 3000) + "1" + repeated(")", 3000), repeated("a[", 3000) + "1" + repeated("]", 3000),
+          "1" + repeated("::int", 12'000), repeated("case when a then ", 2000) + "b" + repeated(" end", 2000),
+          repeated("(select ", 3000) + "1" + repeated(")", 3000)})
+        EXPECT_TRUE(std::holds_alternative<Problem>(declare_expression(text, {}))) << text.substr(0, 20);
+}
+
+TEST(Type, AcceptsWhatIsOne) {
+    for (std::string const text : {"text",
+                                   "int",
+                                   "integer",
+                                   "bigint",
+                                   "numeric(10,2)",
+                                   "numeric",
+                                   "double precision",
+                                   "character varying(30)",
+                                   "varchar(30)",
+                                   "char",
+                                   "\"char\"",
+                                   "bit varying(3)",
+                                   "timestamp with time zone",
+                                   "timestamp(3) without time zone",
+                                   "timestamptz(3)",
+                                   "interval",
+                                   "interval day to second",
+                                   "text[]",
+                                   "text[][]",
+                                   "integer[3]",
+                                   "integer ARRAY",
+                                   "integer ARRAY[4]",
+                                   "public.citext",
+                                   "shop.colour[]",
+                                   "\"My Type\"",
+                                   "\"Shop\".\"My Type\"(1)",
+                                   "geometry(Point, 4326)",
+                                   "  text  ",
+                                   "national character varying(3)",
+                                   "json"}) {
+        auto const declared = declare_type(text, {});
+        ASSERT_TRUE(std::holds_alternative<TypeName>(declared)) << text << ": " << std::get<Problem>(declared).message;
+        EXPECT_EQ(std::get<TypeName>(declared).text(), text);
+    }
+}
+
+TEST(Type, RefusesWhatIsNotOneOrIsMore) {
+    for (std::string const text : {"",
+                                   " ",
+                                   "1",
+                                   "'text'",
+                                   "text) , (1",
+                                   "text; drop table t",
+                                   "text;",
+                                   "text COLLATE \"C\"",
+                                   "text = 1",
+                                   "text AS x",
+                                   "text x",
+                                   "text, 1",
+                                   "text FROM t",
+                                   "text WHERE true",
+                                   "text LIMIT 1",
+                                   "text UNION SELECT 1",
+                                   "text INTO x",
+                                   "text ORDER BY 1",
+                                   "text GROUP BY 1",
+                                   "text FOR UPDATE",
+                                   "text OFFSET 1",
+                                   "text HAVING true",
+                                   "text WINDOW w AS ()",
+                                   "text::int",
+                                   "text IS NULL",
+                                   "text NOT NULL",
+                                   "text DEFAULT 1",
+                                   "text CHECK (true)",
+                                   "text || 'a'",
+                                   "text -- c",
+                                   "text /* c */",
+                                   "SETOF text",
+                                   "setof int[]",
+                                   "users.name%TYPE",
+                                   "text%TYPE",
+                                   "text(",
+                                   "text)",
+                                   "numeric(10,2",
+                                   "serial",
+                                   "BIGSERIAL",
+                                   "smallserial",
+                                   "serial8",
+                                   "\"serial\"",
+                                   "numeric($1)",
+                                   "text AND true",
+                                   "text IN (1)",
+                                   "text AT TIME ZONE 'x'",
+                                   "(text)",
+                                   "text[a]",
+                                   "NULL",
+                                   "",
+                                   "-- c"}) {
+        EXPECT_TRUE(std::holds_alternative<Problem>(declare_type(text, {}))) << "accepted: " << text;
+    }
+}
+
+}  // namespace
+}  // namespace weir

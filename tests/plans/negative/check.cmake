@@ -1,0 +1,20 @@
+# The good snippet must compile and each other one must not, for the reason that it names.
+# cmake -DCOMPILER=… -DINCLUDE=… -DSNIPPETS=… -P check.cmake
+file(GLOB snippets ${SNIPPETS}/*.cpp)
+foreach(snippet IN LISTS snippets)
+  get_filename_component(name ${snippet} NAME_WE)
+  execute_process(COMMAND ${COMPILER} -std=c++20 -fsyntax-only -I${INCLUDE} ${snippet}
+                  RESULT_VARIABLE failed ERROR_VARIABLE said OUTPUT_QUIET)
+  file(STRINGS ${snippet} reason LIMIT_COUNT 1)
+  string(REPLACE "// " "" reason "${reason}")
+  string(FIND "${said}" "${reason}" found)
+  if(name STREQUAL "good")
+    if(failed)
+      message(SEND_ERROR "good.cpp does not compile: ${said}")
+    endif()
+  elseif(NOT failed)
+    message(SEND_ERROR "${name}.cpp compiles")
+  elseif(found EQUAL -1)
+    message(SEND_ERROR "${name}.cpp does not compile, but not because of ${reason}: ${said}")
+  endif()
+endforeach()

@@ -1,0 +1,4 @@
+// private
+#include "plans/sql.h"
+
+weir::UserExpr use() { return weir::UserExpr{"a"}; }

@@ -1,0 +1,5 @@
+// constant expression
+#include "plans/sql.h"
+
+#include <vector>
+weir::Sql use(char const* separator) { return weir::Sql::join({}, separator); }

@@ -1,0 +1,264 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "golden.h"
+#include "plans/reader.h"
+#include "table.h"
+
+namespace weir {
+namespace {
+
+using test::Dummy;
+using test::parts_of;
+using testing::ElementsAre;
+
+Plan accept(std::string_view text) {
+    auto read = read_plan(text, "plan.yaml", test::operations());
+    if (auto const* problems = std::get_if<Problems>(&read)) {
+        ADD_FAILURE() << to_text(*problems);
+        return {};
+    }
+    return std::get<Plan>(std::move(read));
+}
+
+constexpr std::string_view head = "weir: 1\nname: x\n";
+
+Plan with(std::string_view rest) {
+    return accept(std::string{head} + "changes:\n  - rename_column: { table: users, from: a, to: b }\n" +
+                  std::string{rest});
+}
+
+Dummy const& operation(Plan const& plan, std::size_t index) {
+    return dynamic_cast<Dummy const&>(*plan.parts.at(index).operation);
+}
+
+constexpr std::string_view by_phases = R"(weir: 1
+name: users-full-name
+description: users.name becomes users.full_name
+expand:
+  - add_column:   { table: users, column: full_name, type: text }
+  - sync_columns: { table: users, from: name, to: full_name }
+backfill:
+  - fill:         { table: users, set: { full_name: name } }
+  - set_not_null: { table: users, column: full_name }
+contract:
+  - drop_column:  { table: users, column: name }
+)";
+
+TEST(Reader, AcceptsAChange) {
+    auto const plan = accept(
+        "weir: 1\nname: users-full-name\nchanges:\n  - rename_column: { table: users, from: name, to: full_name }\n");
+    EXPECT_EQ(plan.name, "users-full-name");
+    EXPECT_EQ(plan.description, "");
+    EXPECT_EQ(plan.file, "plan.yaml");
+    EXPECT_EQ(plan.contract_gate, std::nullopt);
+    EXPECT_THAT(parts_of(plan.parts), ElementsAre("rename_column:expand", "rename_column:backfill",
+                                                  "rename_column:proof", "rename_column:contract"));
+    auto const& values = operation(plan, 0).values;
+    EXPECT_EQ(values.get<TableName>("table").text(), "users");
+    EXPECT_EQ(values.get<TableName>("table").schema.text(), "public");
+    EXPECT_EQ(values.get<Ident>("to").text(), "full_name");
+    EXPECT_EQ(values.place, (Place{"plan.yaml", 4, 5}));
+    EXPECT_EQ(values.place_of("to"), (Place{"plan.yaml", 4, 52}));
+}
+
+TEST(Reader, AcceptsThePhasesOneByOne) {
+    auto const plan = accept(by_phases);
+    EXPECT_EQ(plan.description, "users.name becomes users.full_name");
+    EXPECT_EQ(plan.text, by_phases);
+    EXPECT_THAT(parts_of(plan.parts), ElementsAre("add_column:expand", "sync_columns:expand", "fill:backfill",
+                                                  "set_not_null:backfill", "fill:proof", "drop_column:contract"));
+    auto const& set = operation(plan, 2).values.get<FieldAssignments>("set");
+    ASSERT_EQ(set.size(), 1U);
+    EXPECT_EQ(set.front().first.text(), "full_name");
+    EXPECT_EQ(set.front().second.text(), "name");
+    EXPECT_EQ(operation(plan, 2).values.find<UserExpr>("where"), nullptr);
+}
+
+TEST(Reader, PutsChangesBeforeTheListOfEachPhase) {
+    auto const plan = accept(R"(weir: 1
+name: both
+contract:
+  - drop_column: { table: t, column: c }
+expand:
+  - add_column: { table: t, column: c, type: int }
+backfill:
+  - fill: { table: t, set: { c: 1 } }
+changes:
+  - rename_column: { table: users, from: a, to: b }
+)");
+    EXPECT_THAT(parts_of(plan.parts),
+                ElementsAre("rename_column:expand", "add_column:expand", "rename_column:backfill", "fill:backfill",
+                            "rename_column:proof", "fill:proof", "rename_column:contract", "drop_column:contract"));
+}
+
+TEST(Reader, HasTheDefaultsOfTheManual) {
+    auto const plan = with("");
+    EXPECT_EQ(plan.settings, Settings{});
+    EXPECT_EQ(plan.settings.batch_target, Millis{50});
+    EXPECT_EQ(plan.settings.workers, 2);
+    EXPECT_EQ(plan.settings.lag_limit, Millis{2000});
+    EXPECT_EQ(plan.settings.lock_timeout, Millis{100});
+    EXPECT_EQ(plan.settings.lock_give_up, Millis{900'000});
+}
+
+TEST(Reader, ReadsSettings) {
+    auto const plan = with(
+        "batch: { target: 1s, workers: 4 }\nthrottle: { replication_lag: 500ms }\n"
+        "locks: { timeout: 5ms, give_up: 1h, on_blocked: wait }\ngates: { contract: none }\n");
+    EXPECT_EQ(plan.settings, (Settings{Millis{1000}, 4, Millis{500}, Millis{5}, Millis{3'600'000}}));
+    EXPECT_EQ(plan.contract_gate, Gate::none);
+    EXPECT_EQ(with("gates: { contract: manual }\n").contract_gate, Gate::manual);
+    EXPECT_EQ(with("throttle: none\n").settings.lag_limit, std::nullopt);
+    EXPECT_EQ(with("throttle: { replication_lag: none }\n").settings.lag_limit, std::nullopt);
+    EXPECT_EQ(with("throttle: {}\n").settings.lag_limit, Millis{2000});
+    EXPECT_EQ(with("batch: { workers: auto }\n").settings.workers, 2);
+}
+
+TEST(Reader, AcceptsEveryBound) {
+    for (auto const* rest : {"batch: { target: 1ms, workers: 1 }\n", "batch: { target: 10s, workers: 8 }\n",
+                             "locks: { timeout: 10s, give_up: 1s }\n", "locks: { timeout: 5ms, give_up: 365d }\n",
+                             "throttle: { replication_lag: 100ms }\n"})
+        with(rest);
+}
+
+TEST(Reader, TakesTableNamesAsTheyAreStored) {
+    auto const table = [](std::string const& written) {
+        auto const plan =
+            accept(std::string{head} + "contract:\n  - drop_column: { table: " + written + ", column: c }\n");
+        auto const& name = operation(plan, 0).values.get<TableName>("table");
+        return name.schema.text() + "|" + name.name.text();
+    };
+    EXPECT_EQ(table("Order"), "public|Order");
+    EXPECT_EQ(table("shop.Order"), "shop|Order");
+    EXPECT_EQ(table("[shop, a.b]"), "shop|a.b");
+    EXPECT_EQ(table("'say \"hi\" now'"), "public|say \"hi\" now");
+    EXPECT_EQ(table("1"), "public|1");
+    EXPECT_EQ(table("\"null\""), "public|null");
+}
+
+TEST(Reader, TakesEveryScalarAsTheTextOfAnExpression) {
+    auto const plan = accept(std::string{head} + R"(backfill:
+  - fill:
+      table: t
+      set:
+        a: yes
+        b: 1
+        c: "NULL"
+        d: "'it''s'"
+        e: >-
+          upper(
+            name)
+        f: |
+          name -- the old one
+      where: a IS NULL and b = '#'
+)");
+    auto const& set = operation(plan, 0).values.get<FieldAssignments>("set");
+    std::vector<std::string> texts;
+    for (auto const& assignment : set) texts.push_back(assignment.second.text());
+    EXPECT_THAT(texts, ElementsAre("yes", "1", "NULL", "'it''s'", "upper(\n  name)", "name -- the old one\n"));
+}
+
+TEST(Reader, AcceptsWhatEditorsDoToFiles) {
+    std::string text{by_phases};
+    accept("\xEF\xBB\xBF" + text);
+    accept("# a comment\n---\n" + text + "...\n# the end\n");
+    accept("%YAML 1.2\n---\n" + text);
+    std::string windows;
+    for (char const c : text) windows += c == '\n' ? std::string{"\r\n"} : std::string{c};
+    auto const plan = accept(windows);
+    EXPECT_EQ(plan.identity, accept(by_phases).identity);
+}
+
+TEST(Reader, IdentityIsOfTheChangesAndNotOfTheirForm) {
+    auto const identity = [](std::string const& text) { return accept(std::string{head} + text).identity; };
+    auto const base = identity("changes:\n  - rename_column: { table: users, from: a, to: b }\n");
+    EXPECT_EQ(
+        base,
+        identity("# hello\nchanges:\n\n- rename_column:\n    to: 'b'\n    from: \"a\"\n    table: public.users # x\n"));
+    EXPECT_EQ(
+        base,
+        identity(
+            "description: x\nbatch: { target: 1s }\nlocks: { timeout: 1s }\nthrottle: none\nexpand: []\ngates: {}\n"
+            "changes: [rename_column: { table: [public, users], from: a, to: b }]\n"));
+    EXPECT_NE(base, identity("changes:\n  - rename_column: { table: users, from: a, to: c }\n"));
+    EXPECT_NE(base,
+              identity("changes:\n  - rename_column: { table: users, from: a, to: b }\ngates: { contract: none }\n"));
+    EXPECT_EQ(
+        base,
+        R"({"changes":[{"rename_column":{"from":"a","table":["public","users"],"to":"b"}}],"expand":[],"backfill":[],"contract":[],"gates":{}})");
+
+    auto const fill = identity("backfill:\n  - fill: { table: t, set: { a: x, b: y } }\n");
+    EXPECT_EQ(fill, identity("backfill:\n  - fill: { set: { b: y, a: x }, table: t }\n"));
+    EXPECT_NE(fill, identity("expand:\n  - fill: { table: t, set: { a: x, b: y } }\n"));
+
+    auto const two = identity(
+        "changes:\n- rename_column: { table: u, from: a, to: b }\n- rename_column: { table: u, from: c, to: d }\n");
+    EXPECT_NE(two, identity("changes:\n- rename_column: { table: u, from: c, to: d }\n- rename_column: { table: u, "
+                            "from: a, to: b }\n"));
+}
+
+// Whatever is done to a plan, the reader answers: a plan, or at least one problem, and always the same.
+TEST(Reader, AnswersToDamagedPlans) {
+    constexpr std::string_view pieces[] = {"{",  "}",   "[", "]", "\"", "'",  ",",  ":",  ": ",    "- ",    "&a",
+                                           "*a", "!t ", "#", "|", ">",  "\n", "  ", "\t", "---\n", "...\n", "%",
+                                           "@",  "? ",  "~", "(", ")",  ";",  "$1", "\\", "\xC3",  "\x01",  "\r"};
+    std::mt19937 random{42};
+    auto const below = [&](std::size_t n) { return static_cast<std::size_t>(random()) % n; };
+    for (int round = 0; round < 3000; ++round) {
+        std::string text{by_phases};
+        for (auto times = below(4) + 1; times > 0; --times) {
+            auto const at = below(text.size());
+            switch (below(3)) {
+                case 0:
+                    text.insert(at, pieces[below(std::size(pieces))]);
+                    break;
+                case 1:
+                    text.erase(at, below(12) + 1);
+                    break;
+                default:
+                    text.insert(below(text.size()), text.substr(at, below(40)));
+            }
+            if (text.empty()) text = "a";
+        }
+        auto const read = read_plan(text, "plan.yaml", test::operations());
+        auto const* problems = std::get_if<Problems>(&read);
+        if (problems == nullptr) continue;
+        ASSERT_FALSE(problems->empty()) << text;
+        ASSERT_EQ(*problems, std::get<Problems>(read_plan(text, "plan.yaml", test::operations()))) << text;
+        for (auto const& problem : *problems) {
+            ASSERT_FALSE(problem.message.empty()) << text;
+            ASSERT_TRUE(is_utf8(to_text(problem))) << text;
+        }
+    }
+}
+
+TEST(Reader, ReadsDurations) {
+    EXPECT_EQ(read_duration("0ms"), Millis{0});
+    EXPECT_EQ(read_duration("150ms"), Millis{150});
+    EXPECT_EQ(read_duration("2s"), Millis{2000});
+    EXPECT_EQ(read_duration("15m"), Millis{900'000});
+    EXPECT_EQ(read_duration("24h"), Millis{86'400'000});
+    EXPECT_EQ(read_duration("7d"), Millis{604'800'000});
+    EXPECT_EQ(read_duration("106751991167d"), Millis{106751991167 * 86'400'000});
+    for (auto const* bad : {"", "1", "s", "-1s", "+1s", "1.5s", " 1s", "1 s", "1s ", "1S", "1min", "1ms1", "0x1s",
+                            "106751991168d", "9223372036854775808ms", "99999999999999999999d"})
+        EXPECT_EQ(read_duration(bad), std::nullopt) << bad;
+}
+
+TEST(Reader, ReadsSizes) {
+    EXPECT_EQ(read_size("512kB"), 512 * 1024);
+    EXPECT_EQ(read_size("50MB"), 50 * 1024 * 1024);
+    EXPECT_EQ(read_size("2GB"), 2LL * 1024 * 1024 * 1024);
+    for (auto const* bad : {"", "1", "1B", "1KB", "1mb", "1 MB", "-1MB", "1.5GB", "9999999999GB"})
+        EXPECT_EQ(read_size(bad), std::nullopt) << bad;
+}
+
+TEST(Schema, IsTheShippedOne) {
+    test::expect_golden(std::string{WEIR_SOURCE_DIR} + "/docs/plan.schema.json", plan_schema(test::operations()));
+}
+
+}  // namespace
+}  // namespace weir
