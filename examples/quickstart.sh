@@ -106,7 +106,7 @@ create table users (
 insert into users (name, email) select 'user ' || n, 'user' || n || '@example.org' from generate_series(1, $rows) n;
 create table users_plain (like users including all);
 insert into users_plain select * from users;
-select setval(pg_get_serial_sequence('users_plain', 'id'), $rows);
+alter table users_plain alter id restart with $((rows + 1));
 create table witness (id bigint primary key, value text not null);
 create table witness_plain (id bigint primary key, value text not null);
 grant select, insert, update on all tables in schema public to app;
