@@ -73,7 +73,7 @@ class Session {
 
     /// After an error: the transaction is given up; a broken connection is opened anew.
     void recover() {
-        if (connection_ != nullptr && PQstatus(connection_) == CONNECTION_OK) {
+        if (connected()) {
             if (PQtransactionStatus(connection_) != PQTRANS_IDLE) PQclear(PQexec(connection_, "ROLLBACK"));
             return;
         }
@@ -82,9 +82,11 @@ class Session {
         connection_ = PQconnectdb(settings_.database.c_str());
     }
 
+    bool connected() const { return connection_ != nullptr && PQstatus(connection_) == CONNECTION_OK; }
+
     void connect() {
         recover();
-        if (PQstatus(connection_) != CONNECTION_OK) throw Failed{PQerrorMessage(connection_)};
+        if (!connected()) throw Failed{PQerrorMessage(connection_)};
     }
 
   private:
@@ -154,7 +156,10 @@ class Load {
                 std::lock_guard const lock{mutex_};
                 ++errors_[failed.message];
             }
-            if (!done.good) session.recover();
+            if (!done.good) {
+                session.recover();
+                if (ending && !session.connected()) return;  // nobody is there to carry out what is left
+            }
             done.took = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - due).count();
             std::lock_guard const lock{mutex_};
             done_.push_back(done);

@@ -124,7 +124,7 @@ start_server replica 5434
 # ---- the application --------------------------------------------------------------------------------------------------
 # application LOG RATE TABLE WITNESS COLUMN: starts it; its pid is the last of apps[].
 application() {
-    "$load" --database "$app_url" --log "$dir/$1" --rate "$2" --table "$3" --witness "$4" --column "$5" --default anon \
+    setpriv --pdeathsig TERM "$load" --database "$app_url" --log "$dir/$1" --rate "$2" --table "$3" --witness "$4" --column "$5" --default anon \
         >"$dir/$1.sum" 2>"$dir/$1.err" &
     apps+=($!)
 }
@@ -163,7 +163,7 @@ application old2 "$half" users witness name
 old2=${apps[-1]}
 sleep 1
 run_began=$SECONDS
-"$weir" run "$plan" --database "$url" --http "127.0.0.1:$port" &
+setpriv --pdeathsig TERM "$weir" run "$plan" --database "$url" --http "127.0.0.1:$port" &
 weir_pid=$!
 
 show_metrics() {
