@@ -1,0 +1,66 @@
+# Sourced by examples/quickstart.sh and tests/run.sh: installs the packages that are missing, and nothing else.
+# install_missing build|tests|quickstart...
+# shellcheck shell=bash
+
+# The one list of packages. Another system gets its names here.
+packages_of() {
+    local system=$1 part=$2
+    case $system:$part in
+        debian-12:build)
+            echo g++ cmake ninja-build pkg-config libboost1.81-dev libboost-program-options1.81-dev libpqxx-dev \
+                libpq-dev libpg-query-dev libyaml-cpp-dev prometheus-cpp-dev ;;
+        debian-12:tests) echo ccache libgtest-dev libgmock-dev postgresql-15 postgresql-client-15 ;;
+        debian-12:quickstart) echo postgresql-15 postgresql-client-15 curl util-linux ;;
+        *) return 1 ;;
+    esac
+}
+
+install_missing() {
+    local system part package wanted='' missing=() root=()
+    # shellcheck source=/dev/null
+    system=$(. /etc/os-release && echo "${ID:-unknown}-${VERSION_ID:-}")
+    for part; do
+        if ! wanted+=" $(packages_of "$system" "$part")"; then
+            echo "package names are known for Debian 12 only, and this is $system; going on with what is installed." >&2
+            echo "hint: if something is missing, it is one of what Debian 12 calls:" >&2
+            printf '    %s\n' "$(packages_of debian-12 build)" "$(packages_of debian-12 tests)" >&2
+            return 0
+        fi
+    done
+    for package in $wanted; do
+        [ "$(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing+=("$package")
+    done
+    [ ${#missing[@]} -gt 0 ] || return 0
+
+    echo "installing: ${missing[*]}"
+    if [ "$(id -u)" != 0 ]; then
+        command -v sudo >/dev/null || { echo "these packages are missing, and there is no sudo: run this as root" >&2; return 1; }
+        root=(sudo)
+    fi
+    root+=(env DEBIAN_FRONTEND=noninteractive)
+    "${root[@]}" apt-get -qq -o DPkg::Lock::Timeout=300 update || return 1
+    local plan
+    plan=$("${root[@]}" apt-get -s install -y --no-install-recommends "${missing[@]}") || return 1
+    if grep -q '^Remv ' <<<"$plan"; then
+        echo "apt would remove packages of this system, so nothing was installed:" >&2
+        grep '^Remv ' <<<"$plan" | sed 's/^Remv /    /' >&2
+        echo "hint: remove them yourself if you can do without them, or use a machine of its own" >&2
+        return 1
+    fi
+    if grep -Eq '^Inst postgresql-[0-9]+ ' <<<"$plan"; then
+        install_server_quietly "${missing[@]}"
+    else
+        "${root[@]}" apt-get -qq -o DPkg::Lock::Timeout=300 install -y --no-install-recommends "${missing[@]}"
+    fi
+}
+
+# A PostgreSQL package makes and starts a server of its own on port 5432 unless it is told not to. Uses root[] of the caller.
+install_server_quietly() {
+    local conf=/etc/postgresql-common/createcluster.conf kept=/etc/postgresql-common/createcluster.conf.kept-by-weir result=0
+    "${root[@]}" apt-get -qq -o DPkg::Lock::Timeout=300 install -y --no-install-recommends postgresql-common || return 1
+    [ -e "$kept" ] || "${root[@]}" cp -p "$conf" "$kept" || return 1
+    "${root[@]}" sed -i -e 's/^[[:space:]]*create_main_cluster.*//' -e '$a create_main_cluster = false' "$conf" &&
+        "${root[@]}" apt-get -qq -o DPkg::Lock::Timeout=300 install -y --no-install-recommends "$@" || result=1
+    "${root[@]}" mv "$kept" "$conf" || result=1
+    return $result
+}

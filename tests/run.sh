@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# Installs what is missing, builds and runs the tests. No options: the lanes dev and asan, one after the other.
+set -euo pipefail
+
+usage() {
+    cat <<'TEXT'
+tests/run.sh [--lane dev|asan|tsan]... [--only REGEX] [--jobs N] [--no-install]
+    --lane LANE     build and test this preset; may be given more than once (default: dev, then asan)
+    --fast          the same as --lane dev
+    --only REGEX    only the suites whose name matches
+    --jobs N        compilers at a time (default: one a core); at most two suites run at a time
+    --no-install    do not look for missing packages
+TEXT
+}
+
+cd "$(dirname "$0")/.."
+lanes=() only='' jobs=$(nproc) install=yes
+while [ $# -gt 0 ]; do
+    case $1 in
+        --lane) case ${2-} in dev | asan | tsan) lanes+=("$2") ;; *) usage >&2; exit 2 ;; esac; shift ;;
+        --fast) lanes+=(dev) ;;
+        --only) only=${2?}; shift ;;
+        --jobs) jobs=${2?}; shift ;;
+        --no-install) install=no ;;
+        -h | --help) usage; exit 0 ;;
+        *) usage >&2; exit 2 ;;
+    esac
+    shift
+done
+[ ${#lanes[@]} -gt 0 ] || lanes=(dev asan)
+
+if [ $install = yes ]; then
+    . examples/install.sh
+    install_missing build tests
+fi
+
+# A finding ends the program at once; leaks count.
+export ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1:detect_stack_use_after_return=1
+export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
+export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
+# The tests decide whom they talk to, not the caller's libpq settings.
+unset PGHOST PGHOSTADDR PGPORT PGDATABASE PGUSER PGPASSWORD PGSERVICE PGOPTIONS PGDATA PGSSLMODE
+export LC_ALL=C.UTF-8
+
+failed=()
+for lane in "${lanes[@]}"; do
+    echo "== $lane: build"
+    cmake --preset "$lane"
+    cmake --build --preset "$lane" -j "$jobs"
+    echo "== $lane: tests"
+    ctest --test-dir "build/$lane" -j 2 --output-on-failure --no-tests=error ${only:+-R "$only"} || failed+=("$lane")
+done
+if [ ${#failed[@]} -gt 0 ]; then
+    echo "== failed: ${failed[*]}"
+    exit 1
+fi
+echo "== all tests passed: ${lanes[*]}"
