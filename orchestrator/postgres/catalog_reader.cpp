@@ -1,0 +1,180 @@
+#include "orchestrator/postgres/catalog_reader.h"
+
+#include <string>
+
+namespace weir {
+namespace {
+
+/// One flat JSON object, and nothing that the server's own cast could refuse: `IS JSON` is 16's.
+Value flat_json() {
+    std::string const text = R"x("([^"\\[:cntrl:]]|\\["\\/bfnrt]|\\u00(0[1-9a-fA-F]|[1-9a-fA-F][0-9a-fA-F]))*")x";
+    std::string const member = text + R"(\s*:\s*()" + text + R"(|-?(0|[1-9]\d{0,17})|true|false|null))";
+    return Value{R"(^\s*\{\s*)" + member + R"((\s*,\s*)" + member + R"()*\s*\}\s*$)"};
+}
+
+/// Weir's own triggers, by the prefix of their names.
+Sql ours() { return sql("^[ ~]weir_r[0-9]"); }
+
+/// What depends on column `a` of table `c` and is not a part of it.
+Sql dependents() {
+    return sql(R"(
+      SELECT coalesce(json_agg(json_build_object('kind', kind, 'identity', identity)
+                               ORDER BY kind COLLATE "C", identity COLLATE "C"), '[]')
+      FROM (
+        SELECT DISTINCT CASE WHEN g.adnum IS NOT NULL THEN 'generated column' ELSE o.type END AS kind, o.identity
+        FROM pg_depend x
+        LEFT JOIN pg_attrdef g ON x.classid = 'pg_attrdef'::regclass AND g.oid = x.objid
+        LEFT JOIN pg_rewrite r ON x.classid = 'pg_rewrite'::regclass AND r.oid = x.objid AND r.rulename = '_RETURN'
+        LEFT JOIN pg_trigger w ON x.classid = 'pg_trigger'::regclass AND w.oid = x.objid
+        LEFT JOIN pg_constraint k ON x.classid = 'pg_constraint'::regclass AND k.oid = x.objid
+        CROSS JOIN LATERAL pg_identify_object(
+          CASE WHEN g.oid IS NOT NULL OR r.oid IS NOT NULL THEN 'pg_class'::regclass::oid ELSE x.classid END,
+          coalesce(g.adrelid, r.ev_class, x.objid), coalesce(g.adnum, x.objsubid)) o
+        WHERE x.refclassid = 'pg_class'::regclass AND x.refobjid = c.oid AND x.refobjsubid = a.attnum
+          AND NOT (g.oid IS NOT NULL AND g.adrelid = c.oid AND g.adnum = a.attnum)
+          AND NOT (x.classid = 'pg_class'::regclass AND x.objid = c.oid)
+          AND NOT (r.oid IS NOT NULL AND r.ev_class = c.oid)
+          AND coalesce(w.tgname !~ '{0}', true)
+          AND k.contype IS DISTINCT FROM 'n') found)",
+               ours());
+}
+
+Sql columns() {
+    // Some builds note a version of their own among the options (`pg_attver`); it is the server's, no user's, and
+    // changes with every ALTER.
+    return sql(R"(
+    SELECT coalesce(json_agg(json_build_object(
+      'name', a.attname,
+      'type', format_type(a.atttypid, a.atttypmod),
+      'collation', CASE WHEN a.attcollation NOT IN (0, t.typcollation)
+                        THEN (SELECT quote_ident(n.nspname) || '.' || quote_ident(l.collname)
+                              FROM pg_collation l JOIN pg_namespace n ON n.oid = l.collnamespace
+                              WHERE l.oid = a.attcollation)
+                        ELSE '' END,
+      'not_null', a.attnotnull AND NOT EXISTS (
+        SELECT FROM pg_constraint k
+        WHERE k.conrelid = c.oid AND k.contype = 'n' AND k.conkey = ARRAY[a.attnum] AND NOT k.convalidated),
+      'default', coalesce(pg_get_expr(d.adbin, d.adrelid), ''),
+      'default_is_constant', d.adbin IS NOT NULL AND a.attgenerated = ''
+        AND d.adbin::text !~ '\{{(NEXTVALUEEXPR|SQLVALUEFUNCTION|COERCEVIAIO|COERCETODOMAIN|XMLEXPR|PARAM)\M'
+        AND NOT EXISTS (SELECT FROM regexp_matches(d.adbin::text, ':(?:funcid|opfuncid) (\d+)', 'g') AS f(id)
+                        LEFT JOIN pg_proc p ON p.oid = f.id[1]::oid WHERE p.provolatile IS DISTINCT FROM 'i'),
+      'identity', a.attidentity::text,
+      'generated', a.attgenerated::text,
+      'storage', CASE WHEN a.attstorage <> t.typstorage THEN a.attstorage::text ELSE '' END,
+      'compression', a.attcompression::text,
+      'statistics_target', coalesce(a.attstattarget, -1),
+      'options', coalesce((SELECT array_agg(o.option ORDER BY o.at)
+                           FROM unnest(a.attoptions) WITH ORDINALITY AS o(option, at)
+                           WHERE o.option !~ '^pg_attver=')::text, ''),
+      'comment', col_description(c.oid, a.attnum),
+      'grants', (SELECT coalesce(json_agg(json_build_object('grantee', grantee, 'privilege', privilege,
+                                                            'grantable', grantable)
+                                          ORDER BY grantee COLLATE "C", privilege COLLATE "C", grantable), '[]')
+                 FROM (SELECT DISTINCT CASE WHEN x.grantee = 0 THEN '' ELSE pg_get_userbyid(x.grantee)::text END AS grantee,
+                              x.privilege_type AS privilege, x.is_grantable AS grantable
+                       FROM aclexplode(a.attacl) x) granted),
+      'in_partition_key', EXISTS (
+        SELECT FROM pg_partition_ancestors(c.oid) s
+        JOIN pg_partitioned_table k ON k.partrelid = s.relid
+        JOIN pg_attribute o ON o.attrelid = k.partrelid AND o.attname = a.attname
+        WHERE o.attnum = ANY (k.partattrs::int2[]) OR k.partexprs::text ~ (':varattno ' || o.attnum || '\M')),
+      'dependents', ({0})
+    ) ORDER BY a.attnum), '[]')
+    FROM pg_attribute a
+    JOIN pg_type t ON t.oid = a.atttypid
+    LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+    WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped)",
+               dependents());
+}
+
+/// From the comment of the trigger that every sync has; what is no such comment is somebody else's.
+Sql syncs() {
+    return sql(R"(
+    SELECT coalesce(json_agg(json_build_object('run', run, 'number', number, 'from', "from", 'to', "to",
+                                               'two_way', two_way) ORDER BY run, number), '[]')
+    FROM (
+      SELECT DISTINCT (j->>'run')::numeric AS run, (j->>'number')::numeric AS number,
+             j->>'from' AS "from", j->>'to' AS "to", (j->>'two_way')::boolean AS two_way
+      FROM pg_trigger g
+      CROSS JOIN LATERAL (SELECT obj_description(g.oid, 'pg_trigger') AS said) AS comment
+      CROSS JOIN LATERAL (SELECT CASE WHEN said ~ {1} THEN said::jsonb END AS j) AS document
+      WHERE g.tgrelid = c.oid AND NOT g.tgisinternal AND g.tgname ~ '{0}' AND g.tgname ~ '_last_u$'
+        AND CASE WHEN j->'weir' = '1' AND jsonb_typeof(j->'run') = 'number' AND jsonb_typeof(j->'number') = 'number'
+                      AND jsonb_typeof(j->'from') = 'string' AND jsonb_typeof(j->'to') = 'string'
+                      AND jsonb_typeof(j->'two_way') = 'boolean'
+                 THEN (j->>'run')::numeric > 0 AND (j->>'number')::numeric BETWEEN 1 AND 1000000
+                 ELSE false END) live)",
+               ours(), flat_json());
+}
+
+Sql table() {
+    return sql(R"(
+  SELECT json_build_object(
+    'table', json_build_array(n.nspname, c.relname),
+    'kind', c.relkind::text,
+    'persistence', c.relpersistence::text,
+    'owner', pg_get_userbyid(c.relowner),
+    'owned_by_us', pg_has_role(c.relowner, 'USAGE'),
+    'has_children', EXISTS (SELECT FROM pg_inherits h JOIN pg_class l ON l.oid = h.inhrelid
+                            WHERE h.inhparent = c.oid AND NOT l.relispartition),
+    'is_child', EXISTS (SELECT FROM pg_inherits h WHERE h.inhrelid = c.oid),
+    'columns', ({0}),
+    'key', (SELECT coalesce(json_agg(a.attname ORDER BY k.at), '[]')
+            FROM pg_index i
+            CROSS JOIN LATERAL unnest(i.indkey::int2[]) WITH ORDINALITY AS k(attnum, at)
+            JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
+            WHERE i.indrelid = c.oid AND i.indisprimary AND k.at <= i.indnkeyatts),
+    'indexes', (SELECT coalesce(json_agg(json_build_object('name', l.relname, 'definition', pg_get_indexdef(l.oid))
+                                         ORDER BY l.relname COLLATE "C"), '[]')
+                FROM pg_index i JOIN pg_class l ON l.oid = i.indexrelid WHERE i.indrelid = c.oid),
+    'constraints', (SELECT coalesce(json_agg(json_build_object('name', k.conname, 'kind', k.contype::text,
+                                                               'definition', pg_get_constraintdef(k.oid),
+                                                               'validated', k.convalidated)
+                                             ORDER BY k.conname COLLATE "C"), '[]')
+                    FROM pg_constraint k WHERE k.conrelid = c.oid AND k.contype <> 'n'),
+    'triggers', (SELECT coalesce(json_agg(json_build_object('name', g.tgname, 'definition', pg_get_triggerdef(g.oid),
+                                                            'enabled', g.tgenabled::text)
+                                          ORDER BY g.tgname COLLATE "C"), '[]')
+                 FROM pg_trigger g WHERE g.tgrelid = c.oid AND NOT g.tgisinternal AND g.tgname !~ '{1}'),
+    'syncs', ({2})
+  ) AS document, c.oid
+  FROM wanted
+  JOIN pg_namespace n ON n.nspname = wanted.schema
+  JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = wanted.name
+  WHERE c.relkind IN ('r', 'p', 'f', 'v', 'm')
+  ORDER BY n.nspname COLLATE "C", c.relname COLLATE "C")",
+               columns(), ours(), syncs());
+}
+
+}  // namespace
+
+Batch catalog_query(std::vector<TableName> const& tables) {
+    std::vector<Sql> schemas;
+    std::vector<Sql> names;
+    for (auto const& name : tables) {
+        schemas.push_back(sql("{0}", Value{name.schema.text()}));
+        names.push_back(sql("{0}", Value{name.name.text()}));
+    }
+    return {sql("SET LOCAL search_path = pg_catalog, pg_temp"),
+            sql(R"(
+WITH wanted AS MATERIALIZED (
+  SELECT DISTINCT w.schema, w.name
+  FROM unnest(ARRAY[{0}]::text[], ARRAY[{1}]::text[]) AS w(schema, name)),
+described AS MATERIALIZED ({2})
+SELECT json_build_object(
+  'server_version', current_setting('server_version_num')::int / 10000,
+  'database', current_database(),
+  'tables', (SELECT coalesce(json_agg(document), '[]') FROM described),
+  'other_relations', (
+    SELECT coalesce(json_agg(json_build_array(n.nspname, c.relname) ORDER BY n.nspname COLLATE "C", c.relname COLLATE "C"), '[]')
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.relkind IN ('r', 'p', 'f', 'v', 'm', 'S', 'i', 'I', 'c')
+      AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast', 'weir', 'weir_sync')
+      AND n.nspname !~ '^pg_(toast_)?temp_'
+      AND c.oid NOT IN (SELECT oid FROM described)),
+  'answers', '[]'::json))",
+                Sql::join(schemas, ", "), Sql::join(names, ", "), table())};
+}
+
+}  // namespace weir

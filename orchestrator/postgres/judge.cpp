@@ -1,0 +1,212 @@
+#include "orchestrator/postgres/judge.h"
+
+#include <boost/json.hpp>
+
+#include "plans/expression.h"
+
+namespace weir {
+namespace {
+
+namespace json = boost::json;
+
+/// The tools of every question: raise an answer, and try a statement.
+Batch tools() {
+    return {
+        sql("SET LOCAL search_path = pg_catalog, public, pg_temp"),
+        sql(R"(CREATE FUNCTION pg_temp."weir say"(code text, words text) RETURNS void LANGUAGE plpgsql AS $weir$
+BEGIN
+  RAISE EXCEPTION USING ERRCODE = code, MESSAGE = words;
+END $weir$)"),
+        // Class 42 holds "generation expression is not immutable" and its kin; 0A000 is a subquery. The rest is an
+        // error.
+        sql(R"(CREATE FUNCTION pg_temp."weir try"(statement text) RETURNS boolean LANGUAGE plpgsql AS $weir$
+BEGIN
+  EXECUTE statement;
+  RETURN true;
+EXCEPTION WHEN syntax_error_or_access_rule_violation OR feature_not_supported THEN
+  RETURN false;
+END $weir$)"),
+    };
+}
+
+Batch refusal(std::string const& why) {
+    auto batch = tools();
+    batch.push_back(sql(R"(SELECT pg_temp."weir say"('42601', {0}))", Value{why}));
+    return batch;
+}
+
+/// A generated column admits immutable expressions only, the cast to its type included.
+Sql is_immutable(Sql const& column, Sql const& expression, TypeName const& type) {
+    auto const statement =
+        sql(R"(ALTER TABLE pg_temp."weir judge" ADD COLUMN {0} {1} GENERATED ALWAYS AS ({2}) STORED)", column, type,
+            expression);
+    return sql(R"(pg_temp."weir try"({0}))", Value{statement.text()});
+}
+
+/// The columns that a view over the judged table reads.
+Sql columns_of(Value const& view) {
+    return sql(R"((SELECT coalesce(json_agg(attname ORDER BY attname COLLATE "C"), '[]') FROM (
+  SELECT DISTINCT a.attname FROM pg_depend d
+  JOIN pg_rewrite r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid AND r.ev_class = {0}::regclass
+  JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
+  WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = 'pg_temp."weir judge"'::regclass AND a.attnum > 0) read))",
+               view);
+}
+
+void add(Batch& batch, Batch const& more) { batch.insert(batch.end(), more.begin(), more.end()); }
+
+Batch ask(ExpressionQuestion const& question) {
+    auto const expression = declare_expression(question.expression, {});
+    if (auto const* problem = std::get_if<Problem>(&expression)) return refusal(problem->message);
+    auto const type = declare_type(question.column_type, {});
+    if (auto const* problem = std::get_if<Problem>(&type)) return refusal(problem->message);
+    auto const text = sql("{0}", std::get<UserExpr>(expression));
+    auto const& column_type = std::get<TypeName>(type);
+
+    auto batch = tools();
+    add(batch, {
+                   sql(R"(CREATE TABLE pg_temp."weir judge" (LIKE {0}))", question.table),
+                   sql(R"(ALTER TABLE pg_temp."weir judge" ADD COLUMN " weir value" {0})", column_type),
+                   sql(R"(EXPLAIN UPDATE pg_temp."weir judge" SET " weir value" = {0})", text),
+                   sql(R"(CREATE VIEW pg_temp."weir read" AS SELECT {0} AS value FROM pg_temp."weir judge")", text),
+                   sql(R"(SELECT pg_temp."weir say"('WE100', json_build_object(
+  'immutable', {0}, 'columns', {1}, 'reverse_columns', '[]'::json, 'null_is_value', false)::text))",
+                       is_immutable(sql("\" weir generated\""), text, column_type),
+                       columns_of(Value{"pg_temp.\"weir read\""})),
+               });
+    return batch;
+}
+
+Batch ask(MappingQuestion const& question) {
+    bool const identity = question.forward.empty() && question.reverse.empty();
+    bool const two_way = identity || !question.reverse.empty();
+    auto const from = Ident::make(question.from);
+    auto const to = Ident::make(question.to);
+    if (!from || !to) return refusal("not a column name");
+    auto const from_declared = declare_type(question.from_type, {});
+    if (auto const* problem = std::get_if<Problem>(&from_declared)) return refusal(problem->message);
+    auto const to_declared = declare_type(question.to_type, {});
+    if (auto const* problem = std::get_if<Problem>(&to_declared)) return refusal(problem->message);
+    auto const& from_type = std::get<TypeName>(from_declared);
+    auto const& to_type = std::get<TypeName>(to_declared);
+
+    Sql forward = sql("{0}", *from);
+    Sql reverse = sql("{0}", *to);
+    if (!identity) {
+        if (question.forward.empty()) return refusal("a reverse expression without a forward one");
+        auto const declared = declare_expression(question.forward, {});
+        if (auto const* problem = std::get_if<Problem>(&declared)) return refusal(problem->message);
+        forward = sql("{0}", std::get<UserExpr>(declared));
+        if (two_way) {
+            auto const back = declare_expression(question.reverse, {});
+            if (auto const* problem = std::get_if<Problem>(&back)) return refusal(problem->message);
+            reverse = sql("{0}", std::get<UserExpr>(back));
+        }
+    }
+
+    auto batch = tools();
+    add(batch,
+        {
+            sql(R"(CREATE TABLE pg_temp."weir judge" (LIKE {0}))", question.table),
+            sql(R"(ALTER TABLE pg_temp."weir judge" ADD COLUMN IF NOT EXISTS {0} {1}, ADD COLUMN IF NOT EXISTS {2} {3})",
+                *from, from_type, *to, to_type),
+            sql(R"(EXPLAIN UPDATE pg_temp."weir judge" SET {0} = {1})", *to, forward),
+            sql(R"(CREATE VIEW pg_temp."weir forward" AS SELECT {0} AS value FROM pg_temp."weir judge")", forward),
+            // Its parameters are known only now: the column that it is for, then the others that it reads.
+            sql(R"(CREATE FUNCTION pg_temp."weir make"(mine text, body text, returns text) RETURNS integer
+LANGUAGE plpgsql AS $weir$
+DECLARE
+  columns text[];
+BEGIN
+  SELECT array_agg(format('%I %s', a.attname, format_type(a.atttypid, a.atttypmod)) ORDER BY a.attname <> mine, a.attnum)
+  INTO columns FROM pg_attribute a
+  WHERE a.attrelid = 'pg_temp."weir judge"'::regclass AND a.attnum > 0 AND (a.attname = mine OR EXISTS (
+    SELECT FROM pg_depend d JOIN pg_rewrite r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid
+    WHERE r.ev_class = 'pg_temp."weir forward"'::regclass AND d.refclassid = 'pg_class'::regclass
+      AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum));
+  EXECUTE format('CREATE FUNCTION pg_temp."weir f"(%s) RETURNS %s LANGUAGE sql IMMUTABLE RETURN %s',
+                 array_to_string(columns, ', '), returns, body);
+  RETURN cardinality(columns);
+END $weir$)"),
+        });
+    Sql reverse_columns = sql("'[]'::json");
+    Sql immutable = is_immutable(sql("\" weir f\""), forward, to_type);
+    Sql probe = sql(R"(SELECT num_nulls(pg_temp."weir f"(NULL)) = 1)");
+    if (two_way) {
+        add(batch,
+            {
+                sql(R"(CREATE FUNCTION pg_temp."weir g"({0} {1}) RETURNS {2} LANGUAGE sql IMMUTABLE RETURN {3})", *to,
+                    to_type, from_type, reverse),
+                sql(R"(EXPLAIN UPDATE pg_temp."weir judge" SET {0} = {1})", *from, reverse),
+                sql(R"(CREATE VIEW pg_temp."weir reverse" AS SELECT {0} AS value FROM pg_temp."weir judge")", reverse),
+            });
+        reverse_columns = columns_of(Value{"pg_temp.\"weir reverse\""});
+        immutable = sql("{0} AND {1}", immutable, is_immutable(sql("\" weir g\""), reverse, from_type));
+        probe = sql(R"(SELECT num_nulls(pg_temp."weir f"(pg_temp."weir g"(NULL))) = 1)");
+    }
+    add(batch,
+        {
+            sql(R"(CREATE FUNCTION pg_temp."weir probe"(parameters integer) RETURNS boolean LANGUAGE plpgsql AS {0})",
+                Sql::body(sql(R"(
+DECLARE
+  answer boolean;
+BEGIN
+  IF parameters > 1 THEN
+    RETURN false;
+  END IF;
+  EXECUTE {0} INTO answer;
+  RETURN answer;
+END )",
+                              Value{probe.text()}))),
+            sql(R"(SELECT pg_temp."weir say"('WE100', json_build_object(
+  'null_is_value', pg_temp."weir probe"(pg_temp."weir make"({0}, {1}, {2})),
+  'immutable', {3}, 'columns', {4}, 'reverse_columns', {5})::text))",
+                Value{question.from}, Value{forward.text()}, Value{to_type.text()}, immutable,
+                columns_of(Value{"pg_temp.\"weir forward\""}), reverse_columns),
+        });
+    return batch;
+}
+
+bool truth(json::object const& object, std::string_view name) {
+    auto const* value = object.if_contains(json::string_view{name.data(), name.size()});
+    return value != nullptr && value->is_bool() && value->get_bool();
+}
+
+std::vector<std::string> texts(json::object const& object, std::string_view name) {
+    std::vector<std::string> all;
+    auto const* value = object.if_contains(json::string_view{name.data(), name.size()});
+    if (value == nullptr || !value->is_array()) return all;
+    for (auto const& item : value->get_array())
+        if (item.is_string()) all.emplace_back(item.get_string().data(), item.get_string().size());
+    return all;
+}
+
+}  // namespace
+
+Batch judge_batch(Question const& question) {
+    return std::visit([](auto const& asked) { return ask(asked); }, question);
+}
+
+Answer judge_answer(Question const&, Outcome const& outcome) {
+    Answer answer;
+    if (outcome.sqlstate != "WE100") {
+        answer.sqlstate = outcome.sqlstate.empty() ? "XX000" : outcome.sqlstate;
+        answer.error = outcome.message.empty() ? "the server gave no answer" : outcome.message;
+        return answer;
+    }
+    json::error_code error;
+    auto const value = json::parse(json::string_view{outcome.message.data(), outcome.message.size()}, error);
+    if (error || !value.is_object()) {
+        answer.sqlstate = "XX000";
+        answer.error = "the server's answer cannot be read";
+        return answer;
+    }
+    auto const& object = value.get_object();
+    answer.immutable = truth(object, "immutable");
+    answer.null_is_value = truth(object, "null_is_value");
+    answer.columns = texts(object, "columns");
+    answer.reverse_columns = texts(object, "reverse_columns");
+    return answer;
+}
+
+}  // namespace weir

@@ -1,0 +1,26 @@
+#pragma once
+/// What the server says of a plan's expressions, asked without leaving a trace: one string whose last statement raises
+/// an error of its own (WE100) that carries the answer, so that everything before it is rolled back.
+#include "orchestrator/machine/protocol.h"
+#include "plans/catalog.h"
+
+namespace weir {
+
+/// For Session::execute() as an implicit transaction. It makes temporary objects (the role needs TEMPORARY on the
+/// database and SELECT on the table) and takes no lock but ACCESS SHARE on the table. Names in expressions resolve by
+/// `pg_catalog, public`; columns are bare names, a table-qualified one is an error. A text that is not one expression
+/// (or one type) never reaches the server as SQL: the batch then only raises 42601 with the reason.
+///
+/// Immutable is what the server takes for a generated column, the cast to the column's type included; it looks into SQL
+/// functions that it can inline. An expression must be assignable to the column's type as in UPDATE … SET. Of a
+/// mapping, both expressions are judged as bodies of SQL functions: forward's parameters are `from` and whatever other
+/// columns it reads, reverse's only `to`. Columns `from` and `to` need not exist; they are taken to have the types
+/// given. null_is_value is f(g(NULL)) is NULL; f(NULL) is NULL when there is no reverse; false when forward reads other
+/// columns, because then it depends on them.
+Batch judge_batch(Question const& question);
+
+/// REQUIRES: `outcome` is what judge_batch(question) gave, and its fate is `refused`: that is how the answer comes.
+/// With another fate (lost, canceled, lock_busy) there is no answer, and sqlstate and error tell why.
+Answer judge_answer(Question const& question, Outcome const& outcome);
+
+}  // namespace weir

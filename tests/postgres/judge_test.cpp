@@ -1,0 +1,141 @@
+#include "orchestrator/postgres/judge.h"
+
+#include <gtest/gtest.h>
+
+#include "server.h"
+
+namespace weir {
+namespace {
+
+using testing::Caller;
+using testing::Server;
+using Names = std::vector<std::string>;
+
+class Judge : public ::testing::Test {
+  protected:
+    void SetUp() override {
+        server.psql(database, R"(
+CREATE TYPE colour AS ENUM ('red', 'green');
+CREATE TABLE users (id int PRIMARY KEY, name text NOT NULL DEFAULT 'anon', region text, n numeric(10,2), at text,
+                    c colour, big bigint, loud text GENERATED ALWAYS AS (upper(name)) STORED);
+CREATE FUNCTION half(i int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT i / 2';
+CREATE FUNCTION wobble(i int) RETURNS int LANGUAGE plpgsql STABLE AS 'BEGIN RETURN i / 2; END';
+INSERT INTO users (id) VALUES (1);
+)");
+        ASSERT_EQ(caller.connect().fate, Fate::done);
+    }
+    Answer ask(Question const& question) {
+        auto const outcome = caller.execute(judge_batch(question), Transaction::implicit,
+                                            Limits{Millis{1000}, Millis{5000}, Millis{10000}});
+        EXPECT_EQ(outcome.fate, Fate::refused) << outcome.message;
+        return judge_answer(question, outcome);
+    }
+    Answer expression(std::string text, std::string type) {
+        return ask(ExpressionQuestion{users, std::move(text), std::move(type)});
+    }
+    Answer mapping(std::string from, std::string to, std::string from_type, std::string to_type, std::string forward,
+                   std::string reverse) {
+        return ask(MappingQuestion{users, std::move(from), std::move(to), std::move(from_type), std::move(to_type),
+                                   std::move(forward), std::move(reverse)});
+    }
+
+    Server& server{Server::instance()};
+    std::string database{server.create_database()};
+    Caller caller{server.conninfo(database)};
+    TableName users{Ident::of("public"), Ident::of("users")};
+};
+
+TEST_F(Judge, expressions) {
+    EXPECT_EQ(expression("upper(name) || coalesce(region, '') -- said", "text"),
+              (Answer{"", "", true, {"name", "region"}, {}, false}));
+    EXPECT_EQ(expression("half(id)", "integer"), (Answer{"", "", true, {"id"}, {}, false}));
+    EXPECT_EQ(expression("wobble(id)", "integer"), (Answer{"", "", false, {"id"}, {}, false}));
+    EXPECT_EQ(expression("random()", "double precision"), (Answer{"", "", false, {}, {}, false}));
+    EXPECT_EQ(expression("at::timestamptz", "timestamp with time zone"), (Answer{"", "", false, {"at"}, {}, false}));
+    EXPECT_EQ(expression("(SELECT max(u.id) FROM users u)", "integer").immutable, false);
+    EXPECT_EQ(expression("(SELECT max(u.id) FROM users u)", "integer").sqlstate, "");
+    EXPECT_EQ(expression("id", "bigint"), (Answer{"", "", true, {"id"}, {}, false}));
+    EXPECT_EQ(expression("big", "integer").sqlstate, "");  // an assignment cast
+    EXPECT_EQ(expression("'green'", "public.colour"), (Answer{"", "", true, {}, {}, false}));
+    EXPECT_EQ(expression("NULL", "integer"), (Answer{"", "", true, {}, {}, false}));
+    EXPECT_EQ(expression("n::numeric(10,4)", "numeric(12,4)"), (Answer{"", "", true, {"n"}, {}, false}));
+}
+
+TEST_F(Judge, refused_expressions) {
+    EXPECT_EQ(expression("name", "integer").sqlstate, "42804");
+    EXPECT_NE(expression("name", "integer").error.find("is of type integer but expression is of type text"),
+              std::string::npos);
+    auto const unknown = expression("nam", "text");
+    EXPECT_EQ(unknown.sqlstate, "42703");
+    EXPECT_EQ(unknown.error, "column \"nam\" does not exist");
+    EXPECT_EQ(expression("users.name", "text").sqlstate, "42P01");
+    EXPECT_EQ(expression("nope(id)", "integer").sqlstate, "42883");
+    EXPECT_EQ(expression("max(id)", "integer").sqlstate, "42803");
+    EXPECT_EQ(expression("'mauve'", "public.colour").sqlstate, "22P02");
+    EXPECT_EQ(expression("1 / 0", "integer").sqlstate, "22012");
+    EXPECT_EQ(ask(ExpressionQuestion{{Ident::of("public"), Ident::of("nope")}, "1", "integer"}).sqlstate, "42P01");
+}
+
+TEST_F(Judge, mappings) {
+    // Identity: a rename, and a change of type that goes both ways by assignment.
+    EXPECT_EQ(mapping("name", "full_name", "text", "text", "", ""),
+              (Answer{"", "", true, {"name"}, {"full_name"}, true}));
+    EXPECT_EQ(mapping("id", "id_new", "integer", "bigint", "", ""), (Answer{"", "", true, {"id"}, {"id_new"}, true}));
+    EXPECT_EQ(mapping("name", "number", "text", "integer", "", "").sqlstate, "42804");
+
+    EXPECT_EQ(mapping("name", "b", "text", "text", "upper(name)", "lower(b)"),
+              (Answer{"", "", true, {"name"}, {"b"}, true}));
+    EXPECT_EQ(mapping("name", "b", "text", "text", "upper(name)", ""), (Answer{"", "", true, {"name"}, {}, true}));
+    // f or g turns NULL into something.
+    EXPECT_FALSE(mapping("name", "b", "text", "text", "coalesce(name, '')", "b").null_is_value);
+    EXPECT_FALSE(mapping("name", "b", "text", "text", "name", "coalesce(left(b, 10), '')").null_is_value);
+    EXPECT_FALSE(mapping("name", "b", "text", "text", "coalesce(name, 'x')", "").null_is_value);
+    // More columns than one: their values would decide.
+    EXPECT_EQ(mapping("name", "b", "text", "text", "name || region", "split_part(b, ' ', 1)"),
+              (Answer{"", "", true, {"name", "region"}, {"b"}, false}));
+    EXPECT_EQ(mapping("name", "at2", "text", "timestamp with time zone", "name::timestamptz", "").immutable, false);
+    EXPECT_EQ(mapping("name", "b", "text", "text", "name", "b || random()").immutable, false);
+    EXPECT_EQ(mapping("c", "c2", "public.colour", "text", "c::text", "c2::public.colour").immutable, false);
+    EXPECT_EQ(mapping("name", "odd \"b", "text", "text", "name", "\"odd \"\"b\"").reverse_columns, Names{"odd \"b"});
+    EXPECT_EQ(mapping("n", "cents", "numeric(10,2)", "bigint", "(n * 100)::bigint", "cents / 100.0"),
+              (Answer{"", "", true, {"n"}, {"cents"}, true}));
+}
+
+TEST_F(Judge, refused_mappings) {
+    EXPECT_EQ(mapping("name", "b", "text", "text", "users.name", "b").sqlstate, "42P01");
+    EXPECT_EQ(mapping("name", "b", "text", "text", "name", "b || region").sqlstate, "42703");
+    EXPECT_EQ(mapping("name", "b", "text", "integer", "name", "b::text").sqlstate, "42804");
+    EXPECT_EQ(mapping("name", "b", "text", "integer", "length(name)", "b").sqlstate, "");  // int to text by assignment
+    EXPECT_EQ(mapping("name", "b", "text", "text", "", "b").sqlstate, "42601");
+    EXPECT_EQ(mapping("name", "b", "text", "text", "name", "b / 0").sqlstate, "42883");
+    EXPECT_EQ(mapping("name", "b", "text", "text", "(SELECT name)", "b").immutable, false);
+}
+
+TEST_F(Judge, leaves_nothing_behind) {
+    auto const count = [&] {
+        return server.psql(
+            database,
+            "SELECT (SELECT count(*) FROM pg_class) || ' ' || (SELECT count(*) FROM pg_proc) || ' ' || "
+            "(SELECT count(*) FROM pg_attribute) || ' ' || (SELECT count(*) FROM pg_locks WHERE locktype = "
+            "'relation' AND relation = 'users'::regclass)");
+    };
+    auto const before = count();
+    expression("upper(name)", "text");
+    mapping("name", "b", "text", "text", "upper(name)", "lower(b)");
+    mapping("name", "b", "text", "text", "users.name", "lower(b)");
+    EXPECT_EQ(count(), before);
+    EXPECT_EQ(server.psql(database, "SELECT id || name FROM users"), "1anon");
+}
+
+TEST_F(Judge, without_an_answer_says_so) {
+    Outcome lost;
+    lost.fate = Fate::lost;
+    EXPECT_EQ(judge_answer(ExpressionQuestion{users, "1", "integer"}, lost).sqlstate, "XX000");
+    Outcome canceled;
+    canceled.fate = Fate::canceled;
+    canceled.sqlstate = "57014";
+    EXPECT_EQ(judge_answer(ExpressionQuestion{users, "1", "integer"}, canceled).sqlstate, "57014");
+}
+
+}  // namespace
+}  // namespace weir
