@@ -1,6 +1,8 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <unistd.h>
+
 #include <csignal>
 #include <cstdio>
 #include <functional>
@@ -281,7 +283,9 @@ int with_outputs(Options const& options, Plan const* plan, std::string const& na
     std::signal(SIGPIPE, SIG_IGN);
     asio::io_context io;
     Instruments instruments{std::string{version}};
-    Progress progress{stdout, progress_mode(options.progress, stdout)};
+    // What stdio holds goes out before the display writes to the descriptor itself.
+    std::fflush(stdout);
+    Progress progress{STDOUT_FILENO, resolve(progress_mode(options.progress).value_or(ProgressMode::automatic), STDOUT_FILENO)};
     std::unique_ptr<HttpListener> http;
     if (!options.http.empty()) {
         http = std::make_unique<HttpListener>(io.get_executor(), options.http, [&] { return instruments.text(); });

@@ -34,14 +34,20 @@ std::string with_unit(std::string const& number, std::string const& unit) {
     return unit.empty() ? number : number + " " + unit;
 }
 
+struct Figures {
+    std::string value, limit;
+};
+
+/// With as many digits as it takes to differ: `is 2 s, limit 2 s` would be no reason.
+Figures figures(double value, double limit) {
+    Figures both{figure(value), figure(limit)};
+    for (int digits = 2; both.value == both.limit && digits <= 6; ++digits)
+        both = {figure(value, digits), figure(limit, digits)};
+    return both;
+}
+
 std::string above(Reading const& reading) {
-    auto value = figure(*reading.value);
-    auto limit = figure(reading.limit);
-    // `is 2 s, limit 2 s` would be no reason.
-    for (int digits = 2; value == limit && digits <= 6; ++digits) {
-        value = figure(*reading.value, digits);
-        limit = figure(reading.limit, digits);
-    }
+    auto const [value, limit] = figures(*reading.value, reading.limit);
     return subject(reading) + " is " + with_unit(value, reading.unit) + ", limit " + with_unit(limit, reading.unit);
 }
 
@@ -81,9 +87,10 @@ Pace PaceController::judge(std::vector<Reading> const& readings, std::optional<M
     }
     held_ = std::move(held);
     if (auto const age = now - *measured; age > max_age) {
-        auto const seconds = [](Millis time) { return figure(static_cast<double>(time.count()) / 1000.0) + " s"; };
-        auto const& first = readings.empty() ? std::string{"signals"} : readings.front().signal;
-        pace.reasons.push_back(words(first) + " was last measured " + seconds(age) + " ago, limit " + seconds(max_age));
+        auto const seconds = [](Millis time) { return static_cast<double>(time.count()) / 1000.0; };
+        auto const [value, limit] = figures(seconds(age), seconds(max_age));
+        auto const signal = readings.empty() ? std::string{"the signal"} : words(readings.front().signal);
+        pace.reasons.push_back(signal + " was last measured " + value + " s ago, limit " + limit + " s");
     }
     pace.go = pace.reasons.empty();
     return pace;
