@@ -347,6 +347,16 @@ class Out {
     std::int64_t dropped_{};
 };
 
+/// The fill or proof that is going on.
+struct Work {
+    std::string step, table;
+    bool proof{};
+    std::int64_t pages{}, pages_done{}, rows_estimate{}, rows_done{};
+    Rate page_rate, row_rate;
+    Instant said;  ///< when its last line was written (plain)
+    int said_percent{};
+};
+
 }  // namespace
 
 std::string to_json(Event const& event) { return std::visit(ToJson{event.at}, event.what); }
@@ -369,15 +379,6 @@ ProgressMode resolve(ProgressMode mode, int fd) {
 
 struct Progress::World {
     World(int fd, ProgressMode m, int w) : out{fd, m == ProgressMode::json}, mode{resolve(m, fd)}, width{w} {}
-
-    struct Work {
-        std::string step, table;
-        bool proof{};
-        std::int64_t pages{}, pages_done{}, rows_estimate{}, rows_done{};
-        Rate page_rate, row_rate;
-        Instant said;  ///< when its last line was written (plain)
-        int said_percent{};
-    };
 
     /// A line that lasts. In bar mode it goes above the bar.
     void say(std::string const& text) {
