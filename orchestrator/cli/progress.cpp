@@ -1,0 +1,634 @@
+#include "orchestrator/cli/progress.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <map>
+#include <utility>
+
+#include "metrics/rate.h"
+#include "plans/sql.h"
+
+namespace weir {
+namespace {
+
+constexpr std::size_t backlog = 1 << 20;
+constexpr Millis redraw{200};
+constexpr Millis report{10'000};
+
+// ---- words and figures ----------------------------------------------------------------------------------------------
+
+/// Names come from the server and its users: none of their bytes may steer a terminal or end a line.
+std::string printable(std::string_view text) {
+    std::string out;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        auto const byte = static_cast<unsigned char>(text[i]);
+        bool const c1 = byte == 0xC2 && i + 1 < text.size() && static_cast<unsigned char>(text[i + 1]) < 0xA0;
+        if (c1) ++i;
+        out += byte < 0x20 || byte == 0x7F || c1 ? '?' : text[i];
+    }
+    return out;
+}
+
+/// The first `columns` characters; no character is cut in two.
+std::string truncated(std::string text, std::size_t columns) {
+    std::size_t seen = 0;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        if ((static_cast<unsigned char>(text[i]) & 0xC0) == 0x80) continue;
+        if (seen++ == columns) {
+            text.resize(i);
+            break;
+        }
+    }
+    return text;
+}
+
+std::string decimal(double value, int digits) {
+    std::string text(64, '\0');
+    text.resize(
+        static_cast<std::size_t>(std::clamp(std::snprintf(text.data(), text.size(), "%.*f", digits, value), 0, 63)));
+    return text;
+}
+
+std::string short_number(double value) {
+    struct Unit {
+        double size;
+        char const* name;
+    };
+    for (auto const& unit : {Unit{1e9, "G"}, Unit{1e6, "M"}, Unit{1e3, "k"}})
+        if (value >= unit.size * 0.9995) {
+            auto const count = value / unit.size;
+            return decimal(count, count < 99.95 ? 1 : 0) + unit.name;
+        }
+    return decimal(value, 0);
+}
+
+std::string duration(Millis time) {
+    auto const ms = std::max<std::int64_t>(time.count(), 0);
+    if (ms < 1000) return std::to_string(ms) + " ms";
+    if (ms < 60'000) return decimal(static_cast<double>(ms) / 1000.0, 1) + " s";
+    auto const seconds = ms / 1000;
+    if (seconds < 3600) return std::to_string(seconds / 60) + " min " + std::to_string(seconds % 60) + " s";
+    if (seconds < 48 * 3600) return std::to_string(seconds / 3600) + " h " + std::to_string(seconds / 60 % 60) + " min";
+    return std::to_string(seconds / 86400) + " d " + std::to_string(seconds / 3600 % 24) + " h";
+}
+
+std::string joined(std::vector<std::string> const& parts, char const* between) {
+    std::string text;
+    for (auto const& part : parts) {
+        if (!text.empty()) text += between;
+        text += part;
+    }
+    return text;
+}
+
+/// `2026-11-21T02:47:48Z`, with milliseconds on demand.
+std::string iso(Instant at, bool milliseconds) {
+    auto const day = std::chrono::floor<std::chrono::days>(at);
+    std::chrono::year_month_day const date{day};
+    std::chrono::hh_mm_ss const time{at - day};
+    std::string text(64, '\0');
+    auto const written = std::snprintf(
+        text.data(), text.size(), "%04d-%02u-%02uT%02d:%02d:%02d", static_cast<int>(date.year()),
+        static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()), static_cast<int>(time.hours().count()),
+        static_cast<int>(time.minutes().count()), static_cast<int>(time.seconds().count()));
+    text.resize(static_cast<std::size_t>(std::clamp(written, 0, 63)));
+    if (milliseconds) {
+        auto const fraction = std::to_string(1000 + time.subseconds().count());
+        text += "." + fraction.substr(1);
+    }
+    return text + "Z";
+}
+
+// ---- JSON -----------------------------------------------------------------------------------------------------------
+
+std::string quoted(std::string_view text) {
+    std::string out{"\""};
+    for (std::size_t i = 0; i < text.size();) {
+        auto const byte = static_cast<unsigned char>(text[i]);
+        std::size_t const length = byte < 0x80 ? 1 : byte >= 0xF0 ? 4 : byte >= 0xE0 ? 3 : 2;
+        auto const character = text.substr(i, length);
+        if (byte == '"' || byte == '\\') {
+            (out += '\\') += text[i];
+        } else if (byte < 0x20) {
+            constexpr std::string_view hex = "0123456789abcdef";
+            ((out += "\\u00") += hex[byte >> 4]) += hex[byte & 15];
+        } else if (byte < 0x80) {
+            out += text[i];
+        } else if (character.size() == length && is_utf8(character)) {
+            out += character;
+        } else {
+            out += "\xEF\xBF\xBD";
+            ++i;
+            continue;
+        }
+        i += length;
+    }
+    return out + '"';
+}
+
+class Json {
+  public:
+    Json(Instant at, std::string_view event) {
+        add("at", iso(at, true));
+        add("event", event);
+    }
+    Json& add(std::string_view key, std::string_view value) { return raw(key, quoted(value)); }
+    Json& add(std::string_view key, std::string const& value) { return raw(key, quoted(value)); }
+    Json& add(std::string_view key, char const* value) = delete;
+    Json& add(std::string_view key, std::int64_t value) { return raw(key, std::to_string(value)); }
+    Json& add(std::string_view key, int value) { return raw(key, std::to_string(value)); }
+    Json& add(std::string_view key, bool value) { return raw(key, value ? "true" : "false"); }
+    Json& add(std::string_view key, Millis value) { return raw(key, std::to_string(value.count())); }
+    Json& add(std::string_view key, std::vector<std::string> const& values) {
+        std::vector<std::string> items;
+        for (auto const& value : values) items.push_back(quoted(value));
+        return raw(key, "[" + joined(items, ",") + "]");
+    }
+    Json& raw(std::string_view key, std::string const& value) {
+        if (!text_.empty()) text_ += ",";
+        text_ += quoted(key) + ":" + value;
+        return *this;
+    }
+    std::string text() const { return "{" + text_ + "}"; }
+
+  private:
+    std::string text_;
+};
+
+struct ToJson {
+    Instant at;
+    std::string operator()(RunBegan const& e) const {
+        return Json{at, "run_began"}
+            .add("plan", e.plan)
+            .add("run", e.run)
+            .add("resumed", e.resumed)
+            .add("steps", e.steps)
+            .text();
+    }
+    std::string operator()(PhaseBegan const& e) const {
+        return Json{at, "phase_began"}.add("phase", name(e.phase)).text();
+    }
+    std::string operator()(StepBegan const& e) const {
+        return Json{at, "step_began"}.add("step", e.step).add("title", e.title).add("phase", name(e.phase)).text();
+    }
+    std::string operator()(StepDone const& e) const {
+        return Json{at, "step_done"}
+            .add("step", e.step)
+            .add("title", e.title)
+            .add("phase", name(e.phase))
+            .add("took_ms", e.took)
+            .text();
+    }
+    std::string operator()(StepUndone const& e) const {
+        return Json{at, "step_undone"}.add("step", e.step).add("title", e.title).add("took_ms", e.took).text();
+    }
+    std::string operator()(WorkKnown const& e) const {
+        return Json{at, "work_known"}
+            .add("step", e.step)
+            .add("table", e.table)
+            .add("pages", e.pages)
+            .add("pages_done", e.pages_done)
+            .add("rows_estimate", e.rows_estimate)
+            .add("rows_done", e.rows_done)
+            .add("proof", e.proof)
+            .text();
+    }
+    std::string operator()(BatchDone const& e) const {
+        return Json{at, "batch_done"}
+            .add("step", e.step)
+            .add("table", e.table)
+            .add("pages", e.pages)
+            .add("rows", e.rows)
+            .add("took_ms", e.took)
+            .add("proof", e.proof)
+            .text();
+    }
+    std::string operator()(BatchRetried const& e) const {
+        return Json{at, "batch_retried"}.add("step", e.step).add("table", e.table).add("reason", e.reason).text();
+    }
+    std::string operator()(LockTried const& e) const {
+        return Json{at, "lock_tried"}
+            .add("step", e.step)
+            .add("got", e.got)
+            .add("waited_ms", e.waited)
+            .add("blockers", e.blockers)
+            .text();
+    }
+    std::string operator()(PaceChanged const& e) const {
+        auto const pace = std::isfinite(e.pace) ? decimal(e.pace, 3) : std::string{"null"};
+        return Json{at, "pace_changed"}.raw("pace", pace).add("reasons", e.reasons).text();
+    }
+    std::string operator()(ReplicaLag const& e) const {
+        return Json{at, "replica_lag"}
+            .add("replica", e.replica)
+            .raw("lag_ms", e.lag ? std::to_string(e.lag->count()) : "null")
+            .add("bytes", e.bytes)
+            .text();
+    }
+    std::string operator()(GateOpened const& e) const {
+        return Json{at, "gate_opened"}.add("gate", e.gate).add("notes", e.notes).text();
+    }
+    std::string operator()(GateApproved const& e) const {
+        return Json{at, "gate_approved"}.add("gate", e.gate).add("user", e.user).text();
+    }
+    std::string operator()(ProofDone const& e) const {
+        return Json{at, "proof_done"}
+            .add("step", e.step)
+            .add("table", e.table)
+            .add("rows_wrong", e.rows_wrong)
+            .add("keys", e.keys)
+            .text();
+    }
+    std::string operator()(Warned const& e) const {
+        return Json{at, "warned"}.add("message", e.message).add("hint", e.hint).text();
+    }
+    std::string operator()(Stopped const& e) const {
+        return Json{at, "stopped"}
+            .add("code", name(e.why.code))
+            .add("message", e.why.message)
+            .add("hint", e.why.hint)
+            .add("exit", exit_code(e.why.code))
+            .text();
+    }
+    std::string operator()(RunDone const& e) const {
+        return Json{at, "run_done"}.add("state", name(e.state)).add("took_ms", e.took).text();
+    }
+};
+
+// ---- the descriptor -------------------------------------------------------------------------------------------------
+
+/// Keeps SIGPIPE from ending the program while this thread writes, and takes the one that it caused itself.
+class WithoutSigpipe {
+  public:
+    WithoutSigpipe() {
+        sigemptyset(&pipe_);
+        sigaddset(&pipe_, SIGPIPE);
+        sigset_t pending;
+        sigpending(&pending);
+        was_pending_ = sigismember(&pending, SIGPIPE) == 1;
+        pthread_sigmask(SIG_BLOCK, &pipe_, &before_);
+    }
+    ~WithoutSigpipe() {
+        if (!was_pending_) {
+            timespec const now{};
+            while (sigtimedwait(&pipe_, nullptr, &now) == -1 && errno == EINTR) {
+            }
+        }
+        pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+    }
+    WithoutSigpipe(WithoutSigpipe const&) = delete;
+    WithoutSigpipe& operator=(WithoutSigpipe const&) = delete;
+
+  private:
+    sigset_t pipe_{}, before_{};
+    bool was_pending_{};
+};
+
+class Out {
+  public:
+    Out(int fd, bool json) : fd_{fd}, terminal_{::isatty(fd) == 1}, json_{json} {}
+
+    void line(std::string text) {
+        if (gone_) return;
+        if (waiting_.size() + text.size() > backlog) flush({});
+        if (waiting_.size() + text.size() > backlog) {
+            ++dropped_;
+            return;
+        }
+        auto const count = std::to_string(dropped_);
+        if (dropped_ > 0 && json_) waiting_ += R"({"event":"lines_dropped","count":)" + count + "}\n";
+        if (dropped_ > 0 && !json_) waiting_ += "(" + count + " lines were dropped: the reader was too slow)\n";
+        dropped_ = 0;
+        waiting_ += text;
+        flush({});
+    }
+    /// For what is out of date in a moment.
+    bool idle() const { return waiting_.empty() && !gone_; }
+
+    void flush(Millis patience) {
+        WithoutSigpipe const guard;
+        auto const deadline = std::chrono::steady_clock::now() + patience;
+        while (!waiting_.empty() && !gone_) {
+            pollfd ready{fd_, POLLOUT, 0};
+            auto const left = std::chrono::ceil<Millis>(deadline - std::chrono::steady_clock::now());
+            auto const count = ::poll(&ready, 1, static_cast<int>(std::max(left, Millis{0}).count()));
+            if (count < 0 && errno == EINTR) continue;
+            if (count <= 0) return;
+            // A descriptor that is ready takes this much without blocking: a pipe PIPE_BUF, a terminal less.
+            auto const some = std::min<std::size_t>(waiting_.size(), terminal_ ? 256 : 4096);
+            auto const written = ::write(fd_, waiting_.data(), some);
+            if (written > 0)
+                waiting_.erase(0, static_cast<std::size_t>(written));
+            else if (errno == EAGAIN)
+                return;
+            else if (errno != EINTR)
+                gone_ = true;
+        }
+    }
+    int width() const {
+        winsize size{};
+        if (::ioctl(fd_, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) return size.ws_col;
+        return 80;
+    }
+
+  private:
+    int fd_;
+    bool terminal_, json_;
+    bool gone_{};
+    std::string waiting_;
+    std::int64_t dropped_{};
+};
+
+/// The fill or proof that is going on.
+struct Work {
+    std::string step, table;
+    bool proof{};
+    std::int64_t pages{}, pages_done{}, rows_estimate{}, rows_done{};
+    Rate page_rate, row_rate;
+    Instant said;  ///< when its last line was written (plain)
+    int said_percent{};
+};
+
+}  // namespace
+
+std::string to_json(Event const& event) { return std::visit(ToJson{event.at}, event.what); }
+
+std::optional<ProgressMode> progress_mode(std::string_view word) {
+    if (word == "auto") return ProgressMode::automatic;
+    if (word == "bar") return ProgressMode::bar;
+    if (word == "plain") return ProgressMode::plain;
+    if (word == "json") return ProgressMode::json;
+    if (word == "none") return ProgressMode::none;
+    return {};
+}
+
+ProgressMode resolve(ProgressMode mode, int fd) {
+    if (mode != ProgressMode::automatic) return mode;
+    char const* const term = std::getenv("TERM");
+    bool const redraws = ::isatty(fd) == 1 && term != nullptr && *term != '\0' && std::string_view{term} != "dumb";
+    return redraws ? ProgressMode::bar : ProgressMode::plain;
+}
+
+struct Progress::World {
+    World(int fd, ProgressMode m, int w) : out{fd, m == ProgressMode::json}, mode{resolve(m, fd)}, width{w} {}
+
+    /// A line that lasts. In bar mode it goes above the bar.
+    void say(std::string const& text) {
+        if (mode == ProgressMode::bar) {
+            erase();
+            out.line(printable(text) + "\n");
+        } else {
+            out.line(iso(at, false) + " " + printable(text) + "\n");
+        }
+    }
+    void detail(std::string const& text) {
+        if (mode == ProgressMode::plain) say(text);
+    }
+    void hint(std::string const& text) {
+        if (!text.empty()) say("  hint: " + text);
+    }
+    void erase() {
+        if (drawn) out.line("\r\x1b[K");
+        drawn = false;
+    }
+    void draw(bool now);
+    std::string bar_line() const;
+    std::string tail() const;
+    static int percent(Work const& of) {
+        if (of.pages <= 0) return 100;
+        return static_cast<int>(std::clamp<std::int64_t>(of.pages_done * 100 / of.pages, 0, 100));
+    }
+    static std::string counts(Work const& of) {
+        return std::to_string(of.rows_done) + " of about " + std::to_string(of.rows_estimate) + " rows";
+    }
+
+    void operator()(RunBegan const& e) {
+        plan = e.plan;
+        say("run " + std::to_string(e.run) + " of plan " + e.plan + (e.resumed ? " goes on, " : " begins, ") +
+            std::to_string(e.steps) + " steps");
+    }
+    void operator()(PhaseBegan const& e) {
+        phase = name(e.phase);
+        say("phase " + phase);
+    }
+    void operator()(StepBegan const& e) {
+        title = e.title;
+        work.reset();
+        phase = name(e.phase);
+        busy_tries = 0;
+        proving = e.phase == Phase::proof;
+        detail(e.step + " begins: " + e.title);
+    }
+    void operator()(StepDone const& e) {
+        work.reset();
+        busy_tries = 0;
+        title.clear();
+        say(e.step + " done in " + duration(e.took) + ": " + e.title);
+    }
+    void operator()(StepUndone const& e) {
+        work.reset();
+        title.clear();
+        say(e.step + " undone in " + duration(e.took) + ": " + e.title);
+    }
+    void operator()(WorkKnown const& e) {
+        bool const fresh = !work || work->step != e.step || work->table != e.table;
+        if (fresh) {
+            work.emplace();
+            work->step = e.step;
+            work->table = e.table;
+            work->proof = e.proof || proving;
+            work->said = at;
+        }
+        work->pages = e.pages;
+        work->pages_done = e.pages_done;
+        work->rows_estimate = e.rows_estimate;
+        work->rows_done = e.rows_done;
+        if (!fresh) return;
+        work->said_percent = percent(*work);
+        detail(e.step + " " + (work->proof ? "reads " : "fills ") + e.table + ": " + std::to_string(e.pages) +
+               " pages, about " + std::to_string(e.rows_estimate) + " rows" +
+               (e.pages_done > 0 ? ", " + std::to_string(percent(*work)) + " % done before" : ""));
+    }
+    void operator()(BatchDone const& e) {
+        // Rows that a proof fills again are not the work that is counted.
+        if (!work || work->step != e.step || work->table != e.table || (work->proof && !e.proof)) return;
+        work->pages_done += e.pages;
+        work->rows_done += e.rows;
+        work->page_rate.add(at, e.took, static_cast<double>(e.pages));
+        work->row_rate.add(at, e.took, static_cast<double>(e.rows));
+        int const now = percent(*work);
+        bool const due = at < work->said || at - work->said >= report || now >= work->said_percent + 10;
+        if (mode != ProgressMode::plain || !due) return;
+        work->said = at;
+        work->said_percent = now;
+        auto text = e.step + " " + e.table + ": " + std::to_string(now) + " %, " + counts(*work);
+        if (auto const rate = work->row_rate.per_second(at)) text += ", " + decimal(*rate, 0) + " rows/s";
+        if (auto const left = time_left()) text += ", " + duration(*left) + " left";
+        say(text);
+    }
+    void operator()(BatchRetried const& e) {
+        detail(e.step + " " + e.table + ": a batch was rolled back and is tried again: " + e.reason);
+    }
+    void operator()(LockTried const& e) {
+        if (e.got) {
+            if (busy_tries > 0) detail(e.step + " got its locks after " + std::to_string(busy_tries + 1) + " tries");
+            busy_tries = 0;
+            waits_for.clear();
+            return;
+        }
+        auto const who = e.blockers.empty() ? std::string{} : joined(e.blockers, "; ");
+        // The ladder tries many times a second.
+        bool const due = busy_tries++ == 0 || at < lock_said || at - lock_said >= report || who != waits_for;
+        waits_for = who;
+        if (!due) return;
+        lock_said = at;
+        detail(e.step + " waits for a lock" + (who.empty() ? "" : ", held by " + who) +
+               "; nobody is made to wait longer than " + "the bound meanwhile");
+    }
+    void operator()(PaceChanged const& e) {
+        bool const now = e.pace < 1;
+        if (now && reasons.empty()) {
+            held_since = at;
+            detail("held: " + (e.reasons.empty() ? "no reason given" : joined(e.reasons, "; ")));
+        } else if (!now && !reasons.empty()) {
+            detail("goes on after " + duration(at - held_since));
+        }
+        reasons = e.reasons;
+        if (!now)
+            reasons.clear();
+        else if (reasons.empty())
+            reasons.push_back("no reason given");
+    }
+    void operator()(ReplicaLag const& e) { lags[e.replica] = {at, e.lag}; }
+    void operator()(GateOpened const& e) {
+        waiting = "waiting at gate " + e.gate;
+        say("gate " + e.gate +
+            " is open: the run waits; deploy the application that uses the new shape, then approve:");
+        say("  weir approve " + plan + " " + e.gate);
+        for (auto const& note : e.notes) say("  note: " + note);
+    }
+    void operator()(GateApproved const& e) {
+        waiting.clear();
+        say("gate " + e.gate + " was approved by " + e.user);
+    }
+    void operator()(ProofDone const& e) {
+        if (e.rows_wrong == 0) return say(e.step + " " + e.table + ": every row is right");
+        say(e.step + " " + e.table + ": " + std::to_string(e.rows_wrong) +
+            (e.rows_wrong == 1 ? " row is" : " rows are") + " not right" +
+            (e.keys.empty() ? "" : ": " + joined(e.keys, ", ")));
+    }
+    void operator()(Warned const& e) {
+        say("warning: " + e.message);
+        hint(e.hint);
+    }
+    void operator()(Stopped const& e) {
+        over = true;
+        say("stopped[" + std::string{name(e.why.code)} + "]: " + e.why.message);
+        hint(e.why.hint);
+    }
+    void operator()(RunDone const& e) {
+        over = true;
+        auto const after = " after " + duration(e.took);
+        switch (e.state) {
+            case RunState::done:
+                return say("plan " + plan + " is done" + after);
+            case RunState::undone:
+                return say("plan " + plan + " is undone" + after);
+            case RunState::waiting:
+                return say("plan " + plan + " waits; run it again to go on");
+            case RunState::stopped:
+                return say("plan " + plan + " stopped" + after + "; run it again to go on");
+            case RunState::pending:
+            case RunState::running:
+                return;
+        }
+    }
+    std::optional<Millis> time_left() const {
+        return work->page_rate.time_for(static_cast<double>(work->pages - work->pages_done), at);
+    }
+
+    Out out;
+    ProgressMode mode;
+    int width;
+    Instant at, drawn_at, held_since, lock_said;
+    bool drawn{}, over{}, proving{};
+    std::string plan, phase, title, waiting, waits_for;
+    std::vector<std::string> reasons;  ///< empty: unhindered
+    struct Lag {
+        Instant at;
+        std::optional<Millis> lag;
+    };
+    std::map<std::string, Lag> lags;
+    int busy_tries{};
+    std::optional<Work> work;
+};
+
+/// What stands after the progress: the worst lag, and what holds the run back.
+std::string Progress::World::tail() const {
+    std::string text;
+    Lag const* worst = nullptr;
+    for (auto const& [replica, lag] : lags) {
+        if (at - lag.at > std::chrono::minutes{1}) continue;
+        if (!worst || !lag.lag || (worst->lag && *lag.lag > *worst->lag)) worst = &lag;
+    }
+    if (worst) text += worst->lag ? "  lag " + duration(*worst->lag) : "  lag ?";
+    if (!reasons.empty()) text += "  held: " + joined(reasons, "; ");
+    if (busy_tries > 0) text += "  waits for a lock" + (waits_for.empty() ? "" : " of " + waits_for);
+    return text;
+}
+
+std::string Progress::World::bar_line() const {
+    if (!waiting.empty()) return plan + ": " + waiting + tail();
+    if (!work) return plan + ": " + phase + (title.empty() ? "" : ": " + title) + tail();
+    constexpr int cells = 20;
+    int const part = percent(*work);
+    auto const full = static_cast<std::size_t>(part * cells / 100);
+    std::string text = std::string{work->proof ? "proof " : "fill "} + work->table + " [" + std::string(full, '#') +
+                       std::string(static_cast<std::size_t>(cells) - full, '.') + "] " + std::to_string(part) + "%  " +
+                       short_number(static_cast<double>(work->rows_done)) + "/" +
+                       short_number(static_cast<double>(work->rows_estimate)) + " rows";
+    if (auto const rate = work->row_rate.per_second(at)) text += "  " + short_number(*rate) + "/s";
+    if (auto const left = time_left(); left && part < 100) text += "  " + duration(*left) + " left";
+    return text + tail();
+}
+
+void Progress::World::draw(bool now) {
+    if (mode != ProgressMode::bar) return;
+    if (over) return erase();
+    // A clock that was set back must not freeze the line.
+    if (!now && at >= drawn_at && at - drawn_at < redraw) return;
+    // A terminal that takes nothing gets the newest line when it does again, not all of them.
+    if (!out.idle()) return out.flush({});
+    drawn_at = at;
+    auto const columns = std::max(width > 0 ? width : out.width(), 10);
+    // The last column stays free: some terminals wrap as soon as it is written.
+    out.line("\r" + truncated(printable(bar_line()), static_cast<std::size_t>(columns - 1)) + "\x1b[K");
+    drawn = true;
+}
+
+Progress::Progress(int fd, ProgressMode mode, int width) : world_{std::make_unique<World>(fd, mode, width)} {}
+
+Progress::~Progress() {
+    world_->erase();
+    world_->out.flush(Millis{1000});
+}
+
+void Progress::hear(Event const& event) noexcept {
+    auto& world = *world_;
+    world.at = event.at;
+    if (world.mode == ProgressMode::none) return;
+    if (world.mode == ProgressMode::json) return world.out.line(to_json(event) + "\n");
+    bool const was_drawn = world.drawn;
+    std::visit(world, event.what);
+    world.draw(was_drawn && !world.drawn);
+}
+
+}  // namespace weir

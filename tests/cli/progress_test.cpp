@@ -1,0 +1,357 @@
+#include "orchestrator/cli/progress.h"
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstdlib>
+#include <fstream>
+#include <map>
+#include <set>
+#include <sstream>
+
+namespace weir {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Not;
+
+std::vector<std::string> lines(std::string const& text) {
+    std::vector<std::string> all;
+    std::istringstream in{text};
+    for (std::string line; std::getline(in, line);) all.push_back(line);
+    return all;
+}
+
+class ProgressTest : public testing::Test {
+  protected:
+    ProgressTest() { EXPECT_EQ(::pipe(ends.data()), 0); }
+    ~ProgressTest() override {
+        progress.reset();
+        for (int const end : ends)
+            if (end >= 0) ::close(end);
+    }
+    void begin(ProgressMode mode, int width = 100) { progress.emplace(ends[1], mode, width); }
+    void at(int ms) { now = t0 + milliseconds{ms}; }
+    void hear(decltype(Event::what) what) { progress->hear({now, std::move(what)}); }
+    std::string written() {
+        std::string text;
+        std::array<char, 4096> some{};
+        for (pollfd ready{ends[0], POLLIN, 0}; ::poll(&ready, 1, 0) == 1 && (ready.revents & POLLIN) != 0;) {
+            auto const count = ::read(ends[0], some.data(), some.size());
+            if (count <= 0) break;
+            text.append(some.data(), static_cast<std::size_t>(count));
+        }
+        return text;
+    }
+    /// Without the time in front, which is the same in these tests unless they set it.
+    std::vector<std::string> said() {
+        auto all = lines(written());
+        for (auto& line : all) line = line.substr(line.find(' ') + 1);
+        return all;
+    }
+    void begin_fill() {
+        hear(RunBegan{.plan = "full-name", .run = 3, .steps = 8});
+        hear(StepBegan{.step = "backfill.1", .title = "fill users.full_name", .phase = Phase::backfill});
+        hear(WorkKnown{.step = "backfill.1", .table = "users", .pages = 1000, .rows_estimate = 50'000});
+    }
+    void batch(int pages, milliseconds took = milliseconds{100}) {
+        hear(BatchDone{.step = "backfill.1", .table = "users", .pages = pages, .rows = pages * 50, .took = took});
+    }
+
+    Instant const t0{seconds{1'700'000'000}};
+    Instant now = t0;
+    std::array<int, 2> ends{-1, -1};
+    std::optional<Progress> progress;
+};
+
+TEST_F(ProgressTest, PlainTellsARun) {
+    begin(ProgressMode::plain);
+    begin_fill();
+    EXPECT_THAT(written(), testing::StartsWith("2023-11-14T22:13:20Z run 3 of plan full-name begins, 8 steps\n"));
+    hear(
+        StepDone{.step = "backfill.1", .title = "fill users.full_name", .phase = Phase::backfill, .took = seconds{75}});
+    hear(ProofDone{.step = "proof.1", .table = "users", .rows_wrong = 0, .keys = {}});
+    hear(ProofDone{.step = "proof.1", .table = "users", .rows_wrong = 2, .keys = {"id=7", "id=9"}});
+    hear(GateOpened{.gate = "contract", .notes = {"prepared SELECT * break"}});
+    hear(GateApproved{.gate = "contract", .user = "ada"});
+    hear(Warned{"a slot is inactive", "drop it"});
+    hear(Stopped{{Code::gave_up_lock, {}, "gave up", "end pid 7"}});
+    hear(RunDone{.state = RunState::stopped, .took = seconds{4000}});
+    EXPECT_THAT(said(),
+                ElementsAre("backfill.1 done in 1 min 15 s: fill users.full_name", "proof.1 users: every row is right",
+                            "proof.1 users: 2 rows are not right: id=7, id=9", HasSubstr("gate contract is open"),
+                            "  weir approve full-name contract", "  note: prepared SELECT * break",
+                            "gate contract was approved by ada", "warning: a slot is inactive", "  hint: drop it",
+                            "stopped[gave-up-lock]: gave up", "  hint: end pid 7",
+                            "plan full-name stopped after 1 h 6 min; run it again to go on"));
+}
+
+TEST_F(ProgressTest, PlainReportsEveryTenSecondsOrTenPercent) {
+    begin(ProgressMode::plain);
+    begin_fill();
+    written();
+    at(1000);
+    batch(50, seconds{1});
+    EXPECT_THAT(said(), IsEmpty());
+    at(2000);
+    batch(50, seconds{1});
+    EXPECT_THAT(said(), ElementsAre("backfill.1 users: 10 %, 5000 of about 50000 rows, 2500 rows/s, 18.0 s left"));
+    at(3000);
+    batch(1);
+    EXPECT_THAT(said(), IsEmpty());
+    at(12'000);
+    batch(1);
+    EXPECT_THAT(said(), ElementsAre(HasSubstr("10 %, 5100 of")));
+}
+
+TEST_F(ProgressTest, PlainSaysOnceThatItIsHeldAndOnceThatItGoesOn) {
+    begin(ProgressMode::plain);
+    begin_fill();
+    written();
+    hear(PaceChanged{0, {"replication lag of r1 is 3.2 s, limit 2 s"}});
+    at(1000);
+    hear(PaceChanged{0, {"replication lag of r1 is 3.3 s, limit 2 s"}});
+    at(4000);
+    hear(PaceChanged{1, {}});
+    hear(PaceChanged{1, {}});
+    EXPECT_THAT(said(), ElementsAre("held: replication lag of r1 is 3.2 s, limit 2 s", "goes on after 4.0 s"));
+}
+
+TEST_F(ProgressTest, PlainDoesNotRepeatALockWait) {
+    begin(ProgressMode::plain);
+    begin_fill();
+    written();
+    hear(LockTried{.step = "expand.1", .got = true, .waited = {}, .blockers = {}});
+    for (int i = 0; i < 50; ++i) {
+        at(i * 100);
+        hear(LockTried{.step = "expand.1", .got = false, .waited = milliseconds{5}, .blockers = {"pid 7 (psql)"}});
+    }
+    hear(LockTried{.step = "expand.1", .got = true, .waited = {}, .blockers = {}});
+    EXPECT_THAT(said(), ElementsAre(HasSubstr("expand.1 waits for a lock, held by pid 7 (psql)"),
+                                    "expand.1 got its locks after 51 tries"));
+}
+
+TEST_F(ProgressTest, NamesCannotSteerATerminal) {
+    begin(ProgressMode::plain);
+    hear(
+        Warned{"table \x1b[2Jx\ny \xC2\x9B"
+               "31m ü",
+               ""});
+    EXPECT_THAT(said(), ElementsAre("warning: table ?[2Jx?y ?31m ü"));
+}
+
+TEST_F(ProgressTest, BarIsOneLineThatIsErased) {
+    begin(ProgressMode::bar, 200);
+    begin_fill();
+    at(1000);
+    batch(100, seconds{1});
+    hear(ReplicaLag{.replica = "r1", .lag = milliseconds{400}});
+    at(1300);
+    hear(PaceChanged{0, {"replication lag of r1 is 3.2 s, limit 2 s"}});
+    auto const text = written();
+    EXPECT_THAT(text, HasSubstr("\rfill users [##..................] 10%  5.0k/50.0k rows  5.0k/s  9.0 s left\x1b[K"));
+    EXPECT_THAT(text, HasSubstr("lag 400 ms  held: replication lag of r1"));
+    EXPECT_EQ(lines(text).front(), "run 3 of plan full-name begins, 8 steps");
+    at(1400);
+    hear(GateOpened{.gate = "contract", .notes = {}});
+    EXPECT_THAT(written(), testing::StartsWith("\r\x1b[Kgate contract is open"));
+    hear(RunDone{});
+    EXPECT_THAT(written(), testing::AllOf(HasSubstr("plan full-name is done"), Not(testing::EndsWith("[K"))));
+}
+
+TEST_F(ProgressTest, BarIsErasedWhenTheProgramEndsWithoutAWord) {
+    begin(ProgressMode::bar);
+    begin_fill();
+    written();
+    progress.reset();
+    EXPECT_EQ(written(), "\r\x1b[K");
+}
+
+TEST_F(ProgressTest, BarIsRedrawnFiveTimesASecond) {
+    begin(ProgressMode::bar);
+    begin_fill();
+    written();
+    for (int ms = 1; ms <= 2000; ++ms) {
+        at(ms);
+        batch(0, milliseconds{1});
+    }
+    auto const text = written();
+    EXPECT_LE(std::count(text.begin(), text.end(), '\r'), 10);
+    EXPECT_GE(std::count(text.begin(), text.end(), '\r'), 9);
+    at(-3'600'000);
+    batch(1);
+    EXPECT_THAT(written(), Not(IsEmpty())) << "a clock that was set back does not freeze it";
+}
+
+TEST_F(ProgressTest, BarKeepsToTheWidth) {
+    begin(ProgressMode::bar, 30);
+    hear(RunBegan{.plan = "p"});
+    at(1000);
+    hear(StepBegan{.step = "s", .title = std::string{"füüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüü"}});
+    auto const text = written();
+    auto const bar = text.substr(text.rfind('\r') + 1);
+    auto const shown = bar.substr(0, bar.find('\x1b'));
+    EXPECT_EQ(std::count_if(shown.begin(), shown.end(), [](char c) { return (c & 0xC0) != 0x80; }), 29);
+}
+
+TEST_F(ProgressTest, NoneIsSilent) {
+    begin(ProgressMode::none);
+    begin_fill();
+    EXPECT_EQ(written(), "");
+}
+
+TEST_F(ProgressTest, AReaderThatIsGoneDoesNoHarm) {
+    for (auto const mode : {ProgressMode::plain, ProgressMode::bar, ProgressMode::json}) {
+        begin(mode);
+        if (ends[0] >= 0) ::close(std::exchange(ends[0], -1));
+        begin_fill();
+        batch(10);
+        hear(RunDone{});
+        progress.reset();
+    }
+}
+
+TEST_F(ProgressTest, AReaderThatSleepsDoesNotStopTheRun) {
+    begin(ProgressMode::json);
+    for (int i = 0; i < 20'000; ++i) batch(i);
+    std::string text;
+    for (int turn = 0; turn < 100; ++turn) {
+        hear(Warned{"awake", ""});
+        text += written();
+    }
+    auto const all = lines(text);
+    auto const whole =
+        std::ranges::count_if(all, [](auto const& line) { return line.front() == '{' && line.back() == '}'; });
+    EXPECT_EQ(whole, std::ssize(all)) << "a line is dropped whole or not at all";
+    EXPECT_GT(whole, 5000);
+    EXPECT_LT(whole, 20'000);
+    EXPECT_TRUE(text.find("{\"event\":\"lines_dropped\",\"count\":") != std::string::npos);
+    EXPECT_THAT(all.back(), HasSubstr("awake"));
+}
+
+TEST(ProgressModes, AreFiveWords) {
+    EXPECT_EQ(progress_mode("auto"), ProgressMode::automatic);
+    EXPECT_EQ(progress_mode("json"), ProgressMode::json);
+    EXPECT_FALSE(progress_mode("fancy"));
+    std::array<int, 2> ends{};
+    ASSERT_EQ(::pipe(ends.data()), 0);
+    EXPECT_EQ(resolve(ProgressMode::automatic, ends[1]), ProgressMode::plain);
+    EXPECT_EQ(resolve(ProgressMode::bar, ends[1]), ProgressMode::bar);
+    for (int const end : ends) ::close(end);
+    int const terminal = ::posix_openpt(O_RDWR | O_NOCTTY);
+    if (terminal < 0) GTEST_SKIP() << "no pseudo terminals here";
+    char const* const term = std::getenv("TERM");
+    std::string const before = term ? term : "";
+    ::setenv("TERM", "xterm", 1);
+    EXPECT_EQ(resolve(ProgressMode::automatic, terminal), ProgressMode::bar);
+    ::setenv("TERM", "dumb", 1);
+    EXPECT_EQ(resolve(ProgressMode::automatic, terminal), ProgressMode::plain);
+    ::setenv("TERM", before.c_str(), 1);
+    ::close(terminal);
+}
+
+/// One of each, in the order of Event::what.
+std::vector<decltype(Event::what)> one_of_each() {
+    return {RunBegan{"full-name", 3, true, 8},
+            PhaseBegan{Phase::backfill},
+            StepBegan{"expand.1", "add", Phase::expand},
+            StepDone{"expand.1", "add", Phase::expand, milliseconds{12}},
+            StepUndone{"expand.1", "add", milliseconds{12}},
+            WorkKnown{"backfill.1", "users", 10, 2, 500, 100, false},
+            BatchDone{"backfill.1", "users", 4, 200, milliseconds{40}, true},
+            BatchRetried{"backfill.1", "users", "deadlock"},
+            LockTried{"expand.1", false, milliseconds{5}, {"pid 7"}},
+            PaceChanged{0.5, {"replication lag of r1 is 3 s, limit 2 s"}},
+            ReplicaLag{"r1", {}, 100},
+            GateOpened{"contract", {"note"}},
+            GateApproved{"contract", "ada"},
+            ProofDone{"proof.1", "users", 2, {"id=7"}},
+            Warned{"message", "hint"},
+            Stopped{{Code::misses, {}, "2 rows", "look"}},
+            RunDone{RunState::done, milliseconds{99}}};
+}
+
+TEST(ProgressJson, HasAStableShape) {
+    Instant const at{milliseconds{1'700'000'000'007}};
+    auto const all = one_of_each();
+    ASSERT_EQ(all.size(), std::variant_size_v<decltype(Event::what)>);
+    std::vector<std::string> objects;
+    for (std::size_t i = 0; i < all.size(); ++i) {
+        ASSERT_EQ(all[i].index(), i);
+        auto const text = to_json({at, all[i]});
+        std::string const stamp = R"({"at":"2023-11-14T22:13:20.007Z","event":)";
+        ASSERT_THAT(text, testing::StartsWith(stamp));
+        objects.push_back(text.substr(stamp.size()));
+    }
+    EXPECT_THAT(
+        objects,
+        ElementsAre(
+            R"("run_began","plan":"full-name","run":3,"resumed":true,"steps":8})",
+            R"("phase_began","phase":"backfill"})", R"("step_began","step":"expand.1","title":"add","phase":"expand"})",
+            R"("step_done","step":"expand.1","title":"add","phase":"expand","took_ms":12})",
+            R"("step_undone","step":"expand.1","title":"add","took_ms":12})",
+            R"("work_known","step":"backfill.1","table":"users","pages":10,"pages_done":2,"rows_estimate":500,"rows_done":100,"proof":false})",
+            R"("batch_done","step":"backfill.1","table":"users","pages":4,"rows":200,"took_ms":40,"proof":true})",
+            R"("batch_retried","step":"backfill.1","table":"users","reason":"deadlock"})",
+            R"("lock_tried","step":"expand.1","got":false,"waited_ms":5,"blockers":["pid 7"]})",
+            R"("pace_changed","pace":0.500,"reasons":["replication lag of r1 is 3 s, limit 2 s"]})",
+            R"("replica_lag","replica":"r1","lag_ms":null,"bytes":100})",
+            R"("gate_opened","gate":"contract","notes":["note"]})",
+            R"("gate_approved","gate":"contract","user":"ada"})",
+            R"("proof_done","step":"proof.1","table":"users","rows_wrong":2,"keys":["id=7"]})",
+            R"("warned","message":"message","hint":"hint"})",
+            R"("stopped","code":"misses","message":"2 rows","hint":"look","exit":4})",
+            R"("run_done","state":"done","took_ms":99})"));
+}
+
+TEST(ProgressJson, Escapes) {
+    auto const text = to_json({Instant{}, Warned{"a\"b\\c\nd\x01 \xFFü\xC3", "\xED\xA0\x80"}});
+    EXPECT_THAT(text, HasSubstr(R"("message":"a\"b\\c\u000ad\u0001 )"
+                                "\xEF\xBF\xBDü\xEF\xBF\xBD\""));
+    EXPECT_THAT(text, HasSubstr("\"hint\":\"\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD\""));
+}
+
+TEST(ProgressJson, IsDocumentedFieldByField) {
+    auto const words = [](std::string text, std::set<std::string>& into) {
+        std::ranges::replace(text, ',', ' ');
+        std::erase(text, '`');
+        std::istringstream in{text};
+        for (std::string word; in >> word;) into.insert(word);
+    };
+    std::map<std::string, std::set<std::string>> documented, real;
+    std::ifstream file{WEIR_SOURCE_DIR "/docs/progress.md"};
+    for (std::string line; std::getline(file, line);) {
+        if (!line.starts_with("| `")) continue;
+        std::vector<std::string> cells;
+        std::istringstream row{line};
+        for (std::string cell; std::getline(row, cell, '|');) cells.push_back(cell);
+        ASSERT_GE(cells.size(), 4U) << line;
+        std::set<std::string> event;
+        words(cells[1], event);
+        words(cells[2], documented[*event.begin()]);
+    }
+    for (auto const& what : one_of_each()) {
+        auto text = to_json({Instant{}, what});
+        std::set<std::string> keys;
+        std::string event;
+        // Keys are the quoted words before a colon; no value of these events holds one.
+        for (std::size_t colon = text.find("\":"); colon != std::string::npos; colon = text.find("\":", colon + 1)) {
+            auto const key = text.substr(text.rfind('"', colon - 1) + 1, colon - text.rfind('"', colon - 1) - 1);
+            if (key == "event") event = text.substr(colon + 3, text.find('"', colon + 3) - colon - 3);
+            if (key != "event" && key != "at") keys.insert(key);
+        }
+        real[event] = keys;
+    }
+    EXPECT_EQ(documented, real);
+}
+
+}  // namespace
+}  // namespace weir
