@@ -31,7 +31,7 @@ struct Dependent {
 struct Column {
     std::string name;
     std::string type;                       ///< format_type() with every name qualified: `numeric(10,2)`, `public.citext`
-    std::string collation;                  ///< `schema.name`, quoted as SQL; empty when it is the type's own
+    std::string collation;                  ///< `"schema"."name"`, always quoted; empty when it is the type's own
     bool not_null{};
     std::string default_expression;         ///< pg_get_expr(); empty for none
     bool default_is_constant{};             ///< no function call that is not immutable, no sequence

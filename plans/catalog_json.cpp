@@ -120,6 +120,9 @@ class Writer {
             member("from", v.from);
             member("to", v.to);
             member("two_way", v.two_way);
+            member("forward", v.forward);
+            member("reverse", v.reverse);
+            member("reads", v.reads);
         });
     }
     void table(TableName const& name, Table const& v) {
@@ -169,6 +172,7 @@ class Writer {
             member("columns", v.columns);
             member("reverse_columns", v.reverse_columns);
             member("null_is_value", v.null_is_value);
+            member("type", v.type);
         });
     }
 
@@ -314,7 +318,9 @@ void read(json::value const& v, Trigger& out) {
     Members{v}("name", out.name)("definition", out.definition)("enabled", out.enabled).end();
 }
 void read(json::value const& v, Sync& out) {
-    Members{v}("run", out.run)("number", out.number)("from", out.from)("to", out.to)("two_way", out.two_way).end();
+    Members{v}("run", out.run)("number", out.number)("from", out.from)("to", out.to)("two_way", out.two_way)("forward", out.forward)(
+        "reverse", out.reverse)("reads", out.reads)
+        .end();
 }
 
 std::pair<TableName, Table> table(json::value const& v) {
@@ -354,7 +360,7 @@ std::pair<Question, Answer> answer(json::value const& v) {
     }
     Answer out;
     members("sqlstate", out.sqlstate)("error", out.error)("immutable", out.immutable)("columns", out.columns)(
-        "reverse_columns", out.reverse_columns)("null_is_value", out.null_is_value)
+        "reverse_columns", out.reverse_columns)("null_is_value", out.null_is_value)("type", out.type)
         .end();
     return {*std::move(question), std::move(out)};
 }

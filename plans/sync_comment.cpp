@@ -5,12 +5,18 @@
 namespace weir {
 
 std::string sync_comment(Sync const& sync) {
-    boost::json::object object{{"weir", 1},           {"run", sync.run},         {"number", sync.number},
-                               {"from", sync.from},   {"to", sync.to},           {"two_way", sync.two_way},
-                               {"forward", sync.forward}, {"reverse", sync.reverse}};
+    // Flat, so that the catalog reader can tell it from anybody else's comment: the list is text inside.
     boost::json::array reads;
     for (auto const& column : sync.reads) reads.emplace_back(column);
-    object["reads"] = std::move(reads);
+    boost::json::object const object{{"weir", 1},
+                                     {"run", sync.run},
+                                     {"number", sync.number},
+                                     {"from", sync.from},
+                                     {"to", sync.to},
+                                     {"two_way", sync.two_way},
+                                     {"forward", sync.forward},
+                                     {"reverse", sync.reverse},
+                                     {"reads", boost::json::serialize(reads)}};
     return boost::json::serialize(object);
 }
 

@@ -6,8 +6,12 @@ namespace weir {
 namespace {
 
 /// One flat JSON object, and nothing that the server's own cast could refuse: `IS JSON` is 16's.
+std::string json_text() {
+    return R"x("([^"\\[:cntrl:]]|\\["\\/bfnrt]|\\u00(0[1-9a-fA-F]|[1-9a-fA-F][0-9a-fA-F]))*")x";
+}
+Value flat_array() { return Value{R"(^\[()" + json_text() + "(," + json_text() + R"()*)?\]$)"}; }
 Value flat_json() {
-    std::string const text = R"x("([^"\\[:cntrl:]]|\\["\\/bfnrt]|\\u00(0[1-9a-fA-F]|[1-9a-fA-F][0-9a-fA-F]))*")x";
+    std::string const text = json_text();
     std::string const member = text + R"(\s*:\s*()" + text + R"(|-?(0|[1-9]\d{0,17})|true|false|null))";
     return Value{R"(^\s*\{\s*)" + member + R"((\s*,\s*)" + member + R"()*\s*\}\s*$)"};
 }
@@ -47,7 +51,7 @@ Sql columns() {
       'name', a.attname,
       'type', format_type(a.atttypid, a.atttypmod),
       'collation', CASE WHEN a.attcollation NOT IN (0, t.typcollation)
-                        THEN (SELECT quote_ident(n.nspname) || '.' || quote_ident(l.collname)
+                        THEN (SELECT format('"%s"."%s"', replace(n.nspname, '"', '""'), replace(l.collname, '"', '""'))
                               FROM pg_collation l JOIN pg_namespace n ON n.oid = l.collnamespace
                               WHERE l.oid = a.attcollation)
                         ELSE '' END,
@@ -92,10 +96,13 @@ Sql columns() {
 Sql syncs() {
     return sql(R"(
     SELECT coalesce(json_agg(json_build_object('run', run, 'number', number, 'from', "from", 'to', "to",
-                                               'two_way', two_way) ORDER BY run, number), '[]')
+                                               'two_way', two_way, 'forward', forward, 'reverse', reverse,
+                                               'reads', reads) ORDER BY run, number), '[]')
     FROM (
       SELECT DISTINCT (j->>'run')::numeric AS run, (j->>'number')::numeric AS number,
-             j->>'from' AS "from", j->>'to' AS "to", (j->>'two_way')::boolean AS two_way
+             j->>'from' AS "from", j->>'to' AS "to", (j->>'two_way')::boolean AS two_way,
+             coalesce(j->>'forward', '') AS forward, coalesce(j->>'reverse', '') AS reverse,
+             CASE WHEN j->>'reads' ~ {2} THEN (j->>'reads')::jsonb ELSE '[]' END AS reads
       FROM pg_trigger g
       CROSS JOIN LATERAL (SELECT obj_description(g.oid, 'pg_trigger') AS said) AS comment
       CROSS JOIN LATERAL (SELECT CASE WHEN said ~ {1} THEN said::jsonb END AS j) AS document
@@ -105,7 +112,7 @@ Sql syncs() {
                       AND jsonb_typeof(j->'two_way') = 'boolean'
                  THEN (j->>'run')::numeric > 0 AND (j->>'number')::numeric BETWEEN 1 AND 1000000
                  ELSE false END) live)",
-               ours(), flat_json());
+               ours(), flat_json(), flat_array());
 }
 
 Sql table() {

@@ -53,6 +53,15 @@ Sql columns_of(Value const& view) {
                view);
 }
 
+/// Remembers how the catalog reader writes the type of a column of the judged table: with every name qualified.
+Batch remember_type(Value const& column) {
+    return {sql("SET LOCAL search_path = pg_catalog, pg_temp"),
+            sql(R"(SELECT set_config('weir.type', format_type(atttypid, atttypmod), true) FROM pg_attribute
+WHERE attrelid = 'pg_temp."weir judge"'::regclass AND attname = {0})",
+                column),
+            sql("SET LOCAL search_path = pg_catalog, public, pg_temp")};
+}
+
 void add(Batch& batch, Batch const& more) { batch.insert(batch.end(), more.begin(), more.end()); }
 
 Batch ask(ExpressionQuestion const& question) {
@@ -67,10 +76,14 @@ Batch ask(ExpressionQuestion const& question) {
     add(batch, {
                    sql(R"(CREATE TABLE pg_temp."weir judge" (LIKE {0}))", question.table),
                    sql(R"(ALTER TABLE pg_temp."weir judge" ADD COLUMN " weir value" {0})", column_type),
+               });
+    add(batch, remember_type(Value{" weir value"}));
+    add(batch, {
                    sql(R"(EXPLAIN UPDATE pg_temp."weir judge" SET " weir value" = {0})", text),
                    sql(R"(CREATE VIEW pg_temp."weir read" AS SELECT {0} AS value FROM pg_temp."weir judge")", text),
                    sql(R"(SELECT pg_temp."weir say"('WE100', json_build_object(
-  'immutable', {0}, 'columns', {1}, 'reverse_columns', '[]'::json, 'null_is_value', false)::text))",
+  'immutable', {0}, 'columns', {1}, 'reverse_columns', '[]'::json, 'null_is_value', false,
+  'type', current_setting('weir.type'))::text))",
                        is_immutable(sql("\" weir generated\""), text, column_type),
                        columns_of(Value{"pg_temp.\"weir read\""})),
                });
@@ -204,6 +217,8 @@ Answer judge_answer(Question const&, Outcome const& outcome) {
     auto const& object = value.get_object();
     answer.immutable = truth(object, "immutable");
     answer.null_is_value = truth(object, "null_is_value");
+    if (auto const* type = object.if_contains("type"); type != nullptr && type->is_string())
+        answer.type = std::string{type->get_string().data(), type->get_string().size()};
     answer.columns = texts(object, "columns");
     answer.reverse_columns = texts(object, "reverse_columns");
     return answer;
