@@ -459,7 +459,8 @@ struct Progress::World {
     }
     void operator()(BatchDone const& e) {
         // Rows that a proof fills again are not the work that is counted.
-        if (!work || work->step != e.step || work->table != e.table || (work->proof && !e.proof)) return;
+        if (!work || work->step != e.step || (work->proof && !e.proof)) return;
+        work->proof = e.proof;
         work->pages_done += e.pages;
         work->rows_done += e.rows;
         work->page_rate.add(at, e.took, static_cast<double>(e.pages));
@@ -469,7 +470,7 @@ struct Progress::World {
         if (mode != ProgressMode::plain || !due) return;
         work->said = at;
         work->said_percent = now;
-        auto text = e.step + " " + e.table + ": " + std::to_string(now) + " %, " + counts(*work);
+        auto text = e.step + " " + work->table + ": " + std::to_string(now) + " %, " + counts(*work);
         if (auto const rate = work->row_rate.per_second(at)) text += ", " + decimal(*rate, 0) + " rows/s";
         if (auto const left = time_left()) text += ", " + duration(*left) + " left";
         say(text);
