@@ -407,7 +407,9 @@ struct Progress::World {
         return static_cast<int>(std::clamp<std::int64_t>(of.pages_done * 100 / of.pages, 0, 100));
     }
     static std::string counts(Work const& of) {
-        return std::to_string(of.rows_done) + " of about " + std::to_string(of.rows_estimate) + " rows";
+        // A table that was never analyzed has no estimate.
+        return std::to_string(of.rows_done) +
+               (of.rows_estimate > 0 ? " of about " + std::to_string(of.rows_estimate) : "") + " rows";
     }
 
     void operator()(RunBegan const& e) {
@@ -454,7 +456,7 @@ struct Progress::World {
         if (!fresh) return;
         work->said_percent = percent(*work);
         detail(e.step + " " + (work->proof ? "reads " : "fills ") + e.table + ": " + std::to_string(e.pages) +
-               " pages, about " + std::to_string(e.rows_estimate) + " rows" +
+               " pages" + (e.rows_estimate > 0 ? ", about " + std::to_string(e.rows_estimate) + " rows" : "") +
                (e.pages_done > 0 ? ", " + std::to_string(percent(*work)) + " % done before" : ""));
     }
     void operator()(BatchDone const& e) {
