@@ -58,8 +58,9 @@ std::vector<Column> all_columns(Mapping const& m) {
 Sql old_not_given(Mapping const& m) {
     Ident const a = Ident::of(m.from.name);
     Sql const null = sql("pg_catalog.num_nulls(NEW.{0}) = 1", a);
+    // A default that is not constant, or an identity, cannot be told from a given value: the new side wins.
+    if (!m.from.identity.empty()) return sql("true");
     if (m.from.default_expression.empty()) return null;
-    // A default that is not constant cannot be told from a given value: the new side wins, and `weir plan` says so.
     if (!m.from.default_is_constant) return sql("true");
     return sql("({0} OR pg_catalog.record_image_eq(ROW(NEW.{1}), ROW({2}::{3})))", null, a,
                expression_of(m.from.default_expression), type_of(m.from.type));

@@ -102,7 +102,6 @@ TEST(Sync, an_update_of_both_columns_that_fit_is_left_as_written) {
     Lab lab{table};
     lab.expand(lossy());
     lab.run("UPDATE t SET a = 'a long tex', b = 'a long text, both columns at once' WHERE id = 1");
-    lab.run("UPDATE t SET a = b, b = a WHERE id = 2");  // swaps 'two' and NULL: b = 'two', a is not given
     EXPECT_EQ(lab.rows("SELECT a, b FROM t WHERE id = 1"), "a long tex|a long text, both columns at once");
 }
 
@@ -307,7 +306,7 @@ INSERT INTO t VALUES (1, 'one', 'de'), (2, 'two', 'fr');
 
 TEST(Sync, one_way_a_change_of_any_column_that_forward_reads_is_carried) {
     Lab lab{regions};
-    lab.expand(mapping("text", "a || '-' || region", ""));
+    lab.expand(mapping("text", "a || '-' || region", "", true));
     lab.run("UPDATE t SET region = 'it' WHERE id = 1");
     lab.run("INSERT INTO t (id, a, region) VALUES (3, 'three', 'es')");
     EXPECT_EQ(lab.rows(all), "1|one|one-it, 2|two|~, 3|three|three-es");
