@@ -73,6 +73,15 @@ Sql returned(Column const& target, Sql const& value) {
     return users_own ? value : sql("CAST({0} AS {1})", value, cast_target(target.type));
 }
 
+/// A converted value as the column stores it: `character(n)` pads. One that is too long stays too long.
+Sql stored(Column const& target, Column const& source, bool converted, Sql const& value) {
+    static std::regex const padded{R"(^character\((\d+)\)$)"};
+    std::smatch found;
+    if ((!converted && target.type == source.type) || !std::regex_match(target.type, found, padded)) return value;
+    return sql("CAST(pg_catalog.rpad({0}, GREATEST({1}, pg_catalog.char_length({0}))) AS pg_catalog.bpchar)", value,
+               Int{std::stoll(found[1])});
+}
+
 Sql not_our_batch() { return sql("pg_catalog.current_setting('weir.batch', true) IS DISTINCT FROM 'on'"); }
 
 }  // namespace
@@ -154,10 +163,11 @@ Batch create_sync(Mapping const& m) {
                            "  RETURN {3}",
                            in_sync(n.reverse), parameters({m.to}), cast_target(m.from.type),
                            returned(m.from, m.reverse ? sql("{0}", *m.reverse) : sql("{0}", b))));
-    Sql ok = sql("pg_catalog.record_image_eq(ROW({0}), ROW({1}))", b, forward_of(m));
+    Sql ok = sql("pg_catalog.record_image_eq(ROW({0}), ROW({1}))", b,
+                 stored(m.to, m.from, m.forward.has_value(), forward_of(m)));
     if (m.two_way)
-        ok = sql("{0}\n    OR (pg_catalog.num_nulls({1}) = 0 AND pg_catalog.record_image_eq(ROW({2}), ROW({3}({1}))))", ok, b,
-                 a, in_sync(n.reverse));
+        ok = sql("{0}\n    OR (pg_catalog.num_nulls({1}) = 0 AND pg_catalog.record_image_eq(ROW({2}), ROW({3})))", ok, b, a,
+                 stored(m.from, m.to, m.reverse.has_value(), sql("{0}({1})", in_sync(n.reverse), b)));
     made.push_back(sql("CREATE FUNCTION {0}({1}) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE\n  RETURN {2}",
                        in_sync(n.ok), parameters(all_columns(m)), ok));
     if (m.two_way)
