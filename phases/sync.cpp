@@ -180,8 +180,9 @@ Batch create_sync(Mapping const& m) {
     if (m.two_way && !m.reads.empty())
         follows = sql("\n    OR (TG_OP = 'UPDATE' AND pg_catalog.record_image_ne(ROW({0}), ROW({1}))\n"
                       "      AND pg_catalog.record_image_eq(ROW(OLD.{2}), ROW(NEW.{2}))\n"
-                      "      AND pg_catalog.record_image_eq(ROW(OLD.{2}), ROW({3}({4}))))",
-                      fields(true, m.reads), fields(false, m.reads), b, in_sync(n.forward), fields(true, inputs(m)));
+                      "      AND pg_catalog.record_image_eq(ROW(OLD.{2}), ROW({3})))",
+                      fields(true, m.reads), fields(false, m.reads), b,
+                      stored(m.to, m.from, true, sql("{0}({1})", in_sync(n.forward), fields(true, inputs(m)))));
     made.push_back(sql("CREATE FUNCTION {0}() RETURNS trigger LANGUAGE plpgsql AS {1}", in_sync(n.last),
                        Sql::body(sql("\nBEGIN\n  IF NOT {0}{3} THEN NEW.{1} := {2}; END IF;\n  RETURN NEW;\nEND\n", ok_call,
                                      b, f_call, follows))));
