@@ -174,6 +174,11 @@ Batch create_sync(Mapping const& m) {
         made.push_back(sql("CREATE FUNCTION {0}() RETURNS trigger LANGUAGE plpgsql AS {1}", in_sync(n.first),
                            Sql::body(sql("\nBEGIN\n  IF NOT {0} THEN NEW.{1} := {2}(NEW.{3}); END IF;\n  RETURN NEW;\nEND\n",
                                          ok_call, a, in_sync(n.reverse), b))));
+    // A trigger's function needs no right of the writer's, but what it calls does; PUBLIC may have lost it by default.
+    std::vector<Sql> called{sql("{0}({1})", in_sync(n.forward), types(inputs(m))),
+                            sql("{0}({1})", in_sync(n.ok), types(all_columns(m)))};
+    if (m.two_way) called.push_back(sql("{0}({1})", in_sync(n.reverse), types({m.to})));
+    made.push_back(sql("GRANT EXECUTE ON FUNCTION {0} TO PUBLIC", Sql::join(called, ", ")));
     // A new value that came of the columns that forward alone reads follows them: the reverse says nothing of those, so
     // that the row still looks consistent. A value of the new application's own stays.
     Sql follows;
