@@ -118,7 +118,7 @@ TEST(Sync, a_trigger_disabled_on_one_partition_is_noticed) {
     EXPECT_EQ(lab.guard(), "WE003");
 }
 
-TEST(Sync, DISABLED_a_partitions_trigger_disabled_and_put_back_as_it_was_is_noticed) {
+TEST(Sync, a_partitions_trigger_disabled_and_put_back_as_it_was_is_noticed) {
     Lab lab{partitioned};
     lab.expand(rename);
     lab.run(R"(ALTER TABLE t22 DISABLE TRIGGER USER; UPDATE t SET a = 'unsynced')");
