@@ -58,7 +58,7 @@ TEST(Sync, a_reverse_alone_or_over_other_columns_is_refused) {
     Lab lab{"CREATE TABLE t (id int PRIMARY KEY, a text, b text, region text)"};
     EXPECT_THAT(lab.problems(sync("from: a, to: b, reverse: b")), HasSubstr("reverse without forward"));
     EXPECT_NE(lab.problems(sync("from: a, to: b, forward: a, reverse: b || region")), "");
-    EXPECT_NE(lab.problems(sync("from: a, to: b, forward: coalesce(b, a)")), "");
+    EXPECT_NE(lab.problems(sync("from: a, to: b, forward: 'coalesce(b, a)'")), "");
     EXPECT_NE(lab.problems(sync("from: a, to: b, forward: t.a")), "");
     EXPECT_NE(lab.problems(sync("from: a, to: b, forward: nope(a)")), "");
     EXPECT_THAT(lab.problems(sync("from: a, to: a")), HasSubstr("the same column"));

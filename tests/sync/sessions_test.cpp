@@ -21,7 +21,7 @@ TEST(Sync, names_in_expressions_do_not_resolve_by_the_search_path_of_the_applica
 CREATE FUNCTION public.norm(text) RETURNS text LANGUAGE sql IMMUTABLE AS $$ SELECT 'good:' || $1 $$;
 CREATE SCHEMA evil;
 CREATE FUNCTION evil.norm(text) RETURNS text LANGUAGE sql IMMUTABLE AS $$ SELECT 'EVIL:' || $1 $$;
-CREATE FUNCTION evil.record_image_eq(record, record) RETURNS boolean LANGUAGE sql AS $$ SELECT true $$;
+CREATE FUNCTION evil.record_image_eq(record, record) RETURNS boolean LANGUAGE internal AS 'record_image_ne';
 CREATE FUNCTION evil.num_nulls(VARIADIC "any") RETURNS int LANGUAGE internal AS 'pg_num_nonnulls';
 CREATE FUNCTION evil.current_setting(text, boolean) RETURNS text LANGUAGE sql AS $$ SELECT 'on' $$;
 CREATE FUNCTION evil.same(text, text) RETURNS boolean LANGUAGE sql AS $$ SELECT false $$;
