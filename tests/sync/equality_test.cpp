@@ -16,17 +16,23 @@ class Equality : public ::testing::TestWithParam<Pair> {};
 
 TEST_P(Equality, every_change_that_an_application_can_see_is_carried_both_ways) {
     auto const [type, one, other] = GetParam();
-    Lab lab{"CREATE TYPE pair AS (x int, y text); CREATE DOMAIN short AS varchar(5);"
-            "CREATE TABLE t (id int PRIMARY KEY, a " + std::string{type} + ");"
-            "INSERT INTO t VALUES (1, " + one + "), (2, " + other + "), (3, NULL)"};
+    Lab lab{
+        "CREATE TYPE pair AS (x int, y text); CREATE DOMAIN short AS varchar(5);"
+        "CREATE TABLE t (id int PRIMARY KEY, a " +
+        std::string{type} +
+        ");"
+        "INSERT INTO t VALUES (1, " +
+        one + "), (2, " + other + "), (3, NULL)"};
     lab.expand(rename);
     EXPECT_EQ(lab.fill(), 2);  // NULL is as NULL was
     EXPECT_EQ(lab.wrong(), 0);
     EXPECT_EQ(lab.fill(), 0);
     auto const same = "SELECT bool_and(pg_catalog.record_image_eq(ROW(a), ROW(b))) FROM t";
     auto const is = [&](char const* column, char const* value) {
-        return lab.rows("SELECT pg_catalog.record_image_eq(ROW(" + std::string{column} + "), ROW(v)) FROM t, "
-                        "(SELECT a AS v FROM keep WHERE id = " + value + ") k WHERE t.id = 1");
+        return lab.rows("SELECT pg_catalog.record_image_eq(ROW(" + std::string{column} +
+                        "), ROW(v)) FROM t, "
+                        "(SELECT a AS v FROM keep WHERE id = " +
+                        value + ") k WHERE t.id = 1");
     };
     lab.run("CREATE TABLE keep AS TABLE t");
     lab.run("UPDATE t SET a = (SELECT a FROM keep WHERE id = 2) WHERE id = 1");
@@ -58,9 +64,10 @@ INSTANTIATE_TEST_SUITE_P(
                       Pair{"int4range", "'[1,5)'", "'[1,6)'"}, Pair{"bytea", "'\\x00'", "'\\x0000'"},
                       Pair{"text", "repeat('long ', 20000)", "repeat('long ', 20001)"},
                       Pair{"timestamp(0)", "'2024-01-01 00:00:00.4'", "'2024-01-01 00:00:01.4'"},
-                      Pair{"\"char\"", "'x'", "'y'"}, Pair{"money", "'1.50'", "'2'"}, Pair{"tsvector", "'a b'", "'a:1 b'"},
-                      Pair{"text COLLATE \"C\"", "'a'", "'A'"}, Pair{"name", "'a'", "'b'"}, Pair{"oid", "1", "2"},
-                      Pair{"bool", "true", "false"}, Pair{"timestamptz", "'2024-01-01 00:00Z'", "'2024-01-01 00:00:00.000001Z'"}));
+                      Pair{"\"char\"", "'x'", "'y'"}, Pair{"money", "'1.50'", "'2'"},
+                      Pair{"tsvector", "'a b'", "'a:1 b'"}, Pair{"text COLLATE \"C\"", "'a'", "'A'"},
+                      Pair{"name", "'a'", "'b'"}, Pair{"oid", "1", "2"}, Pair{"bool", "true", "false"},
+                      Pair{"timestamptz", "'2024-01-01 00:00Z'", "'2024-01-01 00:00:00.000001Z'"}));
 
 TEST(Sync, a_change_of_case_alone_is_carried_for_citext) {
     Lab lab{"CREATE SCHEMA ext"};
@@ -76,7 +83,8 @@ TEST(Sync, a_change_of_case_alone_is_carried_for_citext) {
 
 // ---- modifiers: f yields what the column stores
 
-constexpr char const* numbers = "CREATE TABLE t (id int PRIMARY KEY, a numeric); INSERT INTO t VALUES (1, 1.005), (2, 7)";
+constexpr char const* numbers =
+    "CREATE TABLE t (id int PRIMARY KEY, a numeric); INSERT INTO t VALUES (1, 1.005), (2, 7)";
 
 TEST(Sync, a_fill_into_a_rounding_type_converges) {
     for (auto const* reverse : {"", "b"}) {
@@ -119,8 +127,9 @@ TEST(Sync, a_value_too_long_for_the_new_column_fails_loudly) {
     };
     for (auto const& [type, code] : {Case{"varchar(3)", "22001"}, Case{"character(3)", "22001"}, Case{"short", "22001"},
                                      Case{"short_text", "23514"}}) {
-        Lab lab{"CREATE DOMAIN short AS varchar(3); CREATE DOMAIN short_text AS text CHECK (length(value) < 4);"
-                "CREATE TABLE t (id int PRIMARY KEY, a text); INSERT INTO t VALUES (1, 'abc')"};
+        Lab lab{
+            "CREATE DOMAIN short AS varchar(3); CREATE DOMAIN short_text AS text CHECK (length(value) < 4);"
+            "CREATE TABLE t (id int PRIMARY KEY, a text); INSERT INTO t VALUES (1, 'abc')"};
         lab.expand(mapping(type, "a", ""));
         lab.fill();
         EXPECT_EQ(lab.code("INSERT INTO t VALUES (2, 'abcd')"), code) << type;
@@ -134,8 +143,9 @@ TEST(Sync, a_value_too_long_for_the_new_column_fails_loudly) {
 
 TEST(Sync, a_cut_value_in_the_new_column_is_never_taken_for_right) {
     for (auto const* type : {"varchar(3)", "character(3)", "short"}) {
-        Lab lab{"CREATE DOMAIN short AS varchar(3);"
-                "CREATE TABLE t (id int PRIMARY KEY, a text); INSERT INTO t VALUES (1, 'abc')"};
+        Lab lab{
+            "CREATE DOMAIN short AS varchar(3);"
+            "CREATE TABLE t (id int PRIMARY KEY, a text); INSERT INTO t VALUES (1, 'abc')"};
         lab.expand(mapping(type, "a", ""));
         lab.fill();
         lab.run("ALTER TABLE t DISABLE TRIGGER USER; UPDATE t SET a = 'abcd'");
@@ -148,9 +158,11 @@ TEST(Sync, a_cut_value_in_the_new_column_is_never_taken_for_right) {
 }
 
 TEST(Sync, an_enum_goes_to_text_and_back) {
-    Lab lab{"CREATE TYPE colour AS ENUM ('red', 'green'); CREATE TABLE t (id int PRIMARY KEY, a colour);"
-            "INSERT INTO t VALUES (1, 'red')"};
-    // The server calls enum_in and enum_out stable, because an enum may grow: a mapping over them is refused, not trusted.
+    Lab lab{
+        "CREATE TYPE colour AS ENUM ('red', 'green'); CREATE TABLE t (id int PRIMARY KEY, a colour);"
+        "INSERT INTO t VALUES (1, 'red')"};
+    // The server calls enum_in and enum_out stable, because an enum may grow: a mapping over them is refused, not
+    // trusted.
     EXPECT_NE(lab.problems(mapping("text", "a::text", "b::public.colour")).find("not immutable"), std::string::npos);
     lab.expand(mapping("text", "CASE a WHEN 'red' THEN 'R' WHEN 'green' THEN 'G' END",
                        "CASE b WHEN 'R' THEN 'red'::public.colour WHEN 'G' THEN 'green' END"));

@@ -20,7 +20,8 @@ class Guard : public ::testing::Test {
 
 TEST_F(Guard, what_does_not_concern_the_sync_is_no_alarm) {
     lab.run("UPDATE t SET a = 'x'");
-    lab.run("CREATE TRIGGER mine BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()");
+    lab.run(
+        "CREATE TRIGGER mine BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()");
     lab.run("DROP TRIGGER mine ON t; ALTER TABLE t ADD COLUMN d int; ALTER TABLE t SET (fillfactor = 70)");
     lab.run("CREATE INDEX ON t (b); ANALYZE t; GRANT SELECT ON t TO PUBLIC");
     untouched();
@@ -53,8 +54,9 @@ ALTER TABLE t ENABLE ALWAYS TRIGGER "~weir_r1_1_last_i")");
 }
 
 TEST_F(Guard, a_replaced_function_is_noticed) {
-    noticed("CREATE OR REPLACE FUNCTION weir_sync.r1_1_ok(a text, b text) RETURNS boolean LANGUAGE sql IMMUTABLE "
-            "PARALLEL SAFE RETURN true");
+    noticed(
+        "CREATE OR REPLACE FUNCTION weir_sync.r1_1_ok(a text, b text) RETURNS boolean LANGUAGE sql IMMUTABLE "
+        "PARALLEL SAFE RETURN true");
 }
 
 TEST_F(Guard, an_altered_function_is_noticed) { noticed("ALTER FUNCTION weir_sync.r1_1_last() SET search_path = ''"); }
@@ -86,7 +88,8 @@ TEST(Sync, a_one_way_sync_is_guarded_as_well) {
 
 TEST(Sync, two_syncs_of_one_table_are_guarded_apart) {
     Lab lab{"CREATE TABLE t (id int PRIMARY KEY, a text, c text)"};
-    lab.expand("changes:\n  - rename_column: { table: t, from: a, to: b }\n  - rename_column: { table: t, from: c, to: d }\n");
+    lab.expand(
+        "changes:\n  - rename_column: { table: t, from: a, to: b }\n  - rename_column: { table: t, from: c, to: d }\n");
     std::vector<Batch> guards;
     for (auto const& step : lab.program().steps)
         if (step.kind == StepKind::fill) guards.push_back(step.rows->guard);
@@ -122,8 +125,8 @@ TEST(Sync, a_partitions_trigger_disabled_and_put_back_as_it_was_is_noticed) {
     Lab lab{partitioned};
     lab.expand(rename);
     lab.run(R"(ALTER TABLE t22 DISABLE TRIGGER USER; UPDATE t SET a = 'unsynced')");
-    for (auto const* trigger : {R"(" weir_r1_1_first_i")", R"(" weir_r1_1_first_u")", R"("~weir_r1_1_last_i")",
-                                R"("~weir_r1_1_last_u")"})
+    for (auto const* trigger :
+         {R"(" weir_r1_1_first_i")", R"(" weir_r1_1_first_u")", R"("~weir_r1_1_last_i")", R"("~weir_r1_1_last_u")"})
         lab.run(std::string{"ALTER TABLE t22 ENABLE ALWAYS TRIGGER "} + trigger);
     EXPECT_EQ(lab.guard(), "WE003");
 }

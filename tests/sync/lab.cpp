@@ -78,8 +78,8 @@ void Lab::steps_of(Phase phase) {
 }
 
 Outcome Lab::try_step(Step const& step, bool undo) {
-    Batch batch{fence(Epoch{0}), insert_entry(run_, seq_ + 1, Epoch{0},
-                                              undo ? EntryKind::step_undone : EntryKind::step_done, step.id)};
+    Batch batch{fence(Epoch{0}),
+                insert_entry(run_, seq_ + 1, Epoch{0}, undo ? EntryKind::step_undone : EntryKind::step_done, step.id)};
     for (auto const& lock : undo ? step.undo_locks : step.locks)
         batch.push_back(lock_table(lock, Waiting::lock_timeout));
     auto const& body = undo ? step.undo : step.forward;

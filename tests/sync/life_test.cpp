@@ -18,7 +18,8 @@ void to_the_gate(Lab& lab) {
 }
 
 TEST(Sync, the_drop_of_the_old_column_leaves_nothing_behind_and_moves_the_default) {
-    Lab lab{"CREATE TABLE t (id int PRIMARY KEY, a varchar(20) NOT NULL DEFAULT 'anon'); INSERT INTO t VALUES (1, 'one')"};
+    Lab lab{
+        "CREATE TABLE t (id int PRIMARY KEY, a varchar(20) NOT NULL DEFAULT 'anon'); INSERT INTO t VALUES (1, 'one')"};
     lab.expand(rename);
     to_the_gate(lab);
     lab.run("INSERT INTO t (id, b) VALUES (2, 'two')");
@@ -40,7 +41,8 @@ TEST(Sync, the_drop_of_the_old_column_leaves_nothing_behind_and_moves_the_defaul
 }
 
 TEST(Sync, a_sync_of_every_shape_is_dropped_whole) {
-    for (auto const* type : {"character(5)", "numeric(10,2)", "bit(3)", "interval day to second(2)", "text[]", "short"}) {
+    for (auto const* type :
+         {"character(5)", "numeric(10,2)", "bit(3)", "interval day to second(2)", "text[]", "short"}) {
         Lab lab{"CREATE DOMAIN short AS varchar(5); CREATE TABLE t (id int PRIMARY KEY, a " + std::string{type} + ")"};
         lab.expand(rename);
         to_the_gate(lab);
@@ -55,8 +57,9 @@ TEST(Sync, a_sync_of_every_shape_is_dropped_whole) {
 }
 
 TEST(Sync, a_partitioned_table_ends_clean_as_well) {
-    Lab lab{"CREATE TABLE t (id int, k int, a text DEFAULT 'anon') PARTITION BY LIST (k);"
-            "CREATE TABLE t1 PARTITION OF t FOR VALUES IN (1); INSERT INTO t VALUES (1, 1, 'one')"};
+    Lab lab{
+        "CREATE TABLE t (id int, k int, a text DEFAULT 'anon') PARTITION BY LIST (k);"
+        "CREATE TABLE t1 PARTITION OF t FOR VALUES IN (1); INSERT INTO t VALUES (1, 1, 'one')"};
     lab.expand(rename);
     lab.run("CREATE TABLE t2 PARTITION OF t FOR VALUES IN (2)");
     to_the_gate(lab);
@@ -67,7 +70,8 @@ TEST(Sync, a_partitioned_table_ends_clean_as_well) {
 }
 
 TEST(Sync, undone_before_the_gate_the_schema_is_as_before) {
-    for (auto const& plan : {std::string{rename}, mapping("text", "upper(a)", ""), mapping("text", "a", "left(b, 3)")}) {
+    for (auto const& plan :
+         {std::string{rename}, mapping("text", "upper(a)", ""), mapping("text", "a", "left(b, 3)")}) {
         Lab lab{"CREATE TABLE t (id int PRIMARY KEY, a text NOT NULL DEFAULT 'anon'); INSERT INTO t VALUES (1, 'one')"};
         auto const before = schema_dump(lab.database.conninfo);
         lab.expand(plan);

@@ -30,14 +30,16 @@ TEST(Sync, generated_columns_are_refused_everywhere) {
     Lab lab{"CREATE TABLE t (id int PRIMARY KEY, a text, b text, g text GENERATED ALWAYS AS (upper(a)) STORED)"};
     EXPECT_THAT(lab.problems(sync("from: g, to: b")), HasSubstr("t.g is a generated column"));
     EXPECT_THAT(lab.problems(sync("from: a, to: g")), HasSubstr("t.g is a generated column"));
-    EXPECT_THAT(lab.problems(sync("from: a, to: b, forward: a || g")), HasSubstr("forward reads the generated column g"));
+    EXPECT_THAT(lab.problems(sync("from: a, to: b, forward: a || g")),
+                HasSubstr("forward reads the generated column g"));
     EXPECT_THAT(lab.problems("changes:\n  - rename_column: { table: t, from: g, to: h }\n"),
                 HasSubstr("t.g is a generated column"));
 }
 
 TEST(Sync, partition_keys_are_refused_where_a_trigger_would_write_them) {
-    Lab lab{"CREATE TABLE t (id int, k int, b int, c int) PARTITION BY LIST (k);"
-            "CREATE TABLE t1 PARTITION OF t FOR VALUES IN (1)"};
+    Lab lab{
+        "CREATE TABLE t (id int, k int, b int, c int) PARTITION BY LIST (k);"
+        "CREATE TABLE t1 PARTITION OF t FOR VALUES IN (1)"};
     EXPECT_THAT(lab.problems(sync("from: k, to: b")), HasSubstr("t.k is part of the partition key"));
     EXPECT_THAT(lab.problems(sync("from: b, to: k")), HasSubstr("t.k is part of the partition key"));
     EXPECT_THAT(lab.problems("changes:\n  - rename_column: { table: t, from: k, to: key }\n"),

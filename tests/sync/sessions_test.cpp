@@ -96,8 +96,9 @@ TEST(Sync, the_settings_of_the_session_do_not_matter) {
     Lab lab{"CREATE TABLE t (id int PRIMARY KEY, a timestamp, c float8); INSERT INTO t VALUES (1, '2024-06-01 12:00')"};
     lab.expand(mapping("timestamptz", "a AT TIME ZONE 'Europe/Berlin'", "b AT TIME ZONE 'Europe/Berlin'"));
     lab.fill();
-    lab.run("SET TimeZone = 'America/New_York'; SET DateStyle = 'German'; SET IntervalStyle = 'iso_8601'; "
-            "SET extra_float_digits = -15; SET transform_null_equals = on; SET row_security = on");
+    lab.run(
+        "SET TimeZone = 'America/New_York'; SET DateStyle = 'German'; SET IntervalStyle = 'iso_8601'; "
+        "SET extra_float_digits = -15; SET transform_null_equals = on; SET row_security = on");
     lab.run("UPDATE t SET a = '2024-06-02 12:00'");
     EXPECT_EQ(lab.wrong(), 0);
     lab.run("UPDATE t SET b = '2024-06-03 10:00Z'");
