@@ -447,7 +447,7 @@ void RunMachine::on(Completed const& completed, Commands& out) {
         case Doing::connecting:
             if (stopping_) {
                 advance(out);
-            } else if (outcome.fate == Fate::canceled || (outcome.fate == Fate::done && !taking_hand_)) {
+            } else if (outcome.fate == (taking_hand_ ? Fate::canceled : Fate::done)) {
                 // Connected, or rested: take the share of `hands`.
                 taking_hand_ = true;
                 pending_ = ids_();
@@ -540,7 +540,9 @@ void RunMachine::stop_child(bool now, Commands& out) {
     } else if (doing_ == Doing::working) {
         backfill_->stop(now, out);
         backfill_moved(out);
-    } else if (pending_ && (doing_ == Doing::standalone || doing_ == Doing::resting || doing_ == Doing::connecting)) {
+    } else if (pending_ && (doing_ == Doing::standalone || doing_ == Doing::repairing || doing_ == Doing::resting ||
+                            (doing_ == Doing::connecting && stopping_))) {
+        // An abort needs the hands: only who stops does without them.
         out.emplace_back(Cancel{*pending_});
     }
 }
