@@ -178,41 +178,41 @@ void RunMachine::ladder_moved(Commands& out) {
 }
 
 void RunMachine::start_standalone(Commands& out) {
-    Step const& step = *current();
     executed_ = false;
     busy_ = 0;
+    try_standalone(out);
+}
+
+void RunMachine::try_standalone(Commands& out) {
+    Step const& step = *current();
+    if (step.probe.empty()) execute(Doing::standalone, step.forward, out);
+    else execute(Doing::probing, step.probe, out);
+}
+
+void RunMachine::execute(Doing doing, Batch const& batch, Commands& out) {
+    doing_ = doing;
     pending_ = ids_();
-    if (!step.probe.empty()) {
-        doing_ = Doing::probing;
-        out.emplace_back(Execute{*pending_, first_hand, step.probe, Transaction::implicit, entry_limits});
-        return;
-    }
-    doing_ = Doing::standalone;
-    out.emplace_back(Execute{*pending_, first_hand, step.forward, Transaction::standalone,
-                             Limits{config_.settings.lock_timeout, Millis{0}, Millis{0}}});
+    // CONCURRENTLY blocks nobody, and a timeout would leave an invalid index; what may fail need not wait long.
+    Millis const lock = current()->may_fail ? config_.settings.lock_timeout : Millis{0};
+    if (doing == Doing::probing)
+        out.emplace_back(Execute{*pending_, first_hand, batch, Transaction::implicit, entry_limits});
+    else
+        out.emplace_back(Execute{*pending_, first_hand, batch, Transaction::standalone, {lock, Millis{0}, Millis{0}}});
 }
 
 void RunMachine::on_standalone(Completed const& completed, Commands& out) {
     Step const& step = *current();
     auto const& outcome = completed.outcome;
-    bool const again = stopping_ || abort_wanted_;
+    bool const leaving = stopping_ || abort_wanted_;
     auto const conclude = [&] {
         write(EntryKind::step_done, step.id, {}, {}, out);
         doing_ = Doing::concluding;
-    };
-    auto const execute = [&](Doing doing, Batch const& batch, Transaction transaction) {
-        pending_ = ids_();
-        doing_ = doing;
-        Limits const limits = transaction == Transaction::standalone
-                                  ? Limits{step.may_fail ? config_.settings.lock_timeout : Millis{0}, Millis{0}, Millis{0}}
-                                  : entry_limits;
-        out.emplace_back(Execute{*pending_, first_hand, batch, transaction, limits});
     };
     if (is_gone(outcome.fate) || outcome.fate == Fate::fenced) {
         failed(outcome, out);
         return;
     }
-    if (again && outcome.fate != Fate::done) {
+    if (leaving && outcome.fate != Fate::done) {
         advance(out);
         return;
     }
@@ -222,18 +222,20 @@ void RunMachine::on_standalone(Completed const& completed, Commands& out) {
         else if (*found == Probe::done) conclude();
         else if (executed_)
             stop({Code::statement_refused, {}, "step " + step.id + " ran, and the server does not show its result", ""}, out);
-        else if (*found == Probe::damaged) execute(Doing::repairing, step.undo, Transaction::standalone);
-        else execute(Doing::standalone, step.forward, Transaction::standalone);
+        else if (leaving) advance(out);
+        else if (*found == Probe::damaged) execute(Doing::repairing, step.undo, out);
+        else execute(Doing::standalone, step.forward, out);
         return;
     }
     if (outcome.fate == Fate::done) {
         if (doing_ == Doing::repairing) {
-            execute(Doing::standalone, step.forward, Transaction::standalone);
+            if (leaving) advance(out);
+            else execute(Doing::standalone, step.forward, out);
         } else if (step.probe.empty()) {
             conclude();
         } else {
             executed_ = true;
-            execute(Doing::probing, step.probe, Transaction::implicit);
+            execute(Doing::probing, step.probe, out);
         }
         return;
     }
@@ -469,14 +471,8 @@ void RunMachine::on(Completed const& completed, Commands& out) {
         case Doing::beginning:
         case Doing::concluding: wrote(outcome, out); return;
         case Doing::resting:
-            if (stopping_ || abort_wanted_) {
-                advance(out);
-                return;
-            }
-            pending_ = ids_();
-            doing_ = Doing::standalone;
-            out.emplace_back(Execute{*pending_, first_hand, current()->forward, Transaction::standalone,
-                                     Limits{config_.settings.lock_timeout, Millis{0}, Millis{0}}});
+            if (stopping_ || abort_wanted_) advance(out);
+            else try_standalone(out);  // what failed may have left damage
             return;
         case Doing::standalone:
         case Doing::probing:
