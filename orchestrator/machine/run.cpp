@@ -165,12 +165,19 @@ void RunMachine::ladder_moved(Commands& out) {
         case LockLadder::State::gave_up: {
             std::string who;
             for (auto const& blocker : ladder_->blockers()) who += (who.empty() ? "" : "; ") + blocker;
-            stop({Code::gave_up_lock, {},
-                  "could not get the lock for step " + step.id + " (" + step.title + ") within " +
-                      std::to_string(config_.settings.lock_give_up.count() / 1000) + " s, " +
-                      std::to_string(ladder_->tries()) + " tries",
-                  who.empty() ? "run again at a quieter time" : "in the way: " + who + "; end it, and run again"},
-                 out);
+            std::string const tried = " within " + std::to_string(config_.settings.lock_give_up.count() / 1000) + " s, " +
+                                      std::to_string(ladder_->tries()) + " tries";
+            std::string const what = "step " + step.id + " (" + step.title + ")";
+            if (ladder_->outcome().fate == Fate::canceled && who.empty())
+                stop({Code::gave_up_lock, {},
+                      what + " never came to its end in the " + std::to_string(config_.settings.lock_timeout.count()) +
+                          " ms that it may make others wait," + tried,
+                      "run again at a quieter time, or with a longer locks.timeout"},
+                     out);
+            else
+                stop({Code::gave_up_lock, {}, "could not get the lock for " + what + tried,
+                      who.empty() ? "run again at a quieter time" : "in the way: " + who + "; end it, and run again"},
+                     out);
             return;
         }
         case LockLadder::State::failed: failed(ladder_->outcome(), out); return;
