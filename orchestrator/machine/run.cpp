@@ -512,7 +512,7 @@ void RunMachine::judge_pace(Commands& out) {
         go_ = pace.go;
         say(out, PaceChanged{go_ ? 1.0 : 0.0, pace.reasons});
     }
-    if (doing_ == Doing::working && backfill_) backfill_->hold(!go_, at_, ids_, out);
+    if (doing_ == Doing::working && backfill_) backfill_->hold(!go_, ids_, out);
 }
 
 void RunMachine::on_order(Ordered const& order, Commands& out) {
