@@ -108,7 +108,7 @@ struct Instruments::World {
     void free_pace();
     void forget_replica(std::string const& replica);
     void leave_gates();
-    Work* find(std::string const& step, std::string const& table, bool proof);
+    std::map<WorkKey, Work>::iterator find(BatchDone const& batch);
     void show(WorkKey const& key, Work const& work);
     Labels labels(WorkKey const& key) const {
         return {{"plan", plan}, {"table", key.first}, {"kind", key.second ? "proof" : "fill"}};
@@ -202,11 +202,23 @@ void Instruments::World::leave_gates() {
     gates.clear();
 }
 
-/// Nothing when the work of that step was never announced: a proof may fill again what it missed.
-Instruments::World::Work* Instruments::World::find(std::string const& step, std::string const& table, bool proof) {
-    auto const found = works.find({table, proof});
-    if (found != works.end() && found->second.step == step) return &found->second;
-    return nullptr;
+/// The end when the work of that step was never announced: a proof may fill again what it missed.
+std::map<Instruments::World::WorkKey, Instruments::World::Work>::iterator Instruments::World::find(
+    BatchDone const& batch) {
+    // By step, because a batch names the partition that it worked on, and the work is that of the whole table.
+    auto const of_step = [&](bool proof) {
+        return std::ranges::find_if(
+            works, [&](auto const& one) { return one.second.step == batch.step && one.first.second == proof; });
+    };
+    if (auto const found = of_step(batch.proof); found != works.end() || !batch.proof) return found;
+    auto const guessed = of_step(false);
+    if (guessed == works.end()) return guessed;
+    for (auto* family : {&rows_done, &rows_estimate, &pages_done, &pages_total, &progress_ratio, &eta})
+        drop(*family, labels(guessed->first));
+    auto node = works.extract(guessed);
+    node.key().second = true;
+    works.erase(node.key());
+    return works.insert(std::move(node)).position;
 }
 
 void Instruments::World::show(WorkKey const& key, Work const& work) {
@@ -275,12 +287,14 @@ void Instruments::World::operator()(WorkKnown const& event) {
 }
 
 void Instruments::World::operator()(BatchDone const& event) {
-    WorkKey const key{event.table, event.proof};
-    if (auto* const doing = find(event.step, event.table, event.proof)) {
-        doing->pages_done += event.pages;
-        doing->rows_done += event.rows;
-        doing->rate.add(at, event.took, static_cast<double>(event.pages));
-        show(key, *doing);
+    WorkKey key{event.table, event.proof};
+    if (auto const found = find(event); found != works.end()) {
+        auto& doing = found->second;
+        key = found->first;
+        doing.pages_done += event.pages;
+        doing.rows_done += event.rows;
+        doing.rate.add(at, event.took, static_cast<double>(event.pages));
+        show(key, doing);
     }
     batch_duration.Add(labels(key), batch_seconds()).Observe(seconds(event.took));
     batch_size.Add(labels(key), batch_rows()).Observe(static_cast<double>(event.rows));

@@ -33,7 +33,6 @@ class AddColumn : public Operation {
         step.kind = StepKind::transactional;
         step.title = "add column " + said(table_, column_.text());
         step.locks = step.holds = step.undo_locks = lock_of(table_, LockMode::access_exclusive);
-        step.user_names = true;
         step.forward = {sql("ALTER TABLE {0} ADD COLUMN {1} {2}", table_, column_, type_)};
         step.undo = {sql("ALTER TABLE {0} DROP COLUMN {1}", table_, column_)};
         return {step};

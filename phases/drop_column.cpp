@@ -67,7 +67,6 @@ class DropColumn : public Operation {
         Step prove;
         prove.kind = StepKind::proof;
         prove.title = "prove every row of " + said(table_, live->to) + " once more, now that both applications wrote";
-        prove.user_names = true;
         prove.rows = std::move(rows);
         prove.holds = lock_of(table_, LockMode::access_share);
         prove.undo_note = "nothing to undo";

@@ -94,7 +94,6 @@ class Fill : public Operation {
         Step step;
         step.kind = StepKind::fill;
         step.title = "fill " + columns_said(s_);
-        step.user_names = true;
         step.rows = rows_of(s_, catalog);
         step.holds = lock_of(s_.table, LockMode::row_exclusive);
         step.undo_note = "the values stay; a column that this plan added goes with its own step";
@@ -163,7 +162,6 @@ class Prove : public Operation {
         Step step;
         step.kind = StepKind::proof;
         step.title = "prove every row of " + columns_said(s_);
-        step.user_names = true;
         step.rows = rows_of(s_, catalog);
         step.holds = lock_of(s_.table, LockMode::access_share);
         step.undo_note = "nothing to undo: it reads, and fills again what it finds missing";

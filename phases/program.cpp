@@ -120,15 +120,23 @@ Program compile(Plan const& plan, Catalog const& catalog, RunId run) {
     for (auto const& part : plan.parts) {
         if (part.phase == Phase::contract) {
             needs_gate = needs_gate || part.operation->needs_gate(world);
-            for (auto& note : part.operation->gate_notes(world)) program.gate_notes.push_back(std::move(note));
+            for (auto& note : part.operation->gate_notes(world))
+                if (std::find(program.gate_notes.begin(), program.gate_notes.end(), note) == program.gate_notes.end())
+                    program.gate_notes.push_back(std::move(note));
         }
         for (auto& step : part.operation->compile(world, run)) {
             step.phase = part.phase;
-            step.id = std::string{name(part.phase)} + "." + std::to_string(++count[static_cast<std::size_t>(part.phase)]);
+            // One vacuum of a table in a phase is enough, if it is the last one.
+            if (step.may_fail)
+                std::erase_if(program.steps, [&](Step const& earlier) {
+                    return earlier.may_fail && earlier.phase == step.phase && earlier.forward == step.forward;
+                });
             program.steps.push_back(std::move(step));
         }
         part.operation->apply(world, run);
     }
+    for (auto& step : program.steps)
+        step.id = std::string{name(step.phase)} + "." + std::to_string(++count[static_cast<std::size_t>(step.phase)]);
     bool const contracts = std::any_of(program.steps.begin(), program.steps.end(),
                                        [](Step const& s) { return s.phase == Phase::contract; });
     program.gate = contracts && (plan.contract_gate ? *plan.contract_gate == Gate::manual : needs_gate);

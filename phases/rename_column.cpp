@@ -50,7 +50,6 @@ class CopyColumn : public Operation {
         step.kind = StepKind::transactional;
         step.title = "add " + said(table_, to_.text()) + " and keep it equal to " + said(table_, from_.text());
         step.locks = step.holds = step.undo_locks = lock_of(table_, LockMode::access_exclusive);
-        step.user_names = true;
         Sql const collate = from.collation.empty() ? sql("") : sql(" COLLATE {0}", collation(from));
         step.forward.push_back(
             sql("ALTER TABLE {0} ADD COLUMN {1} {2}{3}", table_, to_, type_of(from.type), collate));

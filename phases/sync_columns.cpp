@@ -91,7 +91,6 @@ class SyncColumns : public Operation {
         step.title = "keep " + said(table_, to_.text()) + " equal to " + said(table_, from_.text());
         step.locks = lock_of(table_, LockMode::share_row_exclusive);
         step.holds = step.locks;
-        step.user_names = true;
         step.forward = create_sync(m);
         step.undo = drop_sync(m);
         step.undo_locks = lock_of(table_, LockMode::access_exclusive);

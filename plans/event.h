@@ -30,6 +30,7 @@ struct StepUndone    { std::string step, title; Millis took{}; };
 /// The work of a fill or a proof became known, or changed: pages to look at in all, and rows by the server's estimate.
 /// A step that begins in phase proof is taken for a proof also where `proof` is not set.
 struct WorkKnown     { std::string step, table; std::int64_t pages{}, pages_done{}, rows_estimate{}, rows_done{}; bool proof{}; };
+/// `table` is the leaf: a partition, or the table of WorkKnown itself.
 struct BatchDone     { std::string step, table; std::int64_t pages{}, rows{}; Millis took{}; bool proof{}; };
 struct BatchRetried  { std::string step, table, reason; };
 /// One try for a lock. `blockers` is filled when somebody was in the way and could be named.

@@ -56,7 +56,6 @@ struct Step {
     /// The strongest lock per table while the step runs, as pg_locks would show; a test compares it with the server.
     std::vector<TableLock> holds;
     bool scans{};        ///< reads the whole table (VALIDATE): no statement_timeout
-    bool user_names{};   ///< holds expressions of the plan: names resolve in `pg_catalog, public`
     Batch forward;
     Batch undo;          ///< empty: nothing to do, and `undo_note` says why
     std::string undo_note;

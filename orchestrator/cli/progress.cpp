@@ -407,7 +407,9 @@ struct Progress::World {
         return static_cast<int>(std::clamp<std::int64_t>(of.pages_done * 100 / of.pages, 0, 100));
     }
     static std::string counts(Work const& of) {
-        return std::to_string(of.rows_done) + " of about " + std::to_string(of.rows_estimate) + " rows";
+        // A table that was never analyzed has no estimate.
+        return std::to_string(of.rows_done) +
+               (of.rows_estimate > 0 ? " of about " + std::to_string(of.rows_estimate) : "") + " rows";
     }
 
     void operator()(RunBegan const& e) {
@@ -454,12 +456,13 @@ struct Progress::World {
         if (!fresh) return;
         work->said_percent = percent(*work);
         detail(e.step + " " + (work->proof ? "reads " : "fills ") + e.table + ": " + std::to_string(e.pages) +
-               " pages, about " + std::to_string(e.rows_estimate) + " rows" +
+               " pages" + (e.rows_estimate > 0 ? ", about " + std::to_string(e.rows_estimate) + " rows" : "") +
                (e.pages_done > 0 ? ", " + std::to_string(percent(*work)) + " % done before" : ""));
     }
     void operator()(BatchDone const& e) {
         // Rows that a proof fills again are not the work that is counted.
-        if (!work || work->step != e.step || work->table != e.table || (work->proof && !e.proof)) return;
+        if (!work || work->step != e.step || (work->proof && !e.proof)) return;
+        work->proof = e.proof;
         work->pages_done += e.pages;
         work->rows_done += e.rows;
         work->page_rate.add(at, e.took, static_cast<double>(e.pages));
@@ -469,7 +472,7 @@ struct Progress::World {
         if (mode != ProgressMode::plain || !due) return;
         work->said = at;
         work->said_percent = now;
-        auto text = e.step + " " + e.table + ": " + std::to_string(now) + " %, " + counts(*work);
+        auto text = e.step + " " + work->table + ": " + std::to_string(now) + " %, " + counts(*work);
         if (auto const rate = work->row_rate.per_second(at)) text += ", " + decimal(*rate, 0) + " rows/s";
         if (auto const left = time_left()) text += ", " + duration(*left) + " left";
         say(text);

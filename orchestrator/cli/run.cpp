@@ -94,16 +94,17 @@ class Eye {
 /// Reads orders from the ledger when the ear wakes, and slowly beside it: a black hole sends nothing.
 class Clerk {
   public:
-    Clerk(asio::io_context& io, std::string const& conninfo, std::string plan, RunId run, Session& control_session)
+    Clerk(asio::io_context& io, std::string const& conninfo, std::string plan, RunId run, Session& session)
         : ear_{io.get_executor(), conninfo, "weir " + plan + " ear", [this] { read(); }, [this](Outcome) { listen_later(); }},
           plan_{std::move(plan)},
           run_{run},
-          control_{control_session},
+          control_{session},
           poll_{io},
           again_{io} {}
 
-    void start(std::function<void(Ordered)> give) {
+    void start(std::function<void(Ordered)> give, std::function<void(Lost)> lost) {
         give_ = std::move(give);
+        lost_ = std::move(lost);
         listen();
         poll();
     }
@@ -139,7 +140,10 @@ class Clerk {
     void read() {
         if (stopped_) return;
         control_.execute(read_orders(plan_, run_, last_), Transaction::implicit, small, [this](Outcome outcome) {
-            if (stopped_ || outcome.fate != Fate::done) return;
+            if (stopped_) return;
+            // With the control session the leader's lock is gone: somebody else may lead by now.
+            if (outcome.fate == Fate::lost || outcome.fate == Fate::in_doubt) lost_({control, outcome.message});
+            if (outcome.fate != Fate::done) return;
             for (auto const& row : outcome.rows) {
                 auto const field = [&](std::size_t i) { return row.fields[i].value_or(""); };
                 auto const id = std::stoll(field(0));
@@ -157,6 +161,7 @@ class Clerk {
     Session& control_;
     asio::steady_timer poll_, again_;
     std::function<void(Ordered)> give_;
+    std::function<void(Lost)> lost_;
     std::int64_t last_{};
     bool stopped_{};
 };
@@ -223,7 +228,8 @@ int drive(Running r, Epoch epoch, RunRecord record, bool abort) {
     hear_signals();
     shell.give(Started{});
     if (!over && r.settings.lag_limit) eye.start([&](Measured measured) { shell.give(std::move(measured)); });
-    if (!over) clerk.start([&](Ordered order) { shell.give(std::move(order)); });
+    if (!over)
+        clerk.start([&](Ordered order) { shell.give(std::move(order)); }, [&](Lost lost) { shell.give(std::move(lost)); });
     r.io.restart();
     while (!over && r.io.run_one() > 0) {
     }

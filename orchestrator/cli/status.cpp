@@ -41,8 +41,9 @@ std::string state_of(Row const& row, bool led) {
     if (last == "finished") return "done";
     if (last == "undone") return "undone";
     if (field(row, 9) == "t") return led ? "undoing" : "undoing, nobody works on it";
-    if (last == "stopped") return "stopped";
-    if (field(row, 7) == "t" && field(row, 8) != "t") return "waiting at gate contract";
+    bool const at_gate = field(row, 7) == "t" && field(row, 8) != "t";
+    if (last == "stopped") return at_gate ? "stopped at gate contract" : "stopped";
+    if (at_gate) return "waiting at gate contract";
     return led ? "running" : "begun, nobody works on it";
 }
 
@@ -59,7 +60,7 @@ void print(Row const& row, std::string const& state, std::vector<Row> const& pro
                     field(step, 4) == "0" ? "" : (", " + field(step, 4) + " rows not right").c_str());
     if (!field(row, 10).empty())
         std::printf("  stopped: %s\n  hint: %s\n", field(row, 10).c_str(), field(row, 11).c_str());
-    if (state == "waiting at gate contract")
+    if (state.ends_with("at gate contract"))
         std::printf("  hint: when the new application is deployed: weir approve %s contract\n", field(row, 1).c_str());
 }
 

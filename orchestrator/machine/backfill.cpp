@@ -88,7 +88,8 @@ void BackfillMachine::prepared(Stamp at, Outcome const& outcome, Ids& ids, Comma
     for (auto& worker : workers_) worker.stripe.reset();
     ready_ = true;
     out.emplace_back(Announce{
-        {at.wall, WorkKnown{config_.step, config_.rows.table.text(), pages_, pages_done_, estimate, rows_done_}}});
+        {at.wall, WorkKnown{config_.step, config_.rows.table.text(), pages_, pages_done_, estimate, rows_done_,
+                              config_.proof}}});
     for (std::size_t w = 0; w < workers_.size(); ++w) next(w, at, ids, out);
     settle(ids, out);
 }

@@ -168,7 +168,11 @@ Batch try_all_hands() {
 }
 
 Batch take_hand(Epoch epoch) {
-    return {fence(epoch), sql("SELECT pg_catalog.pg_try_advisory_lock_shared({0}, 2)", space())};
+    // The epoch is looked at only once the share is held: a newcomer raises it first and then waits for the shares.
+    return {sql("SELECT pg_catalog.pg_try_advisory_lock_shared({0}, 2)", space()), fence(epoch),
+            sql("SELECT EXISTS (SELECT FROM pg_catalog.pg_locks l WHERE l.pid = pg_catalog.pg_backend_pid() "
+                "AND l.locktype = 'advisory' AND l.classid = {0} AND l.objid = 2 AND l.granted)",
+                space())};
 }
 
 Sql insert_entry(RunId run, std::int64_t seq, Epoch epoch, EntryKind kind, std::string const& step,

@@ -108,6 +108,23 @@ TEST_F(InstrumentsTest, TellsFillAndProofApart) {
     EXPECT_EQ(value("weir_pages_done" + proof), "0");
 }
 
+TEST_F(InstrumentsTest, BatchesOfPartitionsCountForTheirTable) {
+    begin_fill();
+    hear(BatchDone{.step = "backfill.1", .table = "users_p7", .pages = 10, .rows = 500, .took = seconds{1}});
+    EXPECT_EQ(value("weir_pages_done" + fill), "10");
+    EXPECT_THAT(instruments.text(), Not(HasSubstr("users_p7")));
+}
+
+TEST_F(InstrumentsTest, AProofInAnotherPhaseShowsByItsFirstBatch) {
+    auto const proof = std::string{"{kind=\"proof\",plan=\"full-name\",table=\"users\"}"};
+    begin_fill();
+    hear(
+        BatchDone{.step = "backfill.1", .table = "users", .pages = 10, .rows = 500, .took = seconds{1}, .proof = true});
+    EXPECT_EQ(value("weir_pages_done" + proof), "10");
+    EXPECT_EQ(value("weir_pages_total" + proof), "1000");
+    EXPECT_FALSE(value("weir_pages_total" + fill));
+}
+
 TEST_F(InstrumentsTest, CountsThrottledTimeByReason) {
     auto const active = std::string{R"(weir_throttle_active{reason="replication_lag"})"};
     auto const total = std::string{R"(weir_throttle_seconds_total{reason="replication_lag"})"};
