@@ -166,11 +166,11 @@ class Clerk {
     bool stopped_{};
 };
 
-/// `columns not readable`: said before anything starts, not as a stop that never ends.
+/// Columns that the role may not read: said before anything starts, not as a stop that never ends.
 std::optional<Problem> lag_is_readable(Asker& asker) {
     ReplicationLag lag;
     for (auto const& reading : lag.read(asker.ask(ReplicationLag::measure()), steady_now()))
-        if (!reading.value && reading.problem.find("not readable") != std::string::npos)
+        if (!reading.value && reading.problem.find("pg_monitor") != std::string::npos)
             return Problem{Code::no_privilege, {}, "the replication lag cannot be measured: " + reading.problem,
                            "GRANT pg_monitor TO the role that weir uses, or write throttle: { replication_lag: none }"};
     return std::nullopt;
