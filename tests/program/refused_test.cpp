@@ -114,7 +114,7 @@ TEST_F(Refused, Expressions) {
     EXPECT_TRUE(refused(fill("'abc'::jsonb || name", "int"), 1, "bad-expression"));
     EXPECT_TRUE(refused(fill("upper(nmae)"), 1, "bad-expression", {"nmae"}));
     EXPECT_TRUE(refused(fill("now()", "int"), 1, "bad-expression"));
-    EXPECT_TRUE(refused(fill("1", "no_such_type"), 1, "bad-expression", {"no_such_type"}));
+    EXPECT_TRUE(refused(fill("1", "no_such_type"), 1, "bad-value", {"no_such_type"}));
 }
 
 TEST_F(Refused, WithoutPrivilege) {
@@ -166,7 +166,7 @@ TEST_F(Refused, CommandLines) {
     EXPECT_TRUE(usage({"run", file, "--approve", "expand"}, {"expand", "contract"}));
     EXPECT_TRUE(usage({"run", file, "--progress", "loud"}, {"loud", "plain"}));
     EXPECT_TRUE(usage({"run", file, "--json"}, {"--json"}));
-    EXPECT_TRUE(usage({"run", file, "--until"}, {"until"}));
+    EXPECT_TRUE(refused(bare({"run", file, "--until"}), 2, "usage", {"until"}));
 }
 
 TEST_F(Refused, HttpAddresses) {
