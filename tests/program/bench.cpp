@@ -90,6 +90,7 @@ Ran Bench::finish(std::string const& plan, int times) const {
         ran = weir({"run", plan, "--approve", "all"});
         bool const dead_leader = ran.status == 5 && has(ran.err, "[other-leader]");
         if (ran.status != 4 && !dead_leader) break;
+        if (dead_leader) ++dead_leaders;
         if (dead_leader) std::this_thread::sleep_for(50ms);
     }
     return ran;

@@ -74,6 +74,8 @@ class Bench {
     /// `weir run PLAN --approve all`, again and again while it says that it stopped safely or that the dead one's lock
     /// is still there; gives the last.
     Ran finish(std::string const& plan, int times = 30) const;
+    /// How often finish() was told that a dead one still leads.
+    mutable int dead_leaders{};
 
     Rows sql(std::string const& text) const { return query(db.conninfo, text); }
     std::string value(std::string const& text) const { return query_value(db.conninfo, text); }

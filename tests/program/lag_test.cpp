@@ -173,7 +173,7 @@ TEST_F(Lag, MetricsAtTheGate) {
                                      "weir_last_progress_timestamp_seconds{plan=\"rename-it\"}",
                                      "weir_step_duration_seconds_count{"})
         EXPECT_THAT(text, HasSubstr(series)) << series;
-    EXPECT_THAT(text, HasSubstr("weir_rows_done{plan=\"rename-it\",table=\"users\",kind=\"fill\"} 60000"));
+    EXPECT_THAT(text, HasSubstr("weir_rows_done{kind=\"fill\",plan=\"rename-it\",table=\"users\"} 60000"));
     ASSERT_EQ(bench.weir({"approve", "rename-it", "contract"}).status, 0);
     EXPECT_EQ(wait(process).status, 0);
 }

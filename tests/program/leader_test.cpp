@@ -97,6 +97,20 @@ TEST_F(Leader, StopsWhenControlIsEndedAtTheGate) {
     EXPECT_EQ(ledger_faults(), "");
 }
 
+TEST_F(Leader, StopsWhenAHandWasEndedAtTheGate) {
+    make_users(*this, 50);
+    auto process = start({"run", file});
+    ASSERT_TRUE(at_gate(process));
+    end_session("weir rename-it hand 1");
+    ASSERT_EQ(weir({"approve", "rename-it", "contract"}).status, 0);
+    auto const ran = wait(process, 15s);
+    EXPECT_TRUE(refused(ran, 4, "connection-lost", {"run the same command again"}));
+    // The approval stands.
+    auto const again = weir({"run", file, "--no-wait"});
+    EXPECT_EQ(again.status, 0) << told(again);
+    EXPECT_EQ(ledger_faults(), "");
+}
+
 TEST_F(Leader, HearsApprovalsAfterItsEarWasCut) {
     make_users(*this, 50);
     auto process = start({"run", file});

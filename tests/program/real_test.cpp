@@ -63,7 +63,7 @@ TEST_F(Pgbench, RenamesFiller) {
         value("SELECT count(*) FROM pg_attribute WHERE attrelid = 'pgbench_accounts'::regclass AND attname = 'note'"),
         "1");
     EXPECT_EQ(value("SELECT count(*) FROM pgbench_accounts"), scale + "00000");
-    EXPECT_EQ(value("SELECT count(*) FROM pgbench_accounts WHERE note IS NULL OR length(note) <> 84"), "0");
+    EXPECT_EQ(value("SELECT count(*) FROM pgbench_accounts WHERE note IS NULL OR octet_length(note) <> 84"), "0");
     // pgbench's own invariant.
     EXPECT_EQ(
         value("SELECT (SELECT sum(abalance) FROM pgbench_accounts) = (SELECT sum(delta) FROM pgbench_history) AND "
