@@ -80,12 +80,13 @@ SyncNames sync_names(RunId run, int number) {
 
 TypeName cast_target(std::string const& type) {
     static std::regex const length{R"(^(character varying|character|bit varying|bit)\(\d+\))"};
-    // Without a modifier `character` and `bit` mean one character or bit; their unlimited names are others.
+    // Without a modifier `character` and `bit` mean one character or bit; under these names they have no limit. It must be
+    // the same type: record_image_eq() compares no bit with a varbit.
     std::smatch found;
     if (std::regex_search(type, found, length)) {
         std::string const rest = type.substr(static_cast<std::size_t>(found.length(0)));
         if (found[1] == "character") return type_of("pg_catalog.bpchar" + rest);
-        if (found[1] == "bit") return type_of("pg_catalog.varbit" + rest);
+        if (found[1] == "bit") return type_of("pg_catalog.\"bit\"" + rest);
         return type_of(found[1].str() + rest);
     }
     return type_of(type);
