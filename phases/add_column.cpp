@@ -22,9 +22,15 @@ class AddColumn : public Operation {
         if (table == nullptr) return problems;
         free_name(*table, table_, column_, fields_.place_of("column"), problems);
         if (Answer const* said_of_it = answer(catalog, question()); said_of_it && !said_of_it->sqlstate.empty())
-            problems.push_back({Code::bad_value, fields_.place_of("type"),
-                                "the server refuses type " + type_.text() + ": " + said_of_it->error,
-                                "types outside pg_catalog and public need their schema"});
+            problems.push_back(
+                said_of_it->sqlstate == rewrites
+                    ? Problem{Code::not_supported, fields_.place_of("type"),
+                              "a column of type " + type_.text() + " cannot be added without a rewrite of the table: " +
+                                  said_of_it->error,
+                              "use the domain's own base type"}
+                    : Problem{Code::bad_value, fields_.place_of("type"),
+                              "the server refuses type " + type_.text() + ": " + said_of_it->error,
+                              "types outside pg_catalog and public need their schema"});
         return problems;
     }
 

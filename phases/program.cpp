@@ -53,11 +53,10 @@ std::vector<TableName> tables_of(Plan const& plan) {
 namespace {
 
 /// Walks the plan: `visit` sees each operation in the world just before it; operations after a problem on the same
-/// column are passed over.
+/// column are passed over, and so are those on a `tainted` one.
 template <class Visit>
-Problems walk(Plan const& plan, Catalog& catalog, Visit visit) {
+Problems walk(Plan const& plan, Catalog& catalog, Visit visit, std::set<Touched> tainted = {}) {
     Problems problems;
-    std::set<Touched> tainted;
     for (auto const& part : plan.parts) {
         auto const touched = part.operation->touches();
         if (std::any_of(touched.begin(), touched.end(), [&](Touched const& t) { return tainted.contains(t); })) {
@@ -91,18 +90,19 @@ Questions questions(Plan const& plan, Catalog const& catalog) {
 Problems validate(Plan const& plan, Catalog const& catalog) {
     Catalog world = catalog;
     std::map<Touched, int> changed;
+    std::set<Touched> twice;
     Problems problems;
-    for (auto const& part : plan.parts)
+    for (auto const& part : plan.parts) {
+        if (part.change == 0) continue;
         for (auto const& touched : part.operation->touches()) {
-            auto const [first, inserted] = changed.emplace(touched, part.change);
-            if (!inserted && part.change != 0 && first->second != 0 && first->second != part.change) {
-                problems.push_back({Code::conflict, {plan.file, 0, 0},
-                                    "two changes touch " + touched.table.text() + "." + touched.column,
-                                    "put the second one into a plan of its own"});
-                first->second = part.change;
-            }
+            auto const first = changed.emplace(touched, part.change).first->second;
+            if (first == part.change || !twice.insert(touched).second) continue;
+            problems.push_back({Code::conflict, part.place,
+                                "two changes touch " + touched.table.text() + "." + touched.column,
+                                "put the second one into a plan of its own"});
         }
-    auto found = walk(plan, world, [](Part const&, Catalog const&) {});
+    }
+    auto found = walk(plan, world, [](Part const&, Catalog const&) {}, twice);
     problems.insert(problems.end(), found.begin(), found.end());
     if (problems.empty())
         for (auto const& part : plan.parts)

@@ -18,6 +18,11 @@ class CopyColumn : public Operation {
           to_{fields.get<Ident>("to")},
           fields_{fields} {}
 
+    Questions questions(Catalog const& catalog) const override {
+        auto const asked = question(catalog);
+        return asked ? Questions{*asked} : Questions{};
+    }
+
     Problems validate(Catalog const& catalog) const override {
         Problems problems;
         Table const* table = usable_table(catalog, table_, fields_.place_of("table"), problems);
@@ -32,12 +37,17 @@ class CopyColumn : public Operation {
                 problems.push_back({Code::conflict, at, said(table_, from_.text()) + " is in a live sync already (" + live->from +
                                                             " to " + live->to + ")",
                                     "finish the plan that made it first"});
-        if (!from->default_expression.empty() && !from->default_is_constant)
+        if (!from->default_expression.empty() && !from->default_is_constant && from->generated.empty())
             problems.push_back({Code::has_dependents, at,
                                 said(table_, from_.text()) + " has a default that is not constant: " + from->default_expression,
                                 "this version carries constant defaults; drop the default first and set it on the new column "
                                 "after the run"});
         checked_type(from->type, at, problems);
+        if (Answer const* judged = answer(catalog, *question(catalog)); judged && judged->sqlstate == rewrites)
+            problems.push_back({Code::not_supported, at,
+                                "a second column of type " + from->type + " cannot be added without a rewrite of the table: " +
+                                    judged->error,
+                                "this version cannot rename columns of such domains"});
         if (!from->default_expression.empty()) checked_expression(from->default_expression, at, problems);
         trigger_order(*table, table_, fields_.place, problems);
         return problems;
@@ -70,6 +80,14 @@ class CopyColumn : public Operation {
     std::vector<Touched> touches() const override { return {{table_, from_.text()}, {table_, to_.text()}}; }
 
   private:
+    /// Can an empty column of the same type be added?
+    std::optional<Question> question(Catalog const& catalog) const {
+        Table const* table = catalog.find(table_);
+        Column const* from = table ? table->find(from_.text()) : nullptr;
+        if (from == nullptr) return std::nullopt;
+        return ExpressionQuestion{table_, "NULL", from->type};
+    }
+
     /// The new column as it stands after expand: what it carries, without NOT NULL and default, which come later.
     Mapping mapping(Catalog const& catalog, RunId run) const {
         Table const& table = *catalog.find(table_);

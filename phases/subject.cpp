@@ -12,6 +12,11 @@ std::string said(TableName const& table, std::string_view column) { return table
 
 Table const* usable_table(Catalog const& catalog, TableName const& name, Place const& place, Problems& problems) {
     Table const* table = catalog.find(name);
+    if (table == nullptr && catalog.other_relations.contains(name)) {
+        problems.push_back({Code::wrong_table_kind, place, name.text() + " is not a table",
+                            "weir changes ordinary and partitioned tables, no views, foreign tables or sequences"});
+        return nullptr;
+    }
     if (table == nullptr) {
         std::string hint;
         std::vector<std::string> names;

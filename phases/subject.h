@@ -39,6 +39,9 @@ std::vector<Ident> key_of(Table const&);
 /// The answer to a question, or nothing when nobody asked yet.
 Answer const* answer(Catalog const&, Question const&);
 
+/// The SQLSTATE of the answer to "NULL" for a type of which no empty column can be added without a rewrite.
+inline constexpr std::string_view rewrites{"WE101"};
+
 /// A lock list of one.
 std::vector<TableLock> lock_of(TableName const&, LockMode);
 

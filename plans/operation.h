@@ -95,6 +95,7 @@ struct Part {
     Phase phase{};
     std::shared_ptr<Operation const> operation;
     int change{};  ///< which item of `changes` it comes from, counted from 1; 0 for a phase list. The reader sets it.
+    Place place{}; ///< of the operation's name in the plan; the reader sets it, too
 };
 
 enum class Level {

@@ -112,8 +112,9 @@ class Reader {
     void build() {
         std::vector<Part> changes;
         std::vector<Part> lists;
-        for (auto const& read : changes_) append(changes, read);
-        for (auto const& read : lists_) append(lists, read);
+        int change = 0;
+        for (auto const& read : changes_) append(changes, read, ++change);
+        for (auto const& read : lists_) append(lists, read, 0);
         for (auto const phase : {Phase::expand, Phase::backfill, Phase::proof, Phase::contract})
             for (auto const* from : {&changes, &lists})
                 for (auto const& part : *from)
@@ -547,9 +548,12 @@ class Reader {
 
     // ---- the result ----
 
-    static void append(std::vector<Part>& parts, Read const& read) {
-        auto built = read.row->build(read.values, read.listed);
-        parts.insert(parts.end(), std::make_move_iterator(built.begin()), std::make_move_iterator(built.end()));
+    static void append(std::vector<Part>& parts, Read const& read, int change) {
+        for (auto& part : read.row->build(read.values, read.listed)) {
+            part.change = change;
+            part.place = read.values.place;
+            parts.push_back(std::move(part));
+        }
     }
 
     static json::value canonical(FieldValue const& value) {

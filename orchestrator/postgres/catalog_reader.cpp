@@ -19,14 +19,17 @@ Value flat_json() {
 /// Weir's own triggers, by the prefix of their names.
 Sql ours() { return sql("^[ ~]weir_r[0-9]"); }
 
-/// What depends on column `a` of table `c` and is not a part of it.
+/// What depends on column `a` of table `c`, or on the same column of one of its partitions, and is not a part of it. What
+/// a partition has from its parent is named there.
 Sql dependents() {
     return sql(R"(
       SELECT coalesce(json_agg(json_build_object('kind', kind, 'identity', identity)
                                ORDER BY kind COLLATE "C", identity COLLATE "C"), '[]')
       FROM (
         SELECT DISTINCT CASE WHEN g.adnum IS NOT NULL THEN 'generated column' ELSE o.type END AS kind, o.identity
-        FROM pg_depend x
+        FROM (SELECT c.oid AS relid UNION SELECT relid::oid FROM pg_partition_tree(c.oid)) s
+        JOIN pg_attribute member ON member.attrelid = s.relid AND member.attname = a.attname AND NOT member.attisdropped
+        JOIN pg_depend x ON x.refclassid = 'pg_class'::regclass AND x.refobjid = s.relid AND x.refobjsubid = member.attnum
         LEFT JOIN pg_attrdef g ON x.classid = 'pg_attrdef'::regclass AND g.oid = x.objid
         LEFT JOIN pg_rewrite r ON x.classid = 'pg_rewrite'::regclass AND r.oid = x.objid AND r.rulename = '_RETURN'
         LEFT JOIN pg_trigger w ON x.classid = 'pg_trigger'::regclass AND w.oid = x.objid
@@ -34,11 +37,13 @@ Sql dependents() {
         CROSS JOIN LATERAL pg_identify_object(
           CASE WHEN g.oid IS NOT NULL OR r.oid IS NOT NULL THEN 'pg_class'::regclass::oid ELSE x.classid END,
           coalesce(g.adrelid, r.ev_class, x.objid), coalesce(g.adnum, x.objsubid)) o
-        WHERE x.refclassid = 'pg_class'::regclass AND x.refobjid = c.oid AND x.refobjsubid = a.attnum
-          AND NOT (g.oid IS NOT NULL AND g.adrelid = c.oid AND g.adnum = a.attnum)
-          AND NOT (x.classid = 'pg_class'::regclass AND x.objid = c.oid)
-          AND NOT (r.oid IS NOT NULL AND r.ev_class = c.oid)
+        LEFT JOIN pg_class i ON x.classid = 'pg_class'::regclass AND i.oid = x.objid
+        WHERE NOT (g.oid IS NOT NULL AND g.adrelid = s.relid AND g.adnum = member.attnum)
+          AND NOT (x.classid = 'pg_class'::regclass AND x.objid = s.relid)
+          AND NOT (r.oid IS NOT NULL AND r.ev_class = s.relid)
           AND coalesce(w.tgname !~ '{0}', true)
+          AND (s.relid = c.oid OR NOT (g.oid IS NOT NULL OR coalesce(i.relispartition, false) OR coalesce(w.tgparentid <> 0, false)
+                                       OR coalesce(k.conparentid <> 0 OR k.coninhcount > 0, false)))
           AND k.contype IS DISTINCT FROM 'n') found)",
                ours());
 }
@@ -79,7 +84,7 @@ Sql columns() {
                               x.privilege_type AS privilege, x.is_grantable AS grantable
                        FROM aclexplode(a.attacl) x) granted),
       'in_partition_key', EXISTS (
-        SELECT FROM pg_partition_ancestors(c.oid) s
+        SELECT FROM (SELECT relid FROM pg_partition_ancestors(c.oid) UNION SELECT relid FROM pg_partition_tree(c.oid)) s
         JOIN pg_partitioned_table k ON k.partrelid = s.relid
         JOIN pg_attribute o ON o.attrelid = k.partrelid AND o.attname = a.attname
         WHERE o.attnum = ANY (k.partattrs::int2[]) OR k.partexprs::text ~ (':varattno ' || o.attnum || '\M')),

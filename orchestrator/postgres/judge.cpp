@@ -65,6 +65,19 @@ WHERE attrelid = 'pg_temp."weir judge"'::regclass AND attname = {0})",
 
 void add(Batch& batch, Batch const& more) { batch.insert(batch.end(), more.begin(), more.end()); }
 
+/// A column of such a type cannot be added empty: the server checks NULL against the domain row by row, in a rewrite.
+Sql is_empty_refused(TypeName const& type) {
+    return sql(R"(SELECT pg_temp."weir say"('WE101', format('domain %s has %s', format_type(oid, NULL),
+    CASE WHEN typdefault IS NOT NULL THEN 'a default' ELSE 'a constraint' END))
+FROM (WITH RECURSIVE chain AS (
+        SELECT t.* FROM pg_type t WHERE t.oid = {0}::regtype
+        UNION ALL SELECT t.* FROM chain JOIN pg_type t ON t.oid = chain.typbasetype)
+      SELECT * FROM chain) t
+WHERE typtype = 'd' AND (typnotnull OR typdefault IS NOT NULL
+                         OR EXISTS (SELECT FROM pg_constraint k WHERE k.contypid = t.oid)))",
+               Value{type.text()});
+}
+
 Batch ask(ExpressionQuestion const& question) {
     auto const expression = declare_expression(question.expression, {});
     if (auto const* problem = std::get_if<Problem>(&expression)) return refusal(problem->message);
@@ -74,6 +87,7 @@ Batch ask(ExpressionQuestion const& question) {
     auto const& column_type = std::get<TypeName>(type);
 
     auto batch = tools();
+    if (question.expression == "NULL") batch.push_back(is_empty_refused(column_type));
     add(batch, {
                    sql(R"(CREATE TABLE pg_temp."weir judge" (LIKE {0}))", question.table),
                    sql(R"(ALTER TABLE pg_temp."weir judge" ADD COLUMN " weir value" {0})", column_type),

@@ -11,6 +11,9 @@ namespace weir {
 /// `pg_catalog, public`; columns are bare names, a table-qualified one is an error. A text that is not one expression
 /// (or one type) never reaches the server as SQL: the batch then only raises 42601 with the reason.
 ///
+/// The expression NULL asks whether a column of the type can be added empty, without a rewrite: a domain with a
+/// constraint or a default is refused with WE101.
+///
 /// Immutable is what the server takes for a generated column, the cast to the column's type included; it looks into SQL
 /// functions that it can inline. An expression must be assignable to the column's type as in UPDATE … SET. Of a
 /// mapping, both expressions are judged as bodies of SQL functions: forward's parameters are `from` and whatever other

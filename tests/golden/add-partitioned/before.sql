@@ -1,0 +1,3 @@
+CREATE TABLE events (id int) PARTITION BY LIST (id);
+CREATE TABLE events_1 PARTITION OF events FOR VALUES IN (1);
+INSERT INTO events VALUES (1);

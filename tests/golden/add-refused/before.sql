@@ -1,0 +1,7 @@
+CREATE DOMAIN filled AS text NOT NULL;
+CREATE DOMAIN defaulted AS text DEFAULT 'x';
+CREATE DOMAIN checked AS text CHECK (VALUE IS NOT NULL);
+CREATE SCHEMA shop;
+CREATE TYPE shop.colour AS ENUM ('red');
+CREATE TABLE users (id int);
+INSERT INTO users VALUES (1);

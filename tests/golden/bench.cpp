@@ -1,0 +1,311 @@
+#include "bench.h"
+
+#include <boost/asio/steady_timer.hpp>
+#include <map>
+#include <stdexcept>
+
+#include "orchestrator/cli/prepared.h"
+#include "orchestrator/postgres/leadership.h"
+#include "orchestrator/postgres/shell.h"
+#include "orchestrator/postgres/world.h"
+#include "phases/operations.h"
+#include "plans/reader.h"
+#include "tests/support/schema_dump.h"
+
+namespace weir::tests {
+namespace {
+
+namespace asio = boost::asio;
+
+/// Roles belong to the whole server; made once.
+void make_roles() {
+    static bool const made = [] {
+        query(Cluster::shared().conninfo(),
+              "CREATE ROLE golden_app LOGIN; CREATE ROLE golden_reader; CREATE ROLE \"golden \"\"odd\"\" role\"");
+        return true;
+    }();
+    static_cast<void>(made);
+}
+
+/// The locks that a transaction holds when it commits: a deferred trigger fires last. Partitions count for their root.
+constexpr auto lab = R"(
+CREATE SCHEMA IF NOT EXISTS lab;
+GRANT USAGE ON SCHEMA lab TO PUBLIC;
+CREATE TABLE lab.probe (label text);
+CREATE TABLE lab.locks (label text, schema text, name text, mode text);
+GRANT ALL ON lab.probe, lab.locks TO PUBLIC;
+CREATE FUNCTION lab.look() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  INSERT INTO lab.locks
+  SELECT NEW.label, n.nspname, c.relname, l.mode
+  FROM pg_catalog.pg_locks l
+  JOIN pg_catalog.pg_class held ON held.oid = l.relation
+  JOIN pg_catalog.pg_class c ON c.oid = coalesce(pg_catalog.pg_partition_root(held.oid)::oid, held.oid)
+  JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+  WHERE l.pid = pg_catalog.pg_backend_pid() AND l.granted AND l.locktype = 'relation' AND c.relkind IN ('r', 'p')
+    AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'weir', 'weir_sync', 'lab');
+  RETURN NULL;
+END $$;
+CREATE CONSTRAINT TRIGGER look AFTER INSERT ON lab.probe DEFERRABLE INITIALLY DEFERRED
+  FOR EACH ROW EXECUTE FUNCTION lab.look())";
+
+Stamp now() {
+    using namespace std::chrono;
+    return {time_point_cast<milliseconds>(system_clock::now()),
+            duration_cast<milliseconds>(steady_clock::now().time_since_epoch())};
+}
+
+struct Record : Listener {
+    std::vector<Event> events;
+    void hear(Event const& event) noexcept override { events.push_back(event); }
+};
+
+/// Performs what the machine wants, as the shell does, and lets the test step in between decision and deed.
+class Driver {
+  public:
+    Driver(asio::io_context& io, std::string conninfo, RunMachine machine, Session& control_session, Drive drive)
+        : io_{io},
+          conninfo_{std::move(conninfo)},
+          machine_{std::move(machine)},
+          control_{control_session},
+          drive_{std::move(drive)} {}
+
+    int run() {
+        give(Started{});
+        io_.restart();
+        while (!over_ && io_.run_one() > 0) {
+        }
+        hands_.clear();
+        timers_.clear();
+        return exit_;
+    }
+    std::vector<Event> events;
+
+  private:
+    void give(decltype(Input::what) what) {
+        if (over_) return;
+        auto commands = machine_.resume(Input{now(), std::move(what)});
+        bool here = false;
+        for (auto const& command : commands)
+            if (auto const* announce = std::get_if<Announce>(&command)) {
+                events.push_back(announce->event);
+                if (auto const* began = std::get_if<StepBegan>(&announce->event.what)) step_ = began->step;
+                if (auto const* done = std::get_if<StepDone>(&announce->event.what))
+                    here = here || done->step == drive_.at;
+            }
+        if (here && drive_.how == How::die) {
+            over_ = true;
+            return;
+        }
+        for (auto& command : commands) perform(std::move(command));
+        if (here && drive_.how == How::order_abort) give(Ordered{OrderWord::abort, "", "golden", 1});
+    }
+
+    Session::Reply reply(CommandId id) {
+        return [this, id](Outcome outcome) {
+            running_.erase(id);
+            give(Completed{id, std::move(outcome)});
+        };
+    }
+    Session& session(SessionId id) { return id == control ? control_ : *hands_.at(id); }
+
+    /// The step that a string is about, by the entry that it writes, and which way it goes.
+    std::string label(Batch const& batch) const {
+        for (auto const& statement : batch) {
+            auto const& text = statement.text();
+            if (!text.starts_with("INSERT INTO weir.entries")) continue;
+            auto const undo = text.find("'step_undone', '");
+            auto const done = text.find("'step_done', '");
+            auto const from = undo != std::string::npos ? undo + 16 : done == std::string::npos ? done : done + 14;
+            if (from == std::string::npos) continue;
+            return (undo != std::string::npos ? "undo " : "") + text.substr(from, text.find('\'', from) - from);
+        }
+        return step_;
+    }
+
+    Batch changed(Execute const& execute) const {
+        Batch batch;
+        bool const watched = drive_.watch_locks && execute.session != control &&
+                             execute.transaction == Transaction::implicit && !step_.empty();
+        if (watched) batch.push_back(sql("INSERT INTO lab.probe VALUES ({0})", Value{label(execute.batch)}));
+        for (auto const& statement : execute.batch)
+            if (!drive_.strip_locks || !statement.text().starts_with("LOCK TABLE")) batch.push_back(statement);
+        return batch;
+    }
+
+    void perform(Command command) {
+        if (over_) return;
+        if (auto* connect = std::get_if<Connect>(&command)) {
+            hands_[connect->session] =
+                std::make_unique<Session>(io_.get_executor(), conninfo_, SessionRole{"weir golden hand", true});
+            running_[connect->id] = connect->session;
+            hands_[connect->session]->connect(reply(connect->id));
+        } else if (auto* execute = std::get_if<Execute>(&command)) {
+            running_[execute->id] = execute->session;
+            session(execute->session)
+                .execute(changed(*execute), execute->transaction, execute->limits, reply(execute->id));
+        } else if (auto* rest = std::get_if<Rest>(&command)) {
+            auto timer = std::make_unique<asio::steady_timer>(io_, rest->time);
+            timer->async_wait([this, id = rest->id](boost::system::error_code error) {
+                if (over_) return;
+                Outcome outcome;
+                if (error) outcome.fate = Fate::canceled;
+                give(Completed{id, std::move(outcome)});
+            });
+            timers_[rest->id] = std::move(timer);
+        } else if (auto* cancel = std::get_if<Cancel>(&command)) {
+            if (auto const timer = timers_.find(cancel->target); timer != timers_.end()) timer->second->cancel();
+            if (auto const at = running_.find(cancel->target); at != running_.end()) session(at->second).cancel();
+        } else if (auto* finish = std::get_if<Finish>(&command)) {
+            exit_ = finish->exit;
+            over_ = true;
+        }
+    }
+
+    asio::io_context& io_;
+    std::string conninfo_;
+    RunMachine machine_;
+    Session& control_;
+    Drive drive_;
+    std::map<SessionId, std::unique_ptr<Session>> hands_;
+    std::map<CommandId, SessionId> running_;
+    std::map<CommandId, std::unique_ptr<asio::steady_timer>> timers_;
+    std::string step_;
+    bool over_{};
+    int exit_{-1};
+};
+
+std::unique_ptr<Asker> open(asio::io_context& io, std::string const& conninfo) {
+    auto opened = Asker::open(io, conninfo, {"weir golden control", true});
+    if (auto* problem = std::get_if<Problem>(&opened)) throw std::runtime_error{to_text(*problem)};
+    return std::get<std::unique_ptr<Asker>>(std::move(opened));
+}
+
+/// The lock of a leader that just went may outlive its socket by a moment.
+std::optional<Problem> lead(Asker& asker) {
+    std::optional<Problem> problem;
+    wait_until([&] { return !(problem = take_lead(asker)); }, std::chrono::seconds{5});
+    return problem;
+}
+
+}  // namespace
+
+std::variant<Plan, Problems> plan_of(GoldenCase const& golden, std::string const& file) {
+    return read_plan(golden.text(file), file, operations());
+}
+
+Bench::Bench(GoldenCase golden) : golden_{std::move(golden)} {
+    make_roles();
+    database_ = Cluster::shared().create_database();
+    conninfo_ = golden_.role.empty() ? database_.conninfo : Cluster::shared().conninfo(database_.name, golden_.role);
+    query(database_.conninfo, golden_.text("before.sql"));
+    query(database_.conninfo, lab);
+    {
+        // So that what a run leaves in weir_sync is part of every comparison.
+        asio::io_context io;
+        auto const asker = open(io, conninfo_);
+        if (auto const problem = make_ledger(*asker); problem && golden_.has("steps.txt"))
+            throw std::runtime_error{to_text(*problem)};
+    }
+    if (!golden_.has("earlier.yaml")) return;
+    auto const earlier = plan_of(golden_, "earlier.yaml");
+    if (auto const* problems = std::get_if<Problems>(&earlier)) throw std::runtime_error{to_text(*problems)};
+    auto const driven = drive(std::get<Plan>(earlier), {});
+    if (driven.exit != 0) throw std::runtime_error{"earlier.yaml: " + driven.problem};
+}
+
+std::variant<Catalog, Problem> Bench::world(Plan const& plan) const {
+    asio::io_context io;
+    auto const asker = open(io, conninfo_);
+    auto world = read_world(*asker, plan);
+    if (auto* catalog = std::get_if<Catalog>(&world))
+        std::erase_if(catalog->other_relations, [](TableName const& name) { return name.schema.text() == "lab"; });
+    return world;
+}
+
+Driven Bench::drive(Plan const& plan, Drive how) const {
+    Driven driven;
+    auto const failed = [&](std::string const& text) {
+        driven.exit = 70;
+        driven.problem = text;
+        return driven;
+    };
+    asio::io_context io;
+    auto const asker = open(io, conninfo_);
+    if (auto const problem = lead(*asker)) return failed(to_text(*problem));
+    auto prepared = prepare(*asker, plan);
+    if (auto const* problems = std::get_if<Problems>(&prepared)) return failed(to_text(*problems));
+    auto const ready = std::get<Prepared>(std::move(prepared));
+    if (!ready.ledger)
+        if (auto const problem = make_ledger(*asker)) return failed(to_text(*problem));
+    auto const raised = raise_and_wait(*asker);
+    if (auto const* problem = std::get_if<Problem>(&raised)) return failed(to_text(*problem));
+    auto const epoch = std::get<Epoch>(raised);
+
+    RunMachine::Config config;
+    if (ready.record && !ready.record->undone) {
+        config.record = *std::get<std::optional<RunRecord>>(load_run(*asker, plan.name));
+    } else {
+        config.record.run = ready.program.run;
+        config.record.begin = {
+            plan.name, plan.text, ready.catalog, "golden", ready.program.hash, fingerprint(plan.identity), {}, {}, {}};
+        auto const began = asker->ask(
+            {fence(epoch), insert_entry(ready.program.run, 1, epoch, EntryKind::began, "", config.record.begin)});
+        if (began.fate != Fate::done) return failed(began.message);
+        config.record.last_seq = 1;
+    }
+    config.program = driven.program = ready.program;
+    config.settings = plan.settings;
+    config.settings.lag_limit.reset();  // nobody measures here
+    config.epoch = epoch;
+    config.user = asker->facts().user;
+    config.approve = {"all"};
+    config.abort = how.how == How::undo;
+    config.superuser = asker->facts().superuser;
+    RunMachine machine{std::move(config)};
+    if (how.how == How::with_shell) {
+        Record record;
+        bool over = false;
+        Shell shell{io.get_executor(),
+                    {conninfo_, plan.name, {&record}, [&](int exit) { driven.exit = exit, over = true; }},
+                    std::move(machine),
+                    asker->session()};
+        shell.give(Started{});
+        io.restart();
+        while (!over && io.run_one() > 0) {
+        }
+        driven.events = std::move(record.events);
+    } else {
+        Driver driver{io, conninfo_, std::move(machine), asker->session(), how};
+        driven.exit = driver.run();
+        driven.events = std::move(driver.events);
+    }
+    for (auto const& event : driven.events) {
+        if (auto const* stopped = std::get_if<Stopped>(&event.what)) driven.problem += to_text(stopped->why);
+        if (auto const* warned = std::get_if<Warned>(&event.what)) driven.problem += warned->message + "\n";
+    }
+    return driven;
+}
+
+std::string Bench::schema() const { return schema_dump(database_.conninfo, {"weir", "lab"}); }
+
+std::string Bench::rows(std::vector<Touched> const& without, std::vector<TableName> const& tables) const {
+    Client client{database_.conninfo};
+    std::string all;
+    for (auto const& table : tables) {
+        std::string const name = sql("{0}", table).text();
+        std::string left_out = "''";
+        for (auto const& [other, column] : without)
+            if (other == table) left_out += ", " + sql_literal(column);
+        auto const columns = client.value(
+            "SELECT coalesce(string_agg(format('%L, %I::text', attname, attname), ', ' ORDER BY attnum), '')"
+            " FROM pg_attribute WHERE attrelid = " +
+            sql_literal(name) + "::regclass AND attnum > 0 AND NOT attisdropped AND attname NOT IN (" + left_out + ")");
+        for (auto const& row :
+             client.exec("SELECT jsonb_build_array(" + columns + ")::text FROM " + name + " ORDER BY 1"))
+            all += row[0].value_or("") + "\n";
+    }
+    return all;
+}
+
+}  // namespace weir::tests

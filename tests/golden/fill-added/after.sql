@@ -1,0 +1,1 @@
+SELECT bool_and(tries = length(name)) FROM users

@@ -1,0 +1,1 @@
+SELECT bool_and(note = id || 'x') FROM events

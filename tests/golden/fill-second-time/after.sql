@@ -1,0 +1,1 @@
+SELECT bool_and(age = 42) FROM users

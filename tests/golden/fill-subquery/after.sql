@@ -1,0 +1,1 @@
+SELECT bool_and(copy = (SELECT max(name) FROM witness)) FROM users

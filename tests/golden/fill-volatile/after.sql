@@ -1,0 +1,1 @@
+SELECT count(DISTINCT key) = 500 FROM users

@@ -1,0 +1,1 @@
+SELECT bool_and(remark = 'n' || id) FROM events

@@ -1,0 +1,43 @@
+-- One column of each kind of type that writes itself in a way of its own.
+CREATE SCHEMA "Schema X";
+CREATE TYPE "Schema X"."Colour" AS ENUM ('red', 'green');
+CREATE TYPE golden_pair AS (a int, b text);
+CREATE TABLE t (id int PRIMARY KEY,
+  c0 "char",
+  c1 char(5),
+  c2 varchar(7),
+  c3 bit(3),
+  c4 varbit(9),
+  c5 bytea,
+  c6 json,
+  c7 jsonb,
+  c8 numeric,
+  c9 numeric(8,3),
+  c10 real,
+  c11 double precision,
+  c12 timestamp(3) with time zone,
+  c13 timestamp,
+  c14 time(2) with time zone,
+  c15 interval day to second(2),
+  c16 interval,
+  c17 text[],
+  c18 numeric(6,2)[],
+  c19 char(3)[],
+  c20 int4range,
+  c21 xid8,
+  c22 point,
+  c23 uuid,
+  c24 "Schema X"."Colour",
+  c25 "Schema X"."Colour"[],
+  c26 golden_pair,
+  c27 money,
+  c28 pg_catalog.bool,
+  c29 inet,
+  c30 tsvector,
+  c31 xml,
+  c32 name);
+INSERT INTO t (id) SELECT i FROM generate_series(1, 20) i;
+UPDATE t SET c0 = 'x', c1 = 'ab', c2 = 'abc', c3 = B'101', c4 = B'1', c5 = '\xff00', c6 = '{"a" : 1.0}', c7 = '{"a": 1.0}', c8 = 1.00,
+  c9 = 1.5, c10 = '-0', c11 = 'NaN', c12 = now(), c13 = 'infinity', c14 = '12:00+02', c15 = '1 day 2 hours', c16 = '1 mon', c17 = '{a,NULL}',
+  c18 = '{1.25}', c19 = '{a}', c20 = '[1,5)', c21 = '7', c22 = '(1,2)', c23 = gen_random_uuid(), c24 = 'red', c25 = '{green,red}',
+  c26 = '(1,x)', c27 = '1.5', c28 = true, c29 = '10.0.0.0/8', c30 = 'a b', c31 = '<a/>', c32 = 'name' WHERE id % 2 = 0;

@@ -1,0 +1,1 @@
+SELECT bool_and(whole = 'F' || id || ' L' || id) FROM people

@@ -1,0 +1,87 @@
+// Goal: the golden programs without a server: what compile() makes of a stored catalog is what the folder says, and the
+// simulated worlds hold together. The suite `golden` holds the stored catalogs against real servers.
+#include <gtest/gtest.h>
+
+#include "phases/operations.h"
+#include "phases/program.h"
+#include "plans/reader.h"
+#include "tests/support/golden.h"
+
+namespace weir::tests {
+namespace {
+
+class GoldenPlan : public ::testing::TestWithParam<GoldenCase> {
+  protected:
+    GoldenCase const& golden() const { return GetParam(); }
+    RunId run() const { return RunId{golden().has("earlier.yaml") ? 2 : 1}; }
+};
+
+std::string problems_text(std::variant<Plan, Problems> const& read, GoldenCase const& golden) {
+    if (auto const* problems = std::get_if<Problems>(&read)) return to_text(*problems);
+    auto const& plan = std::get<Plan>(read);
+    auto const catalog = catalog_from_json(golden.text("catalog.json"));
+    if (auto const* problem = std::get_if<Problem>(&catalog)) return to_text(*problem);
+    return to_text(validate(plan, std::get<Catalog>(catalog)));
+}
+
+TEST_P(GoldenPlan, CompilesFromTheStoredCatalog) {
+    if (golden_is_updated()) return;
+    auto const read = read_plan(golden().text("plan.yaml"), "plan.yaml", operations());
+    ASSERT_EQ(problems_text(read, golden()), golden().text("problems.txt"));
+    ASSERT_NE(golden().has("steps.txt"), golden().has("problems.txt")) << "a case is a program or a refusal";
+    if (golden().has("problems.txt")) return;
+    auto const catalog = std::get<Catalog>(catalog_from_json(golden().text("catalog.json")));
+    EXPECT_EQ(to_text(compile(std::get<Plan>(read), catalog, run())), golden().text("steps.txt"));
+}
+
+TEST_P(GoldenPlan, StoredCatalogIsWrittenAsItWasRead) {
+    if (golden_is_updated() || !golden().has("catalog.json")) return;
+    auto const catalog = catalog_from_json(golden().text("catalog.json"));
+    ASSERT_TRUE(std::holds_alternative<Catalog>(catalog));
+    EXPECT_EQ(to_json(std::get<Catalog>(catalog)), golden().text("catalog.json"));
+}
+
+// What a resumed run relies on: the same plan and snapshot give the same program, and compiling changes neither.
+TEST_P(GoldenPlan, CompilesTwiceToTheSameHash) {
+    if (golden_is_updated() || !golden().has("steps.txt")) return;
+    auto const plan = std::get<Plan>(read_plan(golden().text("plan.yaml"), "plan.yaml", operations()));
+    auto const catalog = std::get<Catalog>(catalog_from_json(golden().text("catalog.json")));
+    auto const again = std::get<Catalog>(catalog_from_json(to_json(catalog)));
+    EXPECT_EQ(compile(plan, catalog, run()).hash, compile(plan, again, run()).hash);
+    EXPECT_EQ(catalog, again);
+}
+
+// A plan that was carried out cannot be carried out again by accident; fill and set_not_null find nothing to do.
+TEST_P(GoldenPlan, IsRefusedOrHarmlessInTheWorldThatItLeavesBehind) {
+    if (golden_is_updated() || !golden().has("steps.txt")) return;
+    auto const plan = std::get<Plan>(read_plan(golden().text("plan.yaml"), "plan.yaml", operations()));
+    auto const catalog = std::get<Catalog>(catalog_from_json(golden().text("catalog.json")));
+    auto const after = apply(plan, catalog, run());
+    if (!validate(plan, after).empty()) return;
+    for (auto const& step : compile(plan, after, RunId{3}).steps)
+        EXPECT_NE(step.kind, StepKind::transactional) << step.title;
+}
+
+INSTANTIATE_TEST_SUITE_P(Cases, GoldenPlan, ::testing::ValuesIn(golden_cases(WEIR_SOURCE_DIR)),
+                         [](auto const& test) { return test_name(test.param); });
+
+/// Each operation of the table has what its author owes: a plain case, a refusal, hostile names, a second time.
+TEST(GoldenCases, CoverEachOperation) {
+    for (auto const& row : operations()) {
+        int programs = 0, refusals = 0, hostile = 0, second = 0;
+        for (auto const& golden : golden_cases(WEIR_SOURCE_DIR)) {
+            if (golden.text("plan.yaml").find(std::string{row.name} + ":") == std::string::npos) continue;
+            programs += golden.has("steps.txt") ? 1 : 0;
+            refusals += golden.has("problems.txt") ? 1 : 0;
+            hostile += golden.name.find("hostile") != std::string::npos ? 1 : 0;
+            second += golden.has("earlier.yaml") ? 1 : 0;
+        }
+        EXPECT_GE(programs, 1) << row.name;
+        EXPECT_GE(refusals, 1) << row.name;
+        EXPECT_GE(hostile, 1) << row.name;
+        EXPECT_GE(second, 1) << row.name;
+    }
+}
+
+}  // namespace
+}  // namespace weir::tests
