@@ -70,9 +70,9 @@ struct Sync {
     std::string from;  ///< old column
     std::string to;    ///< new column
     bool two_way{};    ///< a reverse exists
-    std::string forward;             ///< as the plan wrote it; empty: identity
-    std::string reverse;             ///< as the plan wrote it; empty: identity when two-way, else none
-    std::vector<std::string> reads;  ///< columns that forward reads beside `from`, in the table's order
+    std::string forward{};           ///< as the plan wrote it; empty: identity
+    std::string reverse{};           ///< as the plan wrote it; empty: identity when two-way, else none
+    std::vector<std::string> reads{};  ///< columns that forward reads beside `from`, in the table's order
     auto operator<=>(Sync const&) const = default;
 };
 
@@ -122,7 +122,7 @@ struct Answer {
     std::vector<std::string> columns;    ///< the columns that it reads (forward's, for a mapping), sorted
     std::vector<std::string> reverse_columns;
     bool null_is_value{};                ///< f(g(NULL)) is NULL; true for identity
-    std::string type;                    ///< the question's column_type (to_type) as format_type() writes it
+    std::string type{};                  ///< the question's column_type (to_type) as format_type() writes it
     bool operator==(Answer const&) const = default;
 };
 
