@@ -6,7 +6,8 @@
 ///
 /// A consistent row is never touched, whoever wrote it. The reverse triggers sort before every trigger of the
 /// application, so that its triggers see the old column as if the old application had written; the forward triggers sort
-/// after them. Equality is by bytes (record_image_eq), so that 1.0 and 1.00 are two values and json has equality at all.
+/// after them. One exception to "never": a new value that is f(old) follows a change of the columns that f alone reads,
+/// which the reverse says nothing of. Equality is by bytes (record_image_eq), so that 1.0 and 1.00 are two values and json has equality at all.
 #include <optional>
 #include <string>
 #include <vector>

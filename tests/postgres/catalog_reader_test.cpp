@@ -116,7 +116,7 @@ TEST(CatalogReader, reads_a_rich_table) {
 
     auto const& name = *users.find("name");
     EXPECT_EQ(name.type, "text");
-    EXPECT_EQ(name.collation, "pg_catalog.\"C\"");
+    EXPECT_EQ(name.collation, "\"pg_catalog\".\"C\"");
     EXPECT_TRUE(name.not_null);
     EXPECT_EQ(name.default_expression, "'anon'::text");
     EXPECT_TRUE(name.default_is_constant);
@@ -175,7 +175,7 @@ TEST(CatalogReader, reads_a_rich_table) {
     EXPECT_EQ(users.triggers[0].name + users.triggers[0].enabled, "unrelatedA");
     EXPECT_EQ(users.triggers[1].definition,
               "CREATE TRIGGER watch BEFORE UPDATE OF name ON shop.users FOR EACH ROW EXECUTE FUNCTION shop.tick()");
-    EXPECT_EQ(users.syncs, (std::vector<Sync>{{3, 1, "name", "odd \"name", true}}));
+    EXPECT_EQ(users.syncs, (std::vector<Sync>{{3, 1, "name", "odd \"name", true, "", "", {}}}));
 
     EXPECT_TRUE(catalog.other_relations.contains(name_of("public", "orders")));
     EXPECT_TRUE(catalog.other_relations.contains(name_of("shop", "users_name_idx")));
@@ -241,10 +241,10 @@ TEST(CatalogJson, is_strict_and_carries_everything) {
     table.columns[0].name = "name";
     table.columns[0].grants.push_back({"", "SELECT", true});
     table.indexes["i"] = "CREATE INDEX …";
-    table.syncs.push_back({9007199254740993, 2, "a", "b", false});
+    table.syncs.push_back({9007199254740993, 2, "a", "b", false, "a || c", "", {"c"}});
     catalog.other_relations.insert(name_of("x.y", "z"));
-    catalog.answers[ExpressionQuestion{users, "a || b", "text"}] = {"42703", "no column", true, {"a", "b"}, {}, false};
-    catalog.answers[MappingQuestion{users, "a", "b", "int", "text", "", ""}] = {"", "", true, {"a"}, {"b"}, true};
+    catalog.answers[ExpressionQuestion{users, "a || b", "text"}] = {"42703", "no column", true, {"a", "b"}, {}, false, ""};
+    catalog.answers[MappingQuestion{users, "a", "b", "int", "text", "", ""}] = {"", "", true, {"a"}, {"b"}, true, "text"};
     auto const text = to_json(catalog);
     auto const back = catalog_from_json(text);
     ASSERT_TRUE(std::holds_alternative<Catalog>(back)) << std::get<Problem>(back).message << text;

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <utility>
+
 #include "server.h"
 
 namespace weir {
@@ -28,7 +30,9 @@ INSERT INTO users (id) VALUES (1);
         auto const outcome = caller.execute(judge_batch(question), Transaction::implicit,
                                             Limits{Millis{1000}, Millis{5000}, Millis{10000}});
         EXPECT_EQ(outcome.fate, Fate::refused) << outcome.message;
-        return judge_answer(question, outcome);
+        auto answer = judge_answer(question, outcome);
+        said_type = std::exchange(answer.type, "");
+        return answer;
     }
     Answer expression(std::string text, std::string type) {
         return without_type(ask(ExpressionQuestion{users, std::move(text), std::move(type)}));
@@ -44,6 +48,7 @@ INSERT INTO users (id) VALUES (1);
                                    std::move(forward), std::move(reverse)});
     }
 
+    std::string said_type;  ///< of the last answer
     Server& server{Server::instance()};
     std::string database{server.create_database()};
     Caller caller{server.conninfo(database)};
@@ -52,19 +57,22 @@ INSERT INTO users (id) VALUES (1);
 
 TEST_F(Judge, expressions) {
     EXPECT_EQ(expression("upper(name) || coalesce(region, '') -- said", "text"),
-              (Answer{"", "", true, {"name", "region"}, {}, false}));
-    EXPECT_EQ(expression("half(id)", "integer"), (Answer{"", "", true, {"id"}, {}, false}));
-    EXPECT_EQ(expression("wobble(id)", "integer"), (Answer{"", "", false, {"id"}, {}, false}));
-    EXPECT_EQ(expression("random()", "double precision"), (Answer{"", "", false, {}, {}, false}));
-    EXPECT_EQ(expression("at::timestamptz", "timestamp with time zone"), (Answer{"", "", false, {"at"}, {}, false}));
+              (Answer{"", "", true, {"name", "region"}, {}, false, ""}));
+    EXPECT_EQ(expression("half(id)", "integer"), (Answer{"", "", true, {"id"}, {}, false, ""}));
+    EXPECT_EQ(expression("wobble(id)", "integer"), (Answer{"", "", false, {"id"}, {}, false, ""}));
+    EXPECT_EQ(expression("random()", "double precision"), (Answer{"", "", false, {}, {}, false, ""}));
+    EXPECT_EQ(expression("at::timestamptz", "timestamp with time zone"), (Answer{"", "", false, {"at"}, {}, false, ""}));
     EXPECT_EQ(expression("(SELECT max(u.id) FROM users u)", "integer").immutable, false);
     EXPECT_EQ(expression("(SELECT max(u.id) FROM users u)", "integer").sqlstate, "");
     EXPECT_FALSE(expression("clock", "timestamp with time zone").immutable);  // the assignment's cast is not
-    EXPECT_EQ(expression("id", "bigint"), (Answer{"", "", true, {"id"}, {}, false}));
+    EXPECT_EQ(expression("id", "bigint"), (Answer{"", "", true, {"id"}, {}, false, ""}));
     EXPECT_EQ(expression("big", "integer").sqlstate, "");  // an assignment cast
-    EXPECT_EQ(expression("'green'", "public.colour"), (Answer{"", "", true, {}, {}, false}));
-    EXPECT_EQ(expression("NULL", "integer"), (Answer{"", "", true, {}, {}, false}));
-    EXPECT_EQ(expression("n::numeric(10,4)", "numeric(12,4)"), (Answer{"", "", true, {"n"}, {}, false}));
+    EXPECT_EQ(expression("'green'", "public.colour"), (Answer{"", "", true, {}, {}, false, ""}));
+    EXPECT_EQ(expression("NULL", "integer"), (Answer{"", "", true, {}, {}, false, ""}));
+    EXPECT_EQ(expression("n::numeric(10,4)", "numeric(12,4)"), (Answer{"", "", true, {"n"}, {}, false, ""}));
+    EXPECT_EQ(said_type, "numeric(12,4)");
+    expression("c", "colour");
+    EXPECT_EQ(said_type, "public.colour");
 }
 
 TEST_F(Judge, types_are_named_as_the_catalog_reader_names_them) {
@@ -92,27 +100,27 @@ TEST_F(Judge, refused_expressions) {
 TEST_F(Judge, mappings) {
     // Identity: a rename, and a change of type that goes both ways by assignment.
     EXPECT_EQ(mapping("name", "full_name", "text", "text", "", ""),
-              (Answer{"", "", true, {"name"}, {"full_name"}, true}));
-    EXPECT_EQ(mapping("id", "id_new", "integer", "bigint", "", ""), (Answer{"", "", true, {"id"}, {"id_new"}, true}));
+              (Answer{"", "", true, {"name"}, {"full_name"}, true, ""}));
+    EXPECT_EQ(mapping("id", "id_new", "integer", "bigint", "", ""), (Answer{"", "", true, {"id"}, {"id_new"}, true, ""}));
     EXPECT_EQ(mapping("name", "number", "text", "integer", "", "").sqlstate, "42804");
     EXPECT_FALSE(mapping("clock", "at3", "timestamp", "timestamp with time zone", "", "").immutable);
 
     EXPECT_EQ(mapping("name", "b", "text", "text", "upper(name)", "lower(b)"),
-              (Answer{"", "", true, {"name"}, {"b"}, true}));
-    EXPECT_EQ(mapping("name", "b", "text", "text", "upper(name)", ""), (Answer{"", "", true, {"name"}, {}, true}));
+              (Answer{"", "", true, {"name"}, {"b"}, true, ""}));
+    EXPECT_EQ(mapping("name", "b", "text", "text", "upper(name)", ""), (Answer{"", "", true, {"name"}, {}, true, ""}));
     // f or g turns NULL into something.
     EXPECT_FALSE(mapping("name", "b", "text", "text", "coalesce(name, '')", "b").null_is_value);
     EXPECT_FALSE(mapping("name", "b", "text", "text", "name", "coalesce(left(b, 10), '')").null_is_value);
     EXPECT_FALSE(mapping("name", "b", "text", "text", "coalesce(name, 'x')", "").null_is_value);
     // More columns than one: their values would decide.
     EXPECT_EQ(mapping("name", "b", "text", "text", "name || region", "split_part(b, ' ', 1)"),
-              (Answer{"", "", true, {"name", "region"}, {"b"}, false}));
+              (Answer{"", "", true, {"name", "region"}, {"b"}, false, ""}));
     EXPECT_EQ(mapping("name", "at2", "text", "timestamp with time zone", "name::timestamptz", "").immutable, false);
     EXPECT_EQ(mapping("name", "b", "text", "text", "name", "b || random()").immutable, false);
     EXPECT_EQ(mapping("c", "c2", "public.colour", "text", "c::text", "c2::public.colour").immutable, false);
     EXPECT_EQ(mapping("name", "odd \"b", "text", "text", "name", "\"odd \"\"b\"").reverse_columns, Names{"odd \"b"});
     EXPECT_EQ(mapping("n", "cents", "numeric(10,2)", "bigint", "(n * 100)::bigint", "cents / 100.0"),
-              (Answer{"", "", true, {"n"}, {"cents"}, true}));
+              (Answer{"", "", true, {"n"}, {"cents"}, true, ""}));
 }
 
 TEST_F(Judge, refused_mappings) {

@@ -1,6 +1,7 @@
 #pragma once
-/// A database of its own, a plan compiled for it by the real reader, catalog and operations, and its steps carried out
-/// one by one as the machine does: one transaction with its ledger entry. The application is a session beside it.
+/// An empty database (one Lab at a time), a plan compiled for it by the real reader, catalog and operations, and its
+/// steps carried out one by one as the machine does: one transaction with its ledger entry. The application is a
+/// session beside it.
 #include <gtest/gtest.h>
 
 #include <boost/asio/io_context.hpp>
