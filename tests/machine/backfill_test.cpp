@@ -19,17 +19,18 @@ struct Stripe {
 };
 
 struct BackfillTest : testing::Test {
-    BackfillMachine::Config config{RunId{1}, Epoch{5}, "backfill.1", rows_of_users(), false, false, 1, Millis{50}, Millis{100},
-                                   Millis{900'000}};
+    BackfillMachine::Config config{RunId{1}, Epoch{5}, "backfill.1", rows_of_users(), false,
+                                   false,    1,        Millis{50},   Millis{100},     Millis{900'000}};
     std::optional<BackfillMachine> machine;
     Ids ids;
     Millis now{1000};
-    Commands out;                  ///< of the last input
-    std::vector<Command> flying;   ///< Execute and Rest, first in first
+    Commands out;                 ///< of the last input
+    std::vector<Command> flying;  ///< Execute and Rest, first in first
 
     void note() {
         for (auto const& command : out)
-            if (std::holds_alternative<Execute>(command) || std::holds_alternative<Rest>(command)) flying.push_back(command);
+            if (std::holds_alternative<Execute>(command) || std::holds_alternative<Rest>(command))
+                flying.push_back(command);
     }
     void start() {
         machine.emplace(config);
@@ -42,8 +43,10 @@ struct BackfillTest : testing::Test {
         ASSERT_LT(which, flying.size());
         auto const id = std::visit(
             [](auto const& c) {
-                if constexpr (requires { c.id; }) return c.id;
-                else return CommandId{};
+                if constexpr (requires { c.id; })
+                    return c.id;
+                else
+                    return CommandId{};
             },
             flying[which]);
         flying.erase(flying.begin() + static_cast<std::ptrdiff_t>(which));
@@ -56,15 +59,17 @@ struct BackfillTest : testing::Test {
     void prepared(std::vector<Stripe> const& stripes, int file = 77) {
         std::vector<Row> rows;
         for (auto const& s : stripes)
-            rows.push_back(row({"16384", "public", "users", std::to_string(file), std::to_string(s.from), std::to_string(s.to),
-                                std::to_string(s.next), "3", "100"}));
+            rows.push_back(row({"16384", "public", "users", std::to_string(file), std::to_string(s.from),
+                                std::to_string(s.to), std::to_string(s.next), "3", "100"}));
         answer(done(std::move(rows)));
     }
     Execute sent(std::size_t which = 0) const {
         auto const* execute = which < flying.size() ? std::get_if<Execute>(&flying[which]) : nullptr;
         return execute ? *execute : Execute{};
     }
-    bool rests(std::size_t which = 0) const { return which < flying.size() && std::holds_alternative<Rest>(flying[which]); }
+    bool rests(std::size_t which = 0) const {
+        return which < flying.size() && std::holds_alternative<Rest>(flying[which]);
+    }
     /// `batch 0-16`, `skip 0-16`, `count …`, `refill …`, `keys …`, `rest`, `nothing`
     std::string what(std::size_t which = 0) const {
         if (which >= flying.size()) return "nothing";
@@ -75,7 +80,7 @@ struct BackfillTest : testing::Test {
             auto const at = all.find(mark) + mark.size();
             return all.substr(at, all.find(',', at) - at);
         };
-        auto const word = all.find("SKIP LOCKED") != std::string::npos               ? "skip "
+        auto const word = all.find("SKIP LOCKED") != std::string::npos              ? "skip "
                           : all.find("WITH n AS MATERIALIZED") != std::string::npos ? "count "
                           : all.find("WITH k AS") != std::string::npos              ? "keys "
                           : all.find("UPDATE weir.progress") != std::string::npos   ? "batch "
@@ -91,8 +96,9 @@ struct BackfillTest : testing::Test {
 TEST_F(BackfillTest, PreparesThenFillsRangeByRange) {
     start();
     EXPECT_EQ(what(), "prepare");
-    EXPECT_THAT(text(sent()), AllOf(HasSubstr("SELECT weir.fence(5)"), HasSubstr("weir.check_sync"),
-                                    HasSubstr("misses > 0"), HasSubstr("IS DISTINCT FROM pg_catalog.pg_relation_filenode")));
+    EXPECT_THAT(text(sent()),
+                AllOf(HasSubstr("SELECT weir.fence(5)"), HasSubstr("weir.check_sync"), HasSubstr("misses > 0"),
+                      HasSubstr("IS DISTINCT FROM pg_catalog.pg_relation_filenode")));
     prepared({{0, 40, 0}});
     ASSERT_EQ(told<WorkKnown>(out).size(), 1U);
     auto const known = told<WorkKnown>(out)[0];
@@ -117,9 +123,10 @@ TEST_F(BackfillTest, ABatchIsOneFencedStringWithItsProgress) {
     prepared({{0, 16, 0}});
     EXPECT_THAT(text(sent()),
                 AllOf(HasSubstr("SET LOCAL synchronous_commit = off"), HasSubstr("SET LOCAL weir.batch = 'on'"),
-                      HasSubstr("SELECT weir.fence(5)"), HasSubstr("LOCK TABLE ONLY \"public\".\"users\" IN ROW EXCLUSIVE MODE"),
-                      HasSubstr("SELECT weir.same_file(16384, 77)"), HasSubstr("SET \"full_name\" = name"), HasSubstr("NOT ok"),
-                      HasSubstr("next_page = 16"), HasSubstr("p.step = 'backfill.1'")));
+                      HasSubstr("SELECT weir.fence(5)"),
+                      HasSubstr("LOCK TABLE ONLY \"public\".\"users\" IN ROW EXCLUSIVE MODE"),
+                      HasSubstr("SELECT weir.same_file(16384, 77)"), HasSubstr("SET \"full_name\" = name"),
+                      HasSubstr("NOT ok"), HasSubstr("next_page = 16"), HasSubstr("p.step = 'backfill.1'")));
     EXPECT_EQ(sent().limits.lock, Millis{10});
     EXPECT_EQ(sent().limits.statement, Millis{100});
 }
@@ -306,7 +313,8 @@ TEST_F(BackfillTest, StopWhilePreparing) {
         bool at_once;
         Outcome outcome;
     };
-    for (auto const& [at_once, outcome] : {Case{false, done()}, Case{false, locked()}, Case{true, slow()}, Case{true, locked()}}) {
+    for (auto const& [at_once, outcome] :
+         {Case{false, done()}, Case{false, locked()}, Case{true, slow()}, Case{true, locked()}}) {
         start();
         out.clear();
         machine->stop(at_once, out);
@@ -362,7 +370,8 @@ TEST_F(ProofTest, CountsWithoutWriting) {
     prepared({{0, 20, 0}});
     EXPECT_TRUE(told<WorkKnown>(out)[0].proof);
     EXPECT_EQ(what(), "count 0-16");
-    EXPECT_THAT(text(sent()), AllOf(HasSubstr("IN ACCESS SHARE MODE"), Not(HasSubstr("weir.batch")), HasSubstr("n.wrong = 0")));
+    EXPECT_THAT(text(sent()),
+                AllOf(HasSubstr("IN ACCESS SHARE MODE"), Not(HasSubstr("weir.batch")), HasSubstr("n.wrong = 0")));
     answer(count(160, 0));
     EXPECT_TRUE(told<BatchDone>(out)[0].proof);
     EXPECT_EQ(what(), "count 16-20");

@@ -71,9 +71,8 @@ TEST_F(LadderTest, WaitsLongerWithEachTryAndNeverMoreThanHalfTheBound) {
         int bound;
         std::vector<int> waits;
     };
-    for (auto const& [bound, waits] :
-         {Case{100, {0, 5, 10, 20, 50, 50, 50}}, Case{30, {0, 5, 10, 15, 15}}, Case{10, {0, 5, 5}}, Case{5, {0, 2, 2}},
-          Case{1000, {0, 5, 10, 20, 50, 50}}}) {
+    for (auto const& [bound, waits] : {Case{100, {0, 5, 10, 20, 50, 50, 50}}, Case{30, {0, 5, 10, 15, 15}},
+                                       Case{10, {0, 5, 5}}, Case{5, {0, 2, 2}}, Case{1000, {0, 5, 10, 20, 50, 50}}}) {
         config.bound = Millis{bound};
         start();
         for (auto const wait : waits) {
@@ -124,12 +123,14 @@ TEST_F(LadderTest, ScansHaveNoStatementTimeout) {
 TEST_F(LadderTest, OnlyTheFirstOfSeveralTablesWaits) {
     config.locks.push_back({{Ident::of("public"), Ident::of("orders")}, LockMode::share_row_exclusive});
     start();
-    EXPECT_THAT(text(attempt()), HasSubstr("\"users\" IN ACCESS EXCLUSIVE MODE NOWAIT;\nLOCK TABLE \"public\".\"orders\" IN "
-                                           "SHARE ROW EXCLUSIVE MODE NOWAIT"));
+    EXPECT_THAT(text(attempt()),
+                HasSubstr("\"users\" IN ACCESS EXCLUSIVE MODE NOWAIT;\nLOCK TABLE \"public\".\"orders\" IN "
+                          "SHARE ROW EXCLUSIVE MODE NOWAIT"));
     busy();
     answer(done());
-    EXPECT_THAT(text(attempt()), HasSubstr("\"users\" IN ACCESS EXCLUSIVE MODE;\nLOCK TABLE \"public\".\"orders\" IN SHARE ROW "
-                                           "EXCLUSIVE MODE NOWAIT"));
+    EXPECT_THAT(text(attempt()),
+                HasSubstr("\"users\" IN ACCESS EXCLUSIVE MODE;\nLOCK TABLE \"public\".\"orders\" IN SHARE ROW "
+                          "EXCLUSIVE MODE NOWAIT"));
 }
 
 TEST_F(LadderTest, DeadlockTimeoutIsShorterThanTheWaitWhereItMayBeSet) {

@@ -11,7 +11,8 @@ namespace {
 using testing::HasSubstr;
 
 Row entry(int seq, std::string kind, std::string step = "") {
-    return row({"7", std::to_string(seq), std::move(kind), std::move(step), "at " + std::to_string(seq), "", "", "", "", "", ""});
+    return row({"7", std::to_string(seq), std::move(kind), std::move(step), "at " + std::to_string(seq), "", "", "", "",
+                "", ""});
 }
 
 /// What a record holds, in one line.
@@ -43,7 +44,8 @@ TEST(Fold, Table) {
              Case{{}, "none"},
              Case{{began}, "last 1"},
              Case{{began, entry(2, "step_done", "expand.1")}, "last 2 done:expand.1"},
-             Case{{began, entry(2, "step_done", "expand.1"), entry(3, "step_told", "expand.1")}, "last 3 done:expand.1"},
+             Case{{began, entry(2, "step_done", "expand.1"), entry(3, "step_told", "expand.1")},
+                  "last 3 done:expand.1"},
              Case{{began, entry(2, "step_begun", "fill")}, "last 2 begun:fill"},
              Case{{began, entry(2, "step_begun", "fill"), entry(3, "stopped"), entry(4, "step_done", "fill")},
                   "last 4 begun:fill done:fill"},

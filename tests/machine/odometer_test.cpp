@@ -167,9 +167,7 @@ TEST(Odometer, KillInEveryOrder) {
     turn(simulation(small(), 64, 32), {0, 1, 0, 0, true}, "four ranges, every order, 1 kill");
 }
 
-TEST(Odometer, AbortAndKill) {
-    turn(simulation(whole(), 32, 16), {0, 1, 1, 0, false}, "two ranges, an abort, 1 kill");
-}
+TEST(Odometer, AbortAndKill) { turn(simulation(whole(), 32, 16), {0, 1, 1, 0, false}, "two ranges, an abort, 1 kill"); }
 
 TEST(Odometer, AbortAndFault) {
     turn(simulation(whole(), 32, 16), {1, 0, 1, 0, false}, "two ranges, an abort, 1 fault");

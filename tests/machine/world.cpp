@@ -97,7 +97,9 @@ void read(std::string_view text, Tx& tx) {
         tx.actions.push_back({Verb::guard, {}, {}, 0, 0, 0, 0, 0, false});
     } else if (starts_with(text, "SELECT pg_catalog.pg_try_advisory_lock_shared(")) {
         tx.actions.push_back({Verb::hand, {}, {}, 0, 0, 0, 0, 0, false});
-    } else if (!starts_with(text, "SELECT coalesce('pid ")) {  // the look for blockers does nothing
+    } else if (starts_with(text, "SELECT coalesce('pid ")) {
+        tx.looks = true;
+    } else {
         throw std::logic_error{"a statement that the world does not know: " + std::string{text}};
     }
 }
@@ -107,7 +109,10 @@ void read(std::string_view text, Tx& tx) {
 Tx parse(Execute const& command) {
     Tx tx;
     tx.standalone = command.transaction == Transaction::standalone;
-    for (auto const& statement : command.batch) read(statement.text(), tx);
+    for (auto const& statement : command.batch) {
+        read(statement.text(), tx);
+        if (after(statement.text(), "ok_after_gate")) tx.after_gate = true;
+    }
     return tx;
 }
 
@@ -143,8 +148,8 @@ void World::apply_undo(std::string const& step, bool entered) {
     if (count(applied, step) == 0) object(step + " was undone and never done");
     if (!has("aborting")) object(step + " was undone without an abort");
     for (auto other = rules.order.rbegin(); other != rules.order.rend() && *other != step; ++other)
-        if (count(applied, *other) > count(undone, *other) && !rules.gate_guarded.contains(*other) && has("step_done", *other) &&
-            rules.undoable.contains(*other))
+        if (count(applied, *other) > count(undone, *other) && !rules.gate_guarded.contains(*other) &&
+            has("step_done", *other) && rules.undoable.contains(*other))
             object(step + " was undone before " + *other);
 }
 
@@ -179,7 +184,7 @@ Outcome World::perform(Tx const& tx) {
     using Verb = Tx::Verb;
     // What raises stands before what writes, so that nothing needs to be rolled back.
     if (tx.epoch && *tx.epoch != epoch) return failure(Fate::fenced, "WE001");
-    if (!tx.epoch && !tx.standalone)
+    if (!tx.epoch && !tx.standalone)  // reading needs none
         for (auto const& action : tx.actions)
             if (action.verb != Verb::probe) object("a transaction without a fence");
     bool entered = false;
@@ -195,16 +200,27 @@ Outcome World::perform(Tx const& tx) {
         }
     }
     Outcome outcome;
+    if (tx.looks) outcome.rows = {row({"pid 42"})};
     for (auto const& action : tx.actions) {
         switch (action.verb) {
             case Verb::guard:
-            case Verb::file: break;
-            case Verb::hand: outcome.rows = {row({"t"})}; break;
-            case Verb::entry: apply_entry(action); break;
-            case Verb::forward: apply_forward(action.step); break;
-            case Verb::undo: apply_undo(action.step, entered); break;
+            case Verb::file:
+                break;
+            case Verb::hand:
+                outcome.rows = {row({hands_refused > 0 ? "f" : "t"})};
+                if (hands_refused > 0) --hands_refused;
+                break;
+            case Verb::entry:
+                apply_entry(action);
+                break;
+            case Verb::forward:
+                apply_forward(action.step);
+                break;
+            case Verb::undo:
+                apply_undo(action.step, entered);
+                break;
             case Verb::probe:
-                outcome.rows = {row({damaged.contains(action.step)         ? "damaged"
+                outcome.rows = {row({damaged.contains(action.step)     ? "damaged"
                                      : count(applied, action.step) > 0 ? "done"
                                                                        : "absent"})};
                 break;
@@ -227,7 +243,9 @@ Outcome World::perform(Tx const& tx) {
                     stripes.push_back({at, std::min(at + width, pages), at, 0});
                 break;
             }
-            case Verb::list: list(action.step, outcome); break;
+            case Verb::list:
+                list(action.step, outcome);
+                break;
             case Verb::update: {
                 std::int64_t written = 0;
                 for (auto page = action.from; page < action.to; ++page) {
@@ -253,7 +271,8 @@ Outcome World::perform(Tx const& tx) {
             case Verb::keys:
                 outcome.rows.clear();
                 for (auto page = action.from; page < action.to && outcome.rows.size() < 10; ++page)
-                    if (!right.at(static_cast<std::size_t>(page))) outcome.rows.push_back(row({"id=" + std::to_string(page)}));
+                    if (!right.at(static_cast<std::size_t>(page)))
+                        outcome.rows.push_back(row({"id=" + std::to_string(page)}));
                 move(action);
                 stripe(action.step, action.stripe)->misses += action.number;
                 break;
@@ -268,7 +287,8 @@ void World::move(Tx::Action const& action) {
         object(action.step + " has no stripe from " + std::to_string(action.stripe));
         return;
     }
-    if (s->next != action.from) object(action.step + " leaps from page " + std::to_string(s->next) + " to " + std::to_string(action.from));
+    if (s->next != action.from)
+        object(action.step + " leaps from page " + std::to_string(s->next) + " to " + std::to_string(action.from));
     if (action.next != action.to || action.to > s->to) object(action.step + " notes other pages than it did");
     s->next = action.next;
 }
@@ -279,7 +299,8 @@ void World::judge_end(int exit, Program const& program) {
         for (auto const& step : program.steps) {
             if (!has("step_done", step.id)) object(step.id + " is not done at the end");
             bool const acts = step.kind == StepKind::transactional || step.kind == StepKind::standalone;
-            if (acts && !step.may_fail && count(applied, step.id) != 1) object(step.id + " was not applied once at the end");
+            if (acts && !step.may_fail && count(applied, step.id) != 1)
+                object(step.id + " was not applied once at the end");
         }
         if (!undone.empty()) object("something was undone in a run that is done");
         if (!all_right()) object("wrong rows at the end");
@@ -350,9 +371,12 @@ void Sim::take(Commands const& commands) {
             begin(rest->id, Kind::rest, control);
             if (rest->time <= Millis{0} || rest->time > Millis{3000}) world.object("a rest out of bounds");
         } else if (auto const* cancel = std::get_if<Cancel>(&command)) {
-            auto const found = std::find_if(pending.begin(), pending.end(), [&](Pending const& p) { return p.id == cancel->target; });
-            if (found == pending.end()) world.object("a cancel of what is not in flight");
-            else found->canceled = true;
+            auto const found =
+                std::find_if(pending.begin(), pending.end(), [&](Pending const& p) { return p.id == cancel->target; });
+            if (found == pending.end())
+                world.object("a cancel of what is not in flight");
+            else
+                found->canceled = true;
         } else if (auto const* announce = std::get_if<Announce>(&command)) {
             if (keep_events) events.push_back(announce->event);
         } else if (std::holds_alternative<Finish>(command)) {
@@ -369,19 +393,34 @@ void Sim::answer(std::size_t which, Answer how, std::string const& sqlstate) {
     if (p.kind == Kind::rest) {
         if (p.canceled) outcome = failure(Fate::canceled);
     } else if (p.kind == Kind::connect) {
-        if (how == Answer::done) connected.insert(p.session);
-        else outcome = failure(how == Answer::canceled ? Fate::canceled : Fate::lost);
+        if (how == Answer::done)
+            connected.insert(p.session);
+        else
+            outcome = failure(how == Answer::canceled ? Fate::canceled : Fate::lost);
     } else if (!connected.contains(p.session)) {
         outcome = failure(Fate::lost, "", "not connected");
     } else {
         switch (how) {
-            case Answer::done: outcome = world.perform(p.tx); break;
-            case Answer::lock_busy: outcome = failure(Fate::lock_busy, "55P03"); break;
-            case Answer::deadlock: outcome = failure(Fate::deadlock, "40P01"); break;
-            case Answer::canceled: outcome = failure(Fate::canceled, "57014"); break;
-            case Answer::refused: outcome = failure(Fate::refused, sqlstate); break;
-            case Answer::lost: break;
-            case Answer::lost_after_commit: (void)world.perform(p.tx); break;
+            case Answer::done:
+                outcome = world.perform(p.tx);
+                break;
+            case Answer::lock_busy:
+                outcome = failure(Fate::lock_busy, "55P03");
+                break;
+            case Answer::deadlock:
+                outcome = failure(Fate::deadlock, "40P01");
+                break;
+            case Answer::canceled:
+                outcome = failure(Fate::canceled, "57014");
+                break;
+            case Answer::refused:
+                outcome = failure(Fate::refused, sqlstate);
+                break;
+            case Answer::lost:
+                break;
+            case Answer::lost_after_commit:
+                (void)world.perform(p.tx);
+                break;
         }
         if (how == Answer::lost || how == Answer::lost_after_commit) {
             outcome = failure(Fate::in_doubt);
@@ -390,7 +429,8 @@ void Sim::answer(std::size_t which, Answer how, std::string const& sqlstate) {
         // CREATE INDEX CONCURRENTLY that fails leaves an invalid index.
         if (how != Answer::done && how != Answer::lost_after_commit && p.tx.standalone && how != Answer::refused)
             for (auto const& action : p.tx.actions)
-                if (action.verb == Tx::Verb::forward && world.rules.probed.contains(action.step)) world.damaged.insert(action.step);
+                if (action.verb == Tx::Verb::forward && world.rules.probed.contains(action.step))
+                    world.damaged.insert(action.step);
     }
     outcome.took = took;
     now += took;
@@ -410,7 +450,8 @@ void Sim::kill(unsigned applied) {
 }
 
 void Sim::calm(int turns) {
-    for (; turns > 0 && !exit && !pending.empty(); --turns) answer(0, pending[0].canceled ? Answer::canceled : Answer::done);
+    for (; turns > 0 && !exit && !pending.empty(); --turns)
+        answer(0, pending[0].canceled ? Answer::canceled : Answer::done);
 }
 
 }  // namespace weir

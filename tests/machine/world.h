@@ -1,7 +1,7 @@
 #pragma once
-/// A server that is not there: it reads the strings that the machine sends, keeps what commits, and objects to what must
-/// never happen. World is what outlives every orchestrator; Sim adds one orchestrator and what it has in flight. Both
-/// are copyable, so that a test can branch over everything that may come next.
+/// A server that is not there: it reads the strings that the machine sends, keeps what commits, and objects to what
+/// must never happen. World is what outlives every orchestrator; Sim adds one orchestrator and what it has in flight.
+/// Both are copyable, so that a test can branch over everything that may come next.
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -17,7 +17,22 @@ namespace weir {
 
 /// What one string does, read once when it is sent.
 struct Tx {
-    enum class Verb { entry, forward, undo, reset, prune, stripes, list, update, count, keys, hand, probe, guard, file };
+    enum class Verb {
+        entry,
+        forward,
+        undo,
+        reset,
+        prune,
+        stripes,
+        list,
+        update,
+        count,
+        keys,
+        hand,
+        probe,
+        guard,
+        file
+    };
     struct Action {
         Verb verb{};
         std::string step, kind;
@@ -29,6 +44,8 @@ struct Tx {
     std::vector<Action> actions;
     std::optional<std::int64_t> epoch;
     bool standalone{};
+    bool after_gate{};  ///< it has the predicates for the time when the new application writes
+    bool looks{};       ///< for blockers
 };
 
 struct World {
@@ -40,12 +57,12 @@ struct World {
         std::int64_t from{}, to{}, next{}, misses{};
     };
     struct Steered {
-        std::set<std::string> gate_guarded;   ///< contract steps
-        std::vector<std::string> proofs;      ///< of the program, in order
-        std::vector<std::string> order;       ///< all steps
-        std::set<std::string> undoable;       ///< steps with an undo
-        std::set<std::string> probed;         ///< standalone steps that can be damaged
-        std::set<std::string> repeatable;     ///< standalone steps without a probe
+        std::set<std::string> gate_guarded;  ///< contract steps
+        std::vector<std::string> proofs;     ///< of the program, in order
+        std::vector<std::string> order;      ///< all steps
+        std::set<std::string> undoable;      ///< steps with an undo
+        std::set<std::string> probed;        ///< standalone steps that can be damaged
+        std::set<std::string> repeatable;    ///< standalone steps without a probe
         bool gate{};
     };
 
@@ -63,6 +80,7 @@ struct World {
     std::vector<bool> right = std::vector<bool>(64, false);
     std::set<std::int64_t> hopeless;  ///< pages that no fill makes right
     bool triggers_touched{};
+    int hands_refused{};  ///< so often a newcomer is in the way of a hand
 
     std::vector<std::string> objections;
 
@@ -137,8 +155,10 @@ struct Sim {
             world.rules.order.push_back(step.id);
             if (step.kind == StepKind::proof) world.rules.proofs.push_back(step.id);
             if (!step.undo.empty()) world.rules.undoable.insert(step.id);
-            if (!step.probe.empty()) world.rules.probed.insert(step.id);
-            else if (step.kind == StepKind::standalone) world.rules.repeatable.insert(step.id);
+            if (!step.probe.empty())
+                world.rules.probed.insert(step.id);
+            else if (step.kind == StepKind::standalone)
+                world.rules.repeatable.insert(step.id);
             if (step.phase == Phase::contract) world.rules.gate_guarded.insert(step.id);
         }
         world.rules.gate = program.gate;
@@ -185,9 +205,8 @@ struct Sim {
 /// For Sim::until: a string with this verb (and step, where it is given).
 inline auto has_verb(Tx::Verb verb, std::string step = "") {
     return [verb, step = std::move(step)](Sim::Pending const& p) {
-        return std::any_of(p.tx.actions.begin(), p.tx.actions.end(), [&](Tx::Action const& a) {
-            return a.verb == verb && (step.empty() || a.step == step);
-        });
+        return std::any_of(p.tx.actions.begin(), p.tx.actions.end(),
+                           [&](Tx::Action const& a) { return a.verb == verb && (step.empty() || a.step == step); });
     };
 }
 /// For Sim::until: the string that writes this entry.

@@ -1,0 +1,260 @@
+/// Worlds in which anything may happen at any time, each from a seed; once the trouble is over, the run must end.
+///   WEIR_SEED=17 test_machine --gtest_filter=Random.*    plays one world again
+///   WEIR_WORLDS=1000000                                  plays more of them
+#include <gtest/gtest.h>
+
+#include <array>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <random>
+
+#include "world.h"
+
+namespace weir {
+namespace {
+
+using Answer = Sim::Answer;
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr std::uint64_t worlds_a_build = 2'000;
+#else
+constexpr std::uint64_t worlds_a_build = 10'000;
+#endif
+
+class RandomWorld {
+  public:
+    explicit RandomWorld(std::uint64_t seed) : dice_{seed}, sim_{make_program()} {
+        sim_.config.settings.workers = 1 + below(4);
+        sim_.world.right.assign(static_cast<std::size_t>(below(5) == 0 ? 0 : below(120)), false);
+        sim_.world.width = 16 * (1 + below(3));
+        if (chance(50)) sim_.config.settings.lag_limit = Millis{2000};
+        if (chance(40)) sim_.config.approve = {"all"};
+        sim_.config.settings.lock_give_up = Millis{chance(50) ? 3000 : 900'000};
+        // A swarm: each world has its own idea of what goes wrong.
+        for (auto& weight : weights_) weight = chance(40) ? below(8) : 0;
+        for (auto& weight : surprises_) weight = chance(40) ? 1 + below(4) : 0;
+        trouble_ = 20 + below(200);
+        sim_.start();
+    }
+
+    /// What was wrong, or nothing.
+    std::string play() {
+        for (; trouble_ > 0 && !ended(); --trouble_) turn();
+        settle();
+        // A hundred pages, one by one at worst, three passes, a few starts.
+        for (int left = 6000; !ended(); --left) {
+            if (left == 0) {
+                sim_.world.object("the trouble is over, and it does not end");
+                break;
+            }
+            quiet_turn();
+        }
+        if (sim_.world.objections.empty() && sim_.exit) sim_.world.judge_end(*sim_.exit, sim_.config.program);
+        std::string text;
+        for (auto const& objection : sim_.world.objections) text += objection + "\n";
+        if (!text.empty()) {
+            text += "ledger:";
+            for (auto const& line : sim_.world.journal()) text += " " + line + ",";
+            text += "\nlately:";
+            for (auto const& line : log_) text += " " + line + ",";
+        }
+        return text;
+    }
+
+    int exit() const { return sim_.exit.value_or(-1); }
+    int starts() const { return sim_.starts; }
+
+  private:
+    enum Surprise {
+        interrupt,
+        abort,
+        approve,
+        lost,
+        overtaken,
+        kill,
+        rewritten,
+        grown,
+        touched,
+        stuck,
+        readings,
+        late,
+        surprises
+    };
+
+    int below(int n) { return static_cast<int>(dice_() % static_cast<std::uint64_t>(n)); }
+    bool chance(int percent) { return below(100) < percent; }
+
+    Program make_program() {
+        auto steps = whole();
+        switch (below(4)) {
+            case 0:
+                break;
+            case 1:
+                steps.steps.erase(steps.steps.begin() + 3, steps.steps.begin() + 5);
+                break;
+            case 2:
+                steps.steps.insert(steps.steps.begin() + 1, standalone("expand.2", Phase::expand, true));
+                steps.steps.push_back(transactional("contract.3", Phase::contract, false));
+                break;
+            case 3:
+                steps.steps.resize(4);
+                steps.gate = false;
+                break;
+        }
+        return steps;
+    }
+
+    bool ended() const { return !sim_.world.objections.empty() || (sim_.exit && (*sim_.exit == 0 || *sim_.exit == 6)); }
+
+    void note(std::string what) {
+        log_.push_back(std::move(what));
+        if (log_.size() > 60) log_.erase(log_.begin());
+    }
+
+    void again() {
+        // Whoever is gone leaves in flight what it had in flight; it commits or not before the next one acts.
+        sim_.kill(static_cast<unsigned>(dice_()));
+        sim_.start();
+        note("started");
+    }
+
+    void turn() {
+        if (sim_.exit) {
+            again();
+            return;
+        }
+        for (int s = 0; s < surprises; ++s)
+            if (below(200) < surprises_[static_cast<std::size_t>(s)]) surprise(static_cast<Surprise>(s));
+        if (sim_.exit || sim_.world.objections.size() > 0) return;
+        if (sim_.pending.empty()) {
+            if (chance(20))
+                measure(0);
+            else
+                sim_.now += Millis{100};
+            if (chance(5)) sim_.order(OrderWord::approve);
+            return;
+        }
+        auto const which = static_cast<std::size_t>(below(static_cast<int>(sim_.pending.size())));
+        auto const& p = sim_.pending[which];
+        auto how = Answer::done;
+        if (p.canceled) how = chance(80) ? Answer::canceled : Answer::done;
+        for (std::size_t w = 0; w < weights_.size(); ++w)
+            if (below(100) < weights_[w]) how = static_cast<Answer>(w + 1);
+        sim_.took = Millis{chance(90) ? below(60) : below(3000)};
+        note("answer " + std::to_string(static_cast<int>(how)));
+        sim_.answer(which, how, chance(50) ? "42501" : "53100");
+    }
+
+    void surprise(Surprise what) {
+        auto& world = sim_.world;
+        note("surprise " + std::to_string(what));
+        switch (what) {
+            case interrupt:
+                sim_.give(Interrupted{1 + below(2)});
+                break;
+            case abort:
+                sim_.order(OrderWord::abort);
+                break;
+            case approve:
+                sim_.order(OrderWord::approve);
+                break;
+            case lost: {
+                auto const session = SessionId{static_cast<std::uint8_t>(below(sim_.config.settings.workers + 1))};
+                sim_.connected.erase(session);
+                sim_.give(Lost{session, "the test cut it"});
+                break;
+            }
+            case overtaken:
+                ++world.epoch;
+                break;
+            case kill:
+                again();
+                break;
+            case rewritten:
+                ++world.file;
+                break;
+            case grown:
+                world.right.resize(world.right.size() + static_cast<std::size_t>(below(20)), true);
+                break;
+            case touched:
+                world.triggers_touched = !world.triggers_touched;
+                break;
+            case stuck:
+                if (!world.right.empty()) world.hopeless.insert(below(static_cast<int>(world.right.size())));
+                break;
+            case readings:
+                measure(below(5));
+                break;
+            case late:
+                sim_.now += Millis{below(4000)};
+                break;
+            case surprises:
+                break;
+        }
+    }
+
+    void measure(double lag) {
+        Reading reading;
+        reading.signal = "replication_lag";
+        reading.subject = "r1";
+        if (lag < 4) reading.value = lag;
+        reading.limit = 2;
+        sim_.give(Measured{{reading}});
+    }
+
+    void settle() {
+        sim_.world.hopeless.clear();
+        sim_.world.triggers_touched = false;
+        sim_.took = Millis{20};
+        note("calm");
+    }
+
+    void quiet_turn() {
+        if (sim_.exit)
+            again();
+        else if (sim_.pending.empty()) {
+            measure(0);
+            if (sim_.waits()) sim_.order(OrderWord::approve);
+        } else {
+            sim_.answer(0, sim_.pending[0].canceled ? Answer::canceled : Answer::done);
+            if (below(10) == 0) measure(0);
+        }
+    }
+
+    std::mt19937_64 dice_;
+    Sim sim_;
+    std::array<int, 6> weights_{};
+    std::array<int, surprises> surprises_{};
+    int trouble_{};
+    std::vector<std::string> log_;
+};
+
+std::uint64_t number_from(char const* variable, std::uint64_t otherwise) {
+    char const* text = std::getenv(variable);
+    return text != nullptr ? std::strtoull(text, nullptr, 0) : otherwise;
+}
+
+TEST(Random, OnceTheTroubleIsOverTheRunEnds) {
+    std::uint64_t const chosen = number_from("WEIR_SEED", 0);
+    std::uint64_t const first = chosen != 0 ? chosen : std::random_device{}() * 1'000'000ULL + 1;
+    std::uint64_t const worlds = chosen != 0 ? 1 : number_from("WEIR_WORLDS", worlds_a_build);
+    auto const began = std::chrono::steady_clock::now();
+    long done = 0;
+    long undone = 0;
+    long starts = 0;
+    std::printf("[ random   ] %llu worlds from seed %llu\n", static_cast<unsigned long long>(worlds),
+                static_cast<unsigned long long>(first));
+    for (std::uint64_t seed = first; seed < first + worlds; ++seed) {
+        RandomWorld world{seed};
+        auto const wrong = world.play();
+        ASSERT_EQ(wrong, "") << "WEIR_SEED=" << seed;
+        ++(world.exit() == 6 ? undone : done);
+        starts += world.starts();
+    }
+    std::chrono::duration<double> const took = std::chrono::steady_clock::now() - began;
+    std::printf("[ random   ] %ld done, %ld undone, %ld orchestrators, %.1f s\n", done, undone, starts, took.count());
+}
+
+}  // namespace
+}  // namespace weir

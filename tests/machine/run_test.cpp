@@ -1,0 +1,707 @@
+#include "orchestrator/machine/run.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "world.h"
+
+namespace weir {
+namespace {
+
+using testing::AllOf;
+using testing::Contains;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Not;
+using testing::SizeIs;
+using Answer = Sim::Answer;
+using Verb = Tx::Verb;
+using Journal = std::vector<std::string>;
+
+Journal const up_to_the_gate{"began",
+                             "step_done expand.1",
+                             "step_told expand.1",
+                             "step_begun backfill.1",
+                             "step_done backfill.1",
+                             "step_begun proof.1",
+                             "step_done proof.1",
+                             "step_done proof.2",
+                             "step_told proof.2",
+                             "step_begun proof.3",
+                             "step_done proof.3",
+                             "gate_opened"};
+Journal const behind_the_gate{"gate_approved",        "step_begun contract.1", "step_done contract.1",
+                              "step_done contract.2", "step_told contract.2",  "finished"};
+
+Journal whole_journal() {
+    auto journal = up_to_the_gate;
+    journal.insert(journal.end(), behind_the_gate.begin(), behind_the_gate.end());
+    return journal;
+}
+
+Sim simulation(Program program = whole()) {
+    Sim sim{std::move(program)};
+    sim.keep_events = true;
+    return sim;
+}
+
+Sim approved_simulation() {
+    auto sim = simulation();
+    sim.config.approve = {"contract"};
+    return sim;
+}
+
+std::vector<std::string> codes_of(Sim const& sim) {
+    std::vector<std::string> codes;
+    for (auto const& stopped : sim.heard<Stopped>()) codes.emplace_back(name(stopped.why.code));
+    return codes;
+}
+
+std::string last_message(Sim const& sim) {
+    auto const stops = sim.heard<Stopped>();
+    return stops.empty() ? "" : stops.back().why.message + " | " + stops.back().why.hint;
+}
+
+/// How many answers a calm run takes.
+int length_of_a_run() {
+    auto sim = approved_simulation();
+    sim.start();
+    int answers = 0;
+    for (; !sim.exit; ++answers) sim.answer(0, Answer::done);
+    return answers;
+}
+
+// ---- forward ------------------------------------------------------------------------------------------------------
+
+TEST(Run, GoesThroughAllStepsInOrder) {
+    auto sim = approved_simulation();
+    sim.start();
+    sim.calm();
+    EXPECT_EQ(sim.exit, 0);
+    EXPECT_EQ(sim.world.journal(), whole_journal());
+    sim.world.judge_end(0, sim.config.program);
+    EXPECT_THAT(sim.world.objections, IsEmpty());
+    for (std::size_t i = 0; i < sim.world.entries.size(); ++i)
+        EXPECT_EQ(sim.world.entries[i].seq, static_cast<std::int64_t>(i) + 1);
+    std::vector<Phase> phases;
+    for (auto const& began : sim.heard<PhaseBegan>()) phases.push_back(began.phase);
+    EXPECT_THAT(phases, ElementsAre(Phase::expand, Phase::backfill, Phase::proof, Phase::contract));
+    EXPECT_THAT(sim.heard<StepDone>(), SizeIs(7));
+    EXPECT_THAT(sim.heard<RunDone>(), SizeIs(1));
+    EXPECT_THAT(sim.machine->resume({stamp(sim.now), Interrupted{1}}), IsEmpty()) << "after the end";
+}
+
+TEST(Run, WritesItsEntriesSynchronouslyAndBehindTheFence) {
+    auto sim = approved_simulation();
+    sim.start();
+    ASSERT_TRUE(sim.until(writes("step_told", "expand.1")));
+    EXPECT_EQ(sim.pending[0].session, control);
+    EXPECT_EQ(sim.pending[0].tx.epoch, sim.world.epoch);
+}
+
+TEST(Run, AHandThatIsInTheWayIsAskedAgain) {
+    auto sim = approved_simulation();
+    sim.world.hands_refused = 3;
+    sim.start();
+    sim.calm();
+    EXPECT_EQ(sim.exit, 0);
+}
+
+TEST(Run, ProgramsOfNoStepsAndWithoutAGate) {
+    auto none = simulation(program({}, true));
+    none.world.right.clear();
+    none.start();
+    none.calm();
+    EXPECT_EQ(none.exit, 0);
+    EXPECT_EQ(none.world.journal(), (Journal{"began", "finished"}));
+
+    auto open = simulation(
+        program({transactional("expand.1", Phase::expand), transactional("contract.1", Phase::contract)}, false));
+    open.world.right.clear();
+    open.start();
+    open.calm();
+    EXPECT_EQ(open.exit, 0);
+    EXPECT_THAT(open.world.journal(), Not(Contains("gate_opened")));
+}
+
+TEST(Run, UntilAPhase) {
+    struct Case {
+        Phase until;
+        std::string last;
+    };
+    for (auto const& [until, last] :
+         {Case{Phase::expand, "step_told expand.1"}, Case{Phase::backfill, "step_done backfill.1"},
+          Case{Phase::proof, "step_done proof.3"}, Case{Phase::contract, "finished"}}) {
+        auto sim = approved_simulation();
+        sim.config.until = until;
+        sim.start();
+        sim.calm();
+        EXPECT_EQ(sim.exit, 0);
+        EXPECT_EQ(sim.world.journal().back(), last);
+        sim.config.until.reset();
+        sim.start();
+        sim.calm();
+        EXPECT_EQ(sim.exit, 0);
+        EXPECT_EQ(sim.world.journal(), whole_journal());
+    }
+}
+
+TEST(Run, GoesOnFromEveryPointWhereItMayDie) {
+    int const length = length_of_a_run();
+    for (int at = 0; at < length; ++at)
+        for (unsigned applied : {0U, 3U}) {
+            auto sim = approved_simulation();
+            sim.start();
+            for (int i = 0; i < at; ++i) sim.answer(0, Answer::done);
+            sim.kill(applied);
+            sim.start();
+            sim.calm();
+            EXPECT_EQ(sim.exit, 0);
+            auto journal = sim.world.journal();
+            auto expected = whole_journal();
+            // The synchronous echo is for the moment; nobody repeats it.
+            std::erase_if(journal, [](auto const& line) { return line.starts_with("step_told"); });
+            std::erase_if(expected, [](auto const& line) { return line.starts_with("step_told"); });
+            EXPECT_EQ(journal, expected) << at;
+            EXPECT_THAT(sim.world.objections, IsEmpty()) << at;
+        }
+}
+
+// ---- the gate -----------------------------------------------------------------------------------------------------
+
+TEST(Run, WaitsAtTheGateUntilItIsApproved) {
+    auto sim = simulation();
+    sim.start();
+    sim.calm();
+    EXPECT_TRUE(sim.waits());
+    EXPECT_EQ(sim.world.journal(), up_to_the_gate);
+    ASSERT_THAT(sim.heard<GateOpened>(), SizeIs(1));
+    EXPECT_THAT(sim.heard<GateOpened>()[0].notes, ElementsAre("the application is deployed now"));
+    sim.order(OrderWord::approve, "otto");
+    sim.order(OrderWord::approve, "paul");
+    sim.calm();
+    EXPECT_EQ(sim.exit, 0);
+    ASSERT_THAT(sim.heard<GateApproved>(), SizeIs(1));
+    EXPECT_EQ(sim.heard<GateApproved>()[0].user, "otto");
+    EXPECT_EQ(sim.world.journal(), whole_journal());
+}
+
+TEST(Run, AnApprovalBeforeTheGateIsKept) {
+    auto sim = simulation();
+    sim.start();
+    sim.order(OrderWord::approve, "otto");
+    sim.calm();
+    EXPECT_EQ(sim.exit, 0);
+    EXPECT_EQ(sim.heard<GateApproved>()[0].user, "otto");
+}
+
+TEST(Run, ApprovalByOption) {
+    struct Case {
+        std::set<std::string> gates;
+        bool goes;
+    };
+    for (auto const& [gates, goes] : {Case{{"contract"}, true}, Case{{"all"}, true}, Case{{}, false}}) {
+        auto sim = simulation();
+        sim.config.approve = gates;
+        sim.start();
+        sim.calm();
+        EXPECT_EQ(sim.exit.has_value(), goes);
+        if (goes) {
+            EXPECT_EQ(sim.heard<GateApproved>()[0].user, "olga");
+        }
+    }
+}
+
+TEST(Run, DoesNotWaitWhereItShallNot) {
+    auto sim = simulation();
+    sim.config.no_wait = true;
+    for (int i = 0; i < 3; ++i) {
+        sim.start();
+        sim.calm();
+        EXPECT_EQ(sim.exit, 3);
+        EXPECT_EQ(sim.world.journal(), up_to_the_gate);
+    }
+    sim.orders.push_back({OrderWord::approve, "", "otto", 1});
+    sim.start();
+    sim.calm();
+    EXPECT_EQ(sim.exit, 0);
+    EXPECT_EQ(sim.world.journal(), whole_journal());
+}
+
+TEST(Run, BehindTheGateTheProofCountsOtherRows) {
+    auto sim = approved_simulation();
+    sim.start();
+    auto const before = sim.until(has_verb(Verb::count, "proof.1"));
+    ASSERT_TRUE(before);
+    EXPECT_FALSE(sim.pending[*before].tx.after_gate);
+    auto const after = sim.until(has_verb(Verb::count, "contract.1"));
+    ASSERT_TRUE(after);
+    EXPECT_TRUE(sim.pending[*after].tx.after_gate);
+}
+
+// ---- abort --------------------------------------------------------------------------------------------------------
+
+TEST(Run, AbortAtEveryPointUndoesOrIsRefused) {
+    int const length = length_of_a_run();
+    int undone = 0;
+    int refused = 0;
+    for (int at = 0; at < length; ++at) {
+        auto sim = approved_simulation();
+        sim.start();
+        for (int i = 0; i < at; ++i) sim.answer(0, Answer::done);
+        sim.order(OrderWord::abort, "otto");
+        sim.calm();
+        ASSERT_TRUE(sim.exit) << at;
+        sim.world.judge_end(*sim.exit, sim.config.program);
+        EXPECT_THAT(sim.world.objections, IsEmpty()) << at;
+        if (*sim.exit == 6) {
+            ++undone;
+            EXPECT_EQ(refused, 0);
+            EXPECT_EQ(sim.world.journal().back(), "undone");
+            EXPECT_EQ(sim.heard<RunDone>().back().state, RunState::undone);
+        } else {
+            ++refused;
+            EXPECT_EQ(*sim.exit, 0);
+            EXPECT_TRUE(sim.world.has("finished"));
+        }
+    }
+    EXPECT_GT(undone, 30);
+    EXPECT_GT(refused, 0);
+    EXPECT_LT(refused, 5) << "only once contract dropped something";
+}
+
+TEST(Run, UndoesInReverse) {
+    auto sim = simulation();
+    sim.start();
+    sim.calm();
+    sim.order(OrderWord::abort, "otto");
+    sim.calm();
+    EXPECT_EQ(sim.exit, 6);
+    auto expected = up_to_the_gate;
+    for (auto const* line : {"aborting", "step_undone proof.2", "step_told proof.2", "step_undone expand.1",
+                             "step_told expand.1", "undone"})
+        expected.emplace_back(line);
+    EXPECT_EQ(sim.world.journal(), expected);
+    ASSERT_THAT(sim.heard<StepUndone>(), SizeIs(2));
+}
+
+TEST(Run, AbortByCommandUndoesAStoppedRun) {
+    auto sim = approved_simulation();
+    sim.start();
+    auto const at = sim.until(writes("step_done", "proof.2"));
+    ASSERT_TRUE(at);
+    sim.answer(*at, Answer::refused);
+    sim.calm();
+    EXPECT_EQ(sim.exit, 4);
+    sim.config.abort = true;
+    sim.start();
+    sim.calm();
+    EXPECT_EQ(sim.exit, 6);
+    EXPECT_EQ(sim.world.undone, (std::map<std::string, int>{{"expand.1", 1}}));
+}
+
+TEST(Run, AnAbortThatStoppedHalfwayIsGoneOnWith) {
+    auto sim = simulation();
+    sim.start();
+    sim.calm();
+    sim.order(OrderWord::abort, "otto");
+    auto const at = sim.until(writes("step_undone", "expand.1"));
+    ASSERT_TRUE(at);
+    sim.answer(*at, Answer::refused);
+    sim.calm();
+    EXPECT_EQ(sim.exit, 4);
+    sim.orders.clear();
+    sim.start();
+    sim.calm();
+    EXPECT_EQ(sim.exit, 6) << "without being asked again";
+    sim.world.judge_end(6, sim.config.program);
+    EXPECT_THAT(sim.world.objections, IsEmpty());
+}
+
+TEST(Run, AbortIsRefusedOnceContractDroppedSomething) {
+    for (bool const by_command : {false, true}) {
+        auto steps = whole();
+        steps.steps.push_back(transactional("contract.3", Phase::contract, false));
+        auto sim = simulation(steps);
+        sim.config.approve = {"all"};
+        sim.start();
+        auto const at = sim.until(writes("step_done", "contract.3"));
+        ASSERT_TRUE(at);
+        if (by_command) {
+            sim.kill(0);
+            sim.config.abort = true;
+            sim.start();
+            sim.calm();
+            EXPECT_EQ(sim.exit, 5);
+            EXPECT_THAT(codes_of(sim), ElementsAre("not-now"));
+            sim.config.abort = false;
+            sim.start();
+        } else {
+            sim.order(OrderWord::abort);
+        }
+        sim.calm();
+        EXPECT_EQ(sim.exit, 0);
+        EXPECT_THAT(sim.world.journal(), Not(Contains("aborting")));
+        if (!by_command) {
+            // The ladder's try was let end; after it the order meets a run that has nothing left but its end.
+            EXPECT_THAT(sim.heard<Warned>(), SizeIs(1));
+        }
+    }
+}
+
+// ---- interrupts ---------------------------------------------------------------------------------------------------
+
+TEST(Run, InterruptedAtEveryPointItStopsAndGoesOnLater) {
+    int const length = length_of_a_run();
+    for (int times = 1; times <= 2; ++times)
+        for (int at = 0; at < length; ++at) {
+            auto sim = approved_simulation();
+            sim.start();
+            for (int i = 0; i < at; ++i) sim.answer(0, Answer::done);
+            for (int i = 1; i <= times; ++i) sim.give(Interrupted{i});
+            for (int left = 6; left > 0 && !sim.exit; --left)
+                sim.answer(0, sim.pending[0].canceled ? Answer::canceled : Answer::done);
+            ASSERT_TRUE(sim.exit) << at << ": it takes too long";
+            if (*sim.exit == 0) {
+                EXPECT_TRUE(sim.world.has("finished"));
+                continue;
+            }
+            EXPECT_EQ(sim.exit, 4);
+            EXPECT_EQ(codes_of(sim).back(), "interrupted");
+            EXPECT_THAT(sim.pending, IsEmpty());
+            sim.start();
+            sim.calm();
+            EXPECT_EQ(sim.exit, 0);
+            sim.world.judge_end(0, sim.config.program);
+            EXPECT_THAT(sim.world.objections, IsEmpty()) << at;
+        }
+}
+
+TEST(Run, OneInterruptLetsBatchesEndAndTwoCancelThem) {
+    for (int times = 1; times <= 2; ++times) {
+        auto sim = approved_simulation();
+        sim.start();
+        ASSERT_TRUE(sim.until(has_verb(Verb::update)));
+        ASSERT_THAT(sim.pending, SizeIs(2));
+        for (int i = 1; i <= times; ++i) sim.give(Interrupted{i});
+        for (auto const& p : sim.pending) EXPECT_EQ(p.canceled, times == 2);
+        sim.calm();
+        EXPECT_EQ(sim.exit, 4);
+        EXPECT_EQ(std::count(sim.world.right.begin(), sim.world.right.end(), true), times == 1 ? 32 : 0);
+    }
+}
+
+TEST(Run, InterruptedAtTheGate) {
+    auto sim = simulation();
+    sim.start();
+    sim.calm();
+    sim.give(Interrupted{1});
+    sim.calm();
+    EXPECT_EQ(sim.exit, 4);
+    EXPECT_EQ(sim.world.journal().back(), "stopped");
+}
+
+// ---- what goes wrong ----------------------------------------------------------------------------------------------
+
+TEST(Run, AStepThatTheServerRefusesStopsAndNeverUndoes) {
+    struct Case {
+        std::string kind, step, sqlstate, code;
+    };
+    for (auto const& [kind, step, sqlstate, code] : {Case{"step_done", "expand.1", "42501", "statement-refused"},
+                                                     Case{"step_done", "proof.2", "23502", "statement-refused"},
+                                                     Case{"step_done", "backfill.1", "WE003", "trigger-changed"},
+                                                     Case{"gate_approved", "", "23505", "statement-refused"},
+                                                     Case{"finished", "", "53100", "statement-refused"}}) {
+        auto sim = approved_simulation();
+        sim.start();
+        auto const at = sim.until(writes(kind, step));
+        ASSERT_TRUE(at) << kind << step;
+        sim.answer(*at, Answer::refused, sqlstate);
+        sim.calm();
+        EXPECT_EQ(sim.exit, 4);
+        EXPECT_THAT(codes_of(sim), ElementsAre(code)) << step;
+        EXPECT_EQ(sim.world.journal().back(), "stopped");
+        EXPECT_THAT(sim.world.undone, IsEmpty());
+        sim.start();
+        sim.calm();
+        EXPECT_EQ(sim.exit, 0);
+        EXPECT_THAT(sim.world.objections, IsEmpty());
+    }
+}
+
+TEST(Run, FencedAtEveryPointItWritesNothingMore) {
+    int const length = length_of_a_run();
+    for (int at = 0; at < length; ++at) {
+        auto sim = approved_simulation();
+        sim.start();
+        for (int i = 0; i < at; ++i) sim.answer(0, Answer::done);
+        auto const before = sim.world.journal();
+        auto const filled = sim.world.right;
+        ++sim.world.epoch;
+        sim.calm();
+        EXPECT_EQ(sim.exit, 5) << at;
+        EXPECT_THAT(codes_of(sim), ElementsAre("other-leader"));
+        EXPECT_EQ(sim.world.journal(), before) << at;
+        EXPECT_EQ(sim.world.right, filled);
+    }
+}
+
+TEST(Run, ALostSessionStopsAtOnceWithoutAnEntry) {
+    int const length = length_of_a_run();
+    for (int at = 1; at < length; ++at) {
+        auto sim = approved_simulation();
+        sim.start();
+        for (int i = 0; i < at; ++i) sim.answer(0, Answer::done);
+        auto const before = sim.world.journal();
+        sim.give(Lost{control, "server closed the connection"});
+        EXPECT_EQ(sim.exit, 4);
+        EXPECT_THAT(codes_of(sim), ElementsAre("connection-lost"));
+        EXPECT_EQ(sim.world.journal(), before);
+        sim.kill(static_cast<unsigned>(at));
+        sim.start();
+        sim.calm();
+        EXPECT_EQ(sim.exit, 0);
+        EXPECT_THAT(sim.world.objections, IsEmpty());
+    }
+}
+
+TEST(Run, GivesUpOnALockAndNamesWhoIsInTheWay) {
+    auto sim = approved_simulation();
+    sim.config.settings.lock_give_up = Millis{2000};
+    sim.start();
+    for (int tries = 0; tries < 100 && !sim.exit; ++tries) {
+        auto const at = sim.until([&](auto const& p) { return writes("step_done", "expand.1")(p) || sim.exit; });
+        if (at) sim.answer(*at, Answer::lock_busy);
+    }
+    EXPECT_EQ(sim.exit, 4);
+    EXPECT_THAT(codes_of(sim), ElementsAre("gave-up-lock"));
+    EXPECT_THAT(last_message(sim), HasSubstr("in the way: pid 42"));
+    EXPECT_THAT(sim.world.applied, IsEmpty());
+}
+
+TEST(Run, GivesUpOnAStatementThatIsTooSlow) {
+    auto sim = approved_simulation();
+    sim.config.settings.lock_give_up = Millis{0};
+    sim.start();
+    auto const at = sim.until(writes("step_done", "expand.1"));
+    ASSERT_TRUE(at);
+    sim.answer(*at, Answer::canceled);
+    sim.calm();
+    EXPECT_EQ(sim.exit, 4);
+    EXPECT_THAT(last_message(sim), AllOf(HasSubstr("100 ms"), HasSubstr("locks.timeout")));
+}
+
+TEST(Run, RowsThatAreNotRightStopItAndTheNextRunLooksAgain) {
+    auto sim = approved_simulation();
+    sim.world.hopeless = {3, 40};
+    sim.start();
+    sim.calm();
+    EXPECT_EQ(sim.exit, 4);
+    EXPECT_THAT(codes_of(sim), ElementsAre("misses"));
+    EXPECT_THAT(last_message(sim), AllOf(HasSubstr("2 rows of users"), HasSubstr("id=3"), HasSubstr("id=40")));
+    EXPECT_EQ(sim.heard<ProofDone>().back().rows_wrong, 2);
+    EXPECT_EQ(sim.world.journal().back(), "stopped");
+    sim.start();
+    sim.calm();
+    EXPECT_EQ(sim.exit, 4) << "they are still there";
+    EXPECT_EQ(sim.heard<ProofDone>().back().rows_wrong, 2);
+    sim.world.hopeless.clear();
+    sim.start();
+    sim.calm();
+    EXPECT_EQ(sim.exit, 0);
+    EXPECT_THAT(sim.world.objections, IsEmpty());
+}
+
+TEST(Run, TriggersThatWereTouchedStopIt) {
+    auto sim = approved_simulation();
+    sim.start();
+    ASSERT_TRUE(sim.until(has_verb(Verb::count)));
+    sim.world.triggers_touched = true;
+    sim.calm();
+    EXPECT_EQ(sim.exit, 4);
+    EXPECT_THAT(codes_of(sim), ElementsAre("trigger-changed"));
+    EXPECT_FALSE(sim.world.has("step_done", "proof.1"));
+}
+
+// ---- standalone ---------------------------------------------------------------------------------------------------
+
+struct StandaloneTest : testing::Test {
+    static Sim simulation_of(bool probed, bool may_fail) {
+        auto sim = simulation(program({standalone("expand.1", Phase::expand, probed, may_fail)}, false));
+        sim.world.right.clear();
+        return sim;
+    }
+};
+
+TEST_F(StandaloneTest, ABusyLockIsTriedAgainAfterARest) {
+    auto sim = simulation_of(false, false);
+    sim.start();
+    for (int i = 0; i < 5; ++i) {
+        auto const at = sim.until(has_verb(Verb::forward));
+        ASSERT_TRUE(at);
+        sim.answer(*at, i % 2 == 0 ? Answer::lock_busy : Answer::deadlock);
+        ASSERT_THAT(sim.pending, SizeIs(1));
+        EXPECT_EQ(sim.pending[0].kind, Sim::Kind::rest);
+    }
+    sim.calm();
+    EXPECT_EQ(sim.exit, 0);
+    EXPECT_EQ(sim.world.applied["expand.1"], 1);
+}
+
+TEST_F(StandaloneTest, BusyForEver) {
+    for (bool const may_fail : {false, true}) {
+        auto sim = simulation_of(false, may_fail);
+        sim.start();
+        int tries = 0;
+        while (auto const at = sim.until(has_verb(Verb::forward))) {
+            sim.answer(*at, Answer::lock_busy);
+            ++tries;
+        }
+        EXPECT_EQ(tries, 40);
+        sim.calm();
+        EXPECT_EQ(sim.exit, may_fail ? 0 : 4);
+        EXPECT_THAT(sim.heard<Warned>(), SizeIs(may_fail ? 1 : 0));
+    }
+}
+
+TEST_F(StandaloneTest, WhatMayFailWarnsAndGoesOn) {
+    for (auto const how : {Answer::refused, Answer::canceled}) {
+        auto sim = simulation_of(false, true);
+        sim.start();
+        auto const at = sim.until(has_verb(Verb::forward));
+        ASSERT_TRUE(at);
+        sim.answer(*at, how);
+        sim.calm();
+        EXPECT_EQ(sim.exit, 0);
+        EXPECT_THAT(sim.heard<Warned>(), SizeIs(1));
+        EXPECT_THAT(sim.world.journal(), Contains("step_done expand.1"));
+    }
+}
+
+TEST_F(StandaloneTest, TheProbeDecides) {
+    struct Case {
+        bool damaged, done;
+    };
+    for (auto const& [damaged, is_done] : {Case{false, false}, Case{false, true}, Case{true, false}}) {
+        auto sim = simulation_of(true, false);
+        if (damaged) sim.world.damaged = {"expand.1"};
+        if (is_done) sim.world.applied["expand.1"] = 1;
+        sim.start();
+        std::string said;
+        while (!sim.exit && !sim.pending.empty()) {
+            auto const& tx = sim.pending[0].tx;
+            if (has_verb(Verb::probe)(sim.pending[0])) said += " probe";
+            if (has_verb(Verb::undo)(sim.pending[0])) said += " repair";
+            if (has_verb(Verb::forward)(sim.pending[0])) said += " forward";
+            EXPECT_EQ(tx.standalone, has_verb(Verb::undo)(sim.pending[0]) || has_verb(Verb::forward)(sim.pending[0]));
+            sim.answer(0, Answer::done);
+        }
+        EXPECT_EQ(said, is_done ? " probe" : damaged ? " probe repair forward probe" : " probe forward probe");
+        EXPECT_EQ(sim.exit, 0);
+        EXPECT_THAT(sim.world.objections, IsEmpty());
+    }
+}
+
+TEST_F(StandaloneTest, AFailedTryIsProbedAndRepaired) {
+    auto sim = simulation_of(true, false);
+    sim.start();
+    auto const at = sim.until(has_verb(Verb::forward));
+    ASSERT_TRUE(at);
+    sim.answer(*at, Answer::deadlock);
+    EXPECT_TRUE(sim.world.damaged.contains("expand.1"));
+    sim.calm();
+    EXPECT_EQ(sim.exit, 0);
+    EXPECT_THAT(sim.world.objections, IsEmpty());
+}
+
+TEST_F(StandaloneTest, AnInterruptDuringTheProbeBeginsNothing) {
+    auto sim = simulation_of(true, false);
+    sim.start();
+    ASSERT_TRUE(sim.until(has_verb(Verb::probe)));
+    sim.give(Interrupted{1});
+    sim.calm();
+    EXPECT_EQ(sim.exit, 4);
+    EXPECT_THAT(sim.world.applied, IsEmpty());
+}
+
+// ---- pace ---------------------------------------------------------------------------------------------------------
+
+struct PacedRun : testing::Test {
+    Sim sim = approved_simulation();
+
+    PacedRun() {
+        sim.config.settings.lag_limit = Millis{2000};
+        sim.took = Millis{50};
+    }
+    void measured(std::optional<double> lag) {
+        Reading reading;
+        reading.signal = "replication_lag";
+        reading.subject = "r1";
+        reading.value = lag;
+        reading.limit = 2;
+        reading.unit = "s";
+        sim.give(Measured{{reading}});
+    }
+    std::vector<double> paces() const {
+        std::vector<double> found;
+        for (auto const& changed : sim.heard<PaceChanged>()) found.push_back(changed.pace);
+        return found;
+    }
+};
+
+TEST_F(PacedRun, NothingIsFilledBeforeTheFirstMeasurement) {
+    sim.start();
+    sim.calm();
+    EXPECT_TRUE(sim.waits());
+    EXPECT_THAT(sim.world.right, Not(Contains(true)));
+    EXPECT_THAT(paces(), ElementsAre(0));
+    measured(0.1);
+    EXPECT_THAT(sim.pending, SizeIs(2));
+    EXPECT_THAT(paces(), ElementsAre(0, 1));
+    EXPECT_EQ(sim.heard<ReplicaLag>().back().lag, Millis{100});
+}
+
+TEST_F(PacedRun, HoldsAboveTheLimitAndGoesOnBelow) {
+    sim.start();
+    measured(0);
+    ASSERT_TRUE(sim.until(has_verb(Verb::update)));
+    measured(5);
+    sim.calm();
+    EXPECT_TRUE(sim.waits()) << "batches that ran have ended, no other began";
+    EXPECT_EQ(std::count(sim.world.right.begin(), sim.world.right.end(), true), 32);
+    EXPECT_THAT(sim.heard<PaceChanged>().back().reasons, ElementsAre(HasSubstr("replication lag of r1 is 5 s")));
+    measured(std::nullopt);
+    EXPECT_TRUE(sim.waits());
+    measured(0);
+    sim.calm();
+    EXPECT_EQ(sim.exit, 0);
+}
+
+TEST_F(PacedRun, OldReadingsHold) {
+    sim.start();
+    measured(0);
+    ASSERT_TRUE(sim.until(has_verb(Verb::update)));
+    sim.now += reading_age_max + Millis{1000};
+    sim.calm();
+    EXPECT_TRUE(sim.waits());
+    EXPECT_THAT(paces(), ElementsAre(0));
+}
+
+TEST_F(PacedRun, AHeldRunCanBeStoppedAndAborted) {
+    for (bool const abort : {false, true}) {
+        auto copy = sim;
+        copy.start();
+        copy.calm();
+        ASSERT_TRUE(copy.waits());
+        if (abort)
+            copy.order(OrderWord::abort);
+        else
+            copy.give(Interrupted{1});
+        copy.calm();
+        EXPECT_EQ(copy.exit, abort ? 6 : 4);
+    }
+}
+
+}  // namespace
+}  // namespace weir
