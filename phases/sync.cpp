@@ -58,11 +58,28 @@ std::vector<Column> all_columns(Mapping const& m) {
 Sql old_not_given(Mapping const& m) {
     Ident const a = Ident::of(m.from.name);
     Sql const null = sql("pg_catalog.num_nulls(NEW.{0}) = 1", a);
+    // A default that is not constant, or an identity, cannot be told from a given value: the new side wins.
+    if (!m.from.identity.empty()) return sql("true");
     if (m.from.default_expression.empty()) return null;
-    // A default that is not constant cannot be told from a given value: the new side wins, and `weir plan` says so.
     if (!m.from.default_is_constant) return sql("true");
     return sql("({0} OR pg_catalog.record_image_eq(ROW(NEW.{1}), ROW({2}::{3})))", null, a,
                expression_of(m.from.default_expression), type_of(m.from.type));
+}
+
+/// What a mapping's function returns. A type of the user's is left to the assignment, which refuses a value that is too
+/// long for a domain; an explicit cast would cut it.
+Sql returned(Column const& target, Sql const& value) {
+    bool const users_own = target.type.find('.') != std::string::npos && target.type.find('(') == std::string::npos;
+    return users_own ? value : sql("CAST({0} AS {1})", value, cast_target(target.type));
+}
+
+/// A converted value as the column stores it: `character(n)` pads. One that is too long stays too long.
+Sql stored(Column const& target, Column const& source, bool converted, Sql const& value) {
+    static std::regex const padded{R"(^character\((\d+)\)$)"};
+    std::smatch found;
+    if ((!converted && target.type == source.type) || !std::regex_match(target.type, found, padded)) return value;
+    return sql("CAST(pg_catalog.rpad({0}, GREATEST({1}, pg_catalog.char_length({0}))) AS pg_catalog.bpchar)", value,
+               Int{std::stoll(found[1])});
 }
 
 Sql not_our_batch() { return sql("pg_catalog.current_setting('weir.batch', true) IS DISTINCT FROM 'on'"); }
@@ -139,27 +156,42 @@ Batch create_sync(Mapping const& m) {
 
     Batch made;
     made.push_back(sql("CREATE FUNCTION {0}({1}) RETURNS {2} LANGUAGE sql IMMUTABLE PARALLEL SAFE\n"
-                       "  RETURN CAST({3} AS {2})",
+                       "  RETURN {3}",
                        in_sync(n.forward), parameters(inputs(m)), cast_target(m.to.type),
-                       m.forward ? sql("{0}", *m.forward) : sql("{0}", a)));
+                       returned(m.to, m.forward ? sql("{0}", *m.forward) : sql("{0}", a))));
     if (m.two_way)
         made.push_back(sql("CREATE FUNCTION {0}({1}) RETURNS {2} LANGUAGE sql IMMUTABLE PARALLEL SAFE\n"
-                           "  RETURN CAST({3} AS {2})",
+                           "  RETURN {3}",
                            in_sync(n.reverse), parameters({m.to}), cast_target(m.from.type),
-                           m.reverse ? sql("{0}", *m.reverse) : sql("{0}", b)));
-    Sql ok = sql("pg_catalog.record_image_eq(ROW({0}), ROW({1}))", b, forward_of(m));
+                           returned(m.from, m.reverse ? sql("{0}", *m.reverse) : sql("{0}", b))));
+    Sql ok = sql("pg_catalog.record_image_eq(ROW({0}), ROW({1}))", b,
+                 stored(m.to, m.from, m.forward.has_value(), forward_of(m)));
     if (m.two_way)
-        ok = sql("{0}\n    OR (pg_catalog.num_nulls({1}) = 0 AND pg_catalog.record_image_eq(ROW({2}), ROW({3}({1}))))", ok, b,
-                 a, in_sync(n.reverse));
+        ok = sql("{0}\n    OR (pg_catalog.num_nulls({1}) = 0 AND pg_catalog.record_image_eq(ROW({2}), ROW({3})))", ok, b, a,
+                 stored(m.from, m.to, m.reverse.has_value(), sql("{0}({1})", in_sync(n.reverse), b)));
     made.push_back(sql("CREATE FUNCTION {0}({1}) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE\n  RETURN {2}",
                        in_sync(n.ok), parameters(all_columns(m)), ok));
     if (m.two_way)
         made.push_back(sql("CREATE FUNCTION {0}() RETURNS trigger LANGUAGE plpgsql AS {1}", in_sync(n.first),
                            Sql::body(sql("\nBEGIN\n  IF NOT {0} THEN NEW.{1} := {2}(NEW.{3}); END IF;\n  RETURN NEW;\nEND\n",
                                          ok_call, a, in_sync(n.reverse), b))));
+    // A trigger's function needs no right of the writer's, but what it calls does; PUBLIC may have lost it by default.
+    std::vector<Sql> called{sql("{0}({1})", in_sync(n.forward), types(inputs(m))),
+                            sql("{0}({1})", in_sync(n.ok), types(all_columns(m)))};
+    if (m.two_way) called.push_back(sql("{0}({1})", in_sync(n.reverse), types({m.to})));
+    made.push_back(sql("GRANT EXECUTE ON FUNCTION {0} TO PUBLIC", Sql::join(called, ", ")));
+    // A new value that came of the columns that forward alone reads follows them: the reverse says nothing of those, so
+    // that the row still looks consistent. A value of the new application's own stays.
+    Sql follows;
+    if (m.two_way && !m.reads.empty())
+        follows = sql("\n    OR (TG_OP = 'UPDATE' AND pg_catalog.record_image_ne(ROW({0}), ROW({1}))\n"
+                      "      AND pg_catalog.record_image_eq(ROW(OLD.{2}), ROW(NEW.{2}))\n"
+                      "      AND pg_catalog.record_image_eq(ROW(OLD.{2}), ROW({3})))",
+                      fields(true, m.reads), fields(false, m.reads), b,
+                      stored(m.to, m.from, true, sql("{0}({1})", in_sync(n.forward), fields(true, inputs(m)))));
     made.push_back(sql("CREATE FUNCTION {0}() RETURNS trigger LANGUAGE plpgsql AS {1}", in_sync(n.last),
-                       Sql::body(sql("\nBEGIN\n  IF NOT {0} THEN NEW.{1} := {2}; END IF;\n  RETURN NEW;\nEND\n", ok_call, b,
-                                     f_call))));
+                       Sql::body(sql("\nBEGIN\n  IF NOT {0}{3} THEN NEW.{1} := {2}; END IF;\n  RETURN NEW;\nEND\n", ok_call,
+                                     b, f_call, follows))));
 
     Sql const a_changed = sql("pg_catalog.record_image_ne(ROW({0}), ROW({1}))", fields(true, inputs(m)),
                               fields(false, inputs(m)));

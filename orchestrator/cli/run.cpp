@@ -102,8 +102,12 @@ class Clerk {
           poll_{io},
           again_{io} {}
 
-    void start(std::function<void(Ordered)> give, std::function<void(Lost)> lost) {
+    /// Gives what was ordered before: a gate that is approved already must not be waited for. Not while the io_context runs.
+    void catch_up(Asker& asker, std::function<void(Ordered)> give) {
         give_ = std::move(give);
+        take(asker.ask(read_orders(plan_, run_, last_)));
+    }
+    void start(std::function<void(Lost)> lost) {
         lost_ = std::move(lost);
         listen();
         poll();
@@ -143,16 +147,19 @@ class Clerk {
             if (stopped_) return;
             // With the control session the leader's lock is gone: somebody else may lead by now.
             if (outcome.fate == Fate::lost || outcome.fate == Fate::in_doubt) lost_({control, outcome.message});
-            if (outcome.fate != Fate::done) return;
-            for (auto const& row : outcome.rows) {
-                auto const field = [&](std::size_t i) { return row.fields[i].value_or(""); };
-                auto const id = std::stoll(field(0));
-                if (id <= last_) continue;
-                last_ = id;
-                give_({field(1) == "abort" ? OrderWord::abort : OrderWord::approve, field(2), field(3), id});
-                if (stopped_) return;
-            }
+            take(outcome);
         });
+    }
+    void take(Outcome const& outcome) {
+        if (outcome.fate != Fate::done) return;
+        for (auto const& row : outcome.rows) {
+            auto const field = [&](std::size_t i) { return row.fields[i].value_or(""); };
+            auto const id = std::stoll(field(0));
+            if (id <= last_) continue;
+            last_ = id;
+            give_({field(1) == "abort" ? OrderWord::abort : OrderWord::approve, field(2), field(3), id});
+            if (stopped_) return;
+        }
     }
 
     Ear ear_;
@@ -166,11 +173,11 @@ class Clerk {
     bool stopped_{};
 };
 
-/// `columns not readable`: said before anything starts, not as a stop that never ends.
+/// Columns that the role may not read: said before anything starts, not as a stop that never ends.
 std::optional<Problem> lag_is_readable(Asker& asker) {
     ReplicationLag lag;
     for (auto const& reading : lag.read(asker.ask(ReplicationLag::measure()), steady_now()))
-        if (!reading.value && reading.problem.find("not readable") != std::string::npos)
+        if (!reading.value && reading.problem.find("pg_monitor") != std::string::npos)
             return Problem{Code::no_privilege, {}, "the replication lag cannot be measured: " + reading.problem,
                            "GRANT pg_monitor TO the role that weir uses, or write throttle: { replication_lag: none }"};
     return std::nullopt;
@@ -225,11 +232,11 @@ int drive(Running r, Epoch epoch, RunRecord record, bool abort) {
             if (!over) hear_signals();
         });
     };
+    clerk.catch_up(r.asker, [&](Ordered order) { shell.give(std::move(order)); });
     hear_signals();
     shell.give(Started{});
     if (!over && r.settings.lag_limit) eye.start([&](Measured measured) { shell.give(std::move(measured)); });
-    if (!over)
-        clerk.start([&](Ordered order) { shell.give(std::move(order)); }, [&](Lost lost) { shell.give(std::move(lost)); });
+    if (!over) clerk.start([&](Lost lost) { shell.give(std::move(lost)); });
     r.io.restart();
     while (!over && r.io.run_one() > 0) {
     }

@@ -20,7 +20,10 @@ SessionId hand(std::size_t worker) { return SessionId{static_cast<std::uint8_t>(
 
 }  // namespace
 
-void BackfillMachine::start(Stamp, Ids& ids, Commands& out) { prepare(ids, out); }
+void BackfillMachine::start(Stamp at, Ids& ids, Commands& out) {
+    preparing_since_ = at.steady;
+    prepare(ids, out);
+}
 
 void BackfillMachine::prepare(Ids& ids, Commands& out) {
     auto const& t = config_.rows.table;
@@ -59,12 +62,13 @@ WHERE p.run = {0} AND p.step = {1} ORDER BY n.nspname, c.relname, p.from_page)",
 }
 
 void BackfillMachine::prepared(Stamp at, Outcome const& outcome, Ids& ids, Commands& out) {
-    if (outcome.fate == Fate::lock_busy || outcome.fate == Fate::deadlock) {
-        prepare(ids, out);
+    bool const busy = outcome.fate == Fate::lock_busy || outcome.fate == Fate::deadlock;
+    if (stopping_ && (busy || outcome.fate == Fate::canceled)) {
+        state_ = State::stopped;
         return;
     }
-    if (outcome.fate == Fate::canceled && stopping_) {
-        state_ = State::stopped;
+    if (busy && at.steady - preparing_since_ < config_.give_up) {
+        prepare(ids, out);
         return;
     }
     if (outcome.fate != Fate::done) {
@@ -85,13 +89,20 @@ void BackfillMachine::prepared(Stamp at, Outcome const& outcome, Ids& ids, Comma
         estimate += std::stoll(field(8));
         stripes_.push_back(std::move(stripe));
     }
-    for (auto& worker : workers_) worker.stripe.reset();
+    // What was wrong before is looked at again; what a worker knew of its range holds no more.
+    rows_wrong_ = 0;
+    keys_.clear();
+    for (auto& worker : workers_) {
+        worker.stripe.reset();
+        worker.failures = worker.rounds = 0;
+        worker.waiting_since.reset();
+    }
     ready_ = true;
     out.emplace_back(Announce{
         {at.wall, WorkKnown{config_.step, config_.rows.table.text(), pages_, pages_done_, estimate, rows_done_,
-                              config_.proof}}});
-    for (std::size_t w = 0; w < workers_.size(); ++w) next(w, at, ids, out);
-    settle(ids, out);
+                             config_.proof}}});
+    for (std::size_t w = 0; w < workers_.size(); ++w) next(w, ids, out);
+    settle(at, ids, out);
 }
 
 bool BackfillMachine::owns(CommandId id) const {
@@ -155,7 +166,7 @@ void BackfillMachine::issue(std::size_t w, Doing what, Ids& ids, Commands& out) 
 d AS (UPDATE weir.progress p SET next_page = {4}, rows = p.rows + n.n FROM n WHERE {5} AND n.wrong = 0)
 SELECT n.n, n.wrong FROM n)",
                                 stripe.name, alias, in_range(worker), miss, Int{worker.to}, mine));
-            limits.statement = count_limit;
+            limits.statement = std::max(count_limit, worker.statement);
             limits.lock = config_.bound;
             break;
         case Doing::keys: {
@@ -169,7 +180,7 @@ d AS (UPDATE weir.progress p SET next_page = {4}, misses = p.misses + {7} WHERE 
 SELECT k.k FROM k)",
                                 stripe.name, alias, in_range(worker), miss, Int{worker.to}, mine, key,
                                 Int{worker.misses}));
-            limits.statement = count_limit;
+            limits.statement = std::max(count_limit, worker.statement);
             limits.lock = config_.bound;
             break;
         }
@@ -181,7 +192,7 @@ SELECT k.k FROM k)",
     out.emplace_back(Execute{*worker.pending, hand(w), std::move(batch), Transaction::implicit, limits});
 }
 
-void BackfillMachine::next(std::size_t w, Stamp, Ids& ids, Commands& out) {
+void BackfillMachine::next(std::size_t w, Ids& ids, Commands& out) {
     auto& worker = workers_[w];
     worker.doing = Doing::idle;
     worker.pending.reset();
@@ -215,7 +226,9 @@ void BackfillMachine::advance(std::size_t w, Stamp at, std::int64_t rows, Millis
     pages_done_ += pages;
     rows_done_ += rows;
     worker.failures = worker.rounds = 0;
-    worker.waiting_since = Millis{};
+    worker.waiting_since.reset();
+    // Only the page that needs more time than the bound gets it.
+    if (took <= config_.bound) worker.statement = Millis{};
     if (whole) {
         auto const ideal = worker.size * config_.target.count() / std::max<std::int64_t>(took.count(), 1);
         auto const gentle = std::clamp(ideal, std::max<std::int64_t>(worker.size / 2, 1), worker.size * 3 / 2 + 1);
@@ -232,7 +245,7 @@ void BackfillMachine::fail(Outcome const& outcome, Commands& out) {
         if (worker.pending) out.emplace_back(Cancel{*worker.pending});
 }
 
-void BackfillMachine::settle(Ids& ids, Commands& out) {
+void BackfillMachine::settle(Stamp at, Ids& ids, Commands& out) {
     if (state_ != State::running || preparing_) return;
     if (std::any_of(workers_.begin(), workers_.end(), [](Worker const& w) { return w.pending.has_value(); })) return;
     if (failing_) {
@@ -241,6 +254,7 @@ void BackfillMachine::settle(Ids& ids, Commands& out) {
         state_ = State::stopped;
     } else if (again_) {
         again_ = ready_ = false;
+        preparing_since_ = at.steady;
         prepare(ids, out);
     } else if (std::all_of(stripes_.begin(), stripes_.end(), [](Stripe const& s) { return s.next >= s.to; })) {
         state_ = rows_wrong_ > 0 ? State::misses : State::done;
@@ -281,7 +295,7 @@ void BackfillMachine::completed(Stamp at, Completed const& completed, Ids& ids, 
         } else {
             issue(w, worker.after_rest, ids, out);
         }
-        settle(ids, out);
+        settle(at, ids, out);
         return;
     }
     bool const over = stopping_ || failing_ || again_;
@@ -289,12 +303,12 @@ void BackfillMachine::completed(Stamp at, Completed const& completed, Ids& ids, 
         case Fate::done:
             if (was == Doing::batch || was == Doing::skip_locked) {
                 advance(w, at, first_field(0), outcome.took, out);
-                next(w, at, ids, out);
+                next(w, ids, out);
             } else if (was == Doing::count) {
                 worker.misses = first_field(1);
                 if (worker.misses == 0) {
                     advance(w, at, first_field(0), outcome.took, out);
-                    next(w, at, ids, out);
+                    next(w, ids, out);
                 } else if (over) {
                     worker.doing = Doing::idle;
                 } else {
@@ -310,7 +324,7 @@ void BackfillMachine::completed(Stamp at, Completed const& completed, Ids& ids, 
                     if (keys_.size() < 10) keys_.push_back(row.fields[0].value_or(""));
                 rows_wrong_ += worker.misses;
                 advance(w, at, 0, outcome.took, out);
-                next(w, at, ids, out);
+                next(w, ids, out);
             }
             break;
         case Fate::lock_busy: {
@@ -323,8 +337,8 @@ void BackfillMachine::completed(Stamp at, Completed const& completed, Ids& ids, 
                 issue(w, Doing::skip_locked, ids, out);
                 break;
             }
-            if (worker.waiting_since == Millis{}) worker.waiting_since = at.steady;
-            if (at.steady - worker.waiting_since >= config_.give_up) {
+            if (!worker.waiting_since) worker.waiting_since = at.steady;
+            if (at.steady - *worker.waiting_since >= config_.give_up) {
                 // The count knows which rows: they are reported by key. Anything else is a lock that we cannot get past.
                 if (was == Doing::refill) issue(w, Doing::keys, ids, out);
                 else fail(outcome, out);
@@ -339,6 +353,10 @@ void BackfillMachine::completed(Stamp at, Completed const& completed, Ids& ids, 
         case Fate::canceled:
             if (over) {
                 worker.doing = Doing::idle;
+                break;
+            }
+            if (outcome.fate == Fate::canceled && worker.statement >= statement_at_most) {
+                fail(outcome, out);
                 break;
             }
             retried(outcome.fate == Fate::deadlock ? "deadlock" : "longer than the bound");
@@ -372,14 +390,14 @@ void BackfillMachine::completed(Stamp at, Completed const& completed, Ids& ids, 
             fail(outcome, out);
             break;
     }
-    settle(ids, out);
+    settle(at, ids, out);
 }
 
-void BackfillMachine::hold(bool held, Stamp at, Ids& ids, Commands& out) {
+void BackfillMachine::hold(bool held, Ids& ids, Commands& out) {
     held_ = held;
     if (held || !ready_) return;
     for (std::size_t w = 0; w < workers_.size(); ++w)
-        if (!workers_[w].pending) next(w, at, ids, out);
+        if (!workers_[w].pending) next(w, ids, out);
 }
 
 void BackfillMachine::stop(bool now, Commands& out) {

@@ -12,7 +12,6 @@
 ///
 /// The size of a range follows the clock (`batch.target`): it halves on a timeout or deadlock and grows gently.
 #include <cstdint>
-#include <deque>
 #include <optional>
 #include <string>
 #include <vector>
@@ -51,7 +50,7 @@ class BackfillMachine {
     /// REQUIRES owns(completed.command).
     void completed(Stamp at, Completed const& completed, Ids& ids, Commands& out);
     /// While held no batch is begun; batches that run are finished.
-    void hold(bool held, Stamp at, Ids& ids, Commands& out);
+    void hold(bool held, Ids& ids, Commands& out);
     /// No new batch; `now` cancels those that run.
     void stop(bool now, Commands& out);
 
@@ -80,18 +79,18 @@ class BackfillMachine {
         std::int64_t misses{};       ///< of the range, at the last count
         int failures{};              ///< in a row, on this range
         int rounds{};                ///< of refilling this range
-        Millis waiting_since{};      ///< for locked rows of this range
+        std::optional<Millis> waiting_since;  ///< for locked rows of this range
         Millis statement{};          ///< grows when a single page takes longer than the bound
     };
 
     void prepare(Ids& ids, Commands& out);
     void prepared(Stamp at, Outcome const& outcome, Ids& ids, Commands& out);
-    void next(std::size_t w, Stamp at, Ids& ids, Commands& out);
+    void next(std::size_t w, Ids& ids, Commands& out);
     void issue(std::size_t w, Doing what, Ids& ids, Commands& out);
     void rest(std::size_t w, Doing then, Millis time, Ids& ids, Commands& out);
     void advance(std::size_t w, Stamp at, std::int64_t rows, Millis took, Commands& out);
     void fail(Outcome const& outcome, Commands& out);
-    void settle(Ids& ids, Commands& out);
+    void settle(Stamp at, Ids& ids, Commands& out);
     Sql in_range(Worker const& worker) const;
     Sql update(Worker const& worker, bool skip_locked, bool progress) const;
     std::string leaf_text(Worker const& worker) const;
@@ -101,6 +100,7 @@ class BackfillMachine {
     std::vector<Worker> workers_;
     std::vector<Stripe> stripes_;
     std::optional<CommandId> preparing_;
+    Millis preparing_since_{};
     Outcome outcome_;
     std::vector<std::string> keys_;
     std::int64_t pages_{}, pages_done_{}, rows_done_{}, rows_wrong_{};

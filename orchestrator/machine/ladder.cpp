@@ -55,15 +55,16 @@ ORDER BY a.xact_start LIMIT 5)",
 
 void LockLadder::start(Stamp at, Ids& ids, Commands& out) {
     began_ = at.steady;
-    attempt(at, ids, out);
+    attempt(ids, out);
 }
 
-void LockLadder::attempt(Stamp, Ids& ids, Commands& out) {
+void LockLadder::attempt(Ids& ids, Commands& out) {
     auto const rung = std::min(static_cast<std::size_t>(tries_), tries_ms.size() - 1);
-    Millis const wait = std::min(Millis{tries_ms[rung]}, config_.bound / 2);
+    Millis const half = std::max(config_.bound / 2, Millis{1});
+    Millis const wait = std::min(Millis{tries_ms[rung]}, half);
     // A lock_timeout of 0 would mean for ever; NOWAIT does not look at it, what follows may.
-    Millis const lock = std::max(wait, Millis{5});
-    Millis const statement = config_.scans ? Millis{0} : std::max(config_.bound - wait, Millis{5});
+    Millis const lock = std::max(wait, std::min(Millis{5}, half));
+    Millis const statement = config_.scans ? Millis{0} : config_.bound - wait;
 
     Batch batch;
     // The lock is released only after COMMIT: a missing synchronous standby must not keep it.
@@ -152,7 +153,7 @@ void LockLadder::completed(Stamp at, Completed const& completed, Ids& ids, Comma
                 pending_.reset();
                 state_ = State::stopped;
             } else {
-                attempt(at, ids, out);
+                attempt(ids, out);
             }
             return;
     }

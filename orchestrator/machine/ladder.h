@@ -49,7 +49,7 @@ class LockLadder {
 
   private:
     enum class Doing { trying, looking, resting };
-    void attempt(Stamp at, Ids& ids, Commands& out);
+    void attempt(Ids& ids, Commands& out);
     void look(Ids& ids, Commands& out);
     void rest(Stamp at, Ids& ids, Commands& out);
 

@@ -95,7 +95,8 @@ BEGIN
 END
 )"))),
         // A disable and enable of a trigger, or a replaced function, changes xmin; every transaction of ours that made
-        // or replaced one has an entry. Leaves inherit the triggers; each must still have them, always enabled.
+        // or replaced one has an entry. Leaves inherit the triggers; each must have
+        // them as it got them: from our transaction, or from the one that attached it.
         sql("CREATE FUNCTION weir.check_sync(tab text, made_by bigint, number integer, expected integer) RETURNS void "
             "LANGUAGE plpgsql AS {0}",
             Sql::body(sql(R"(
@@ -123,7 +124,10 @@ BEGIN
   END IF;
   FOR leaf IN SELECT p.relid FROM pg_catalog.pg_partition_tree(root) p WHERE p.relid <> root LOOP
     SELECT count(*) INTO found FROM pg_catalog.pg_trigger t
-      WHERE t.tgrelid = leaf AND t.tgname::text = ANY (names) AND t.tgenabled = 'A';
+      WHERE t.tgrelid = leaf AND t.tgname::text = ANY (names) AND t.tgenabled = 'A'
+        AND (EXISTS (SELECT FROM weir.entries e WHERE e.run = made_by AND e.xid = t.xmin)
+          OR EXISTS (SELECT FROM pg_catalog.pg_inherits i WHERE i.xmin = t.xmin
+                       AND i.inhrelid IN (SELECT a.relid FROM pg_catalog.pg_partition_ancestors(leaf) a)));
     IF found <> expected THEN
       RAISE EXCEPTION 'the sync triggers of partition % were disabled, dropped or replaced', leaf::pg_catalog.regclass
         USING ERRCODE = 'WE003';

@@ -165,12 +165,19 @@ void RunMachine::ladder_moved(Commands& out) {
         case LockLadder::State::gave_up: {
             std::string who;
             for (auto const& blocker : ladder_->blockers()) who += (who.empty() ? "" : "; ") + blocker;
-            stop({Code::gave_up_lock, {},
-                  "could not get the lock for step " + step.id + " (" + step.title + ") within " +
-                      std::to_string(config_.settings.lock_give_up.count() / 1000) + " s, " +
-                      std::to_string(ladder_->tries()) + " tries",
-                  who.empty() ? "run again at a quieter time" : "in the way: " + who + "; end it, and run again"},
-                 out);
+            std::string const tried = " within " + std::to_string(config_.settings.lock_give_up.count() / 1000) + " s, " +
+                                      std::to_string(ladder_->tries()) + " tries";
+            std::string const what = "step " + step.id + " (" + step.title + ")";
+            if (ladder_->outcome().fate == Fate::canceled && who.empty())
+                stop({Code::gave_up_lock, {},
+                      what + " never came to its end in the " + std::to_string(config_.settings.lock_timeout.count()) +
+                          " ms that it may make others wait," + tried,
+                      "run again at a quieter time, or with a longer locks.timeout"},
+                     out);
+            else
+                stop({Code::gave_up_lock, {}, "could not get the lock for " + what + tried,
+                      who.empty() ? "run again at a quieter time" : "in the way: " + who + "; end it, and run again"},
+                     out);
             return;
         }
         case LockLadder::State::failed: failed(ladder_->outcome(), out); return;
@@ -178,41 +185,41 @@ void RunMachine::ladder_moved(Commands& out) {
 }
 
 void RunMachine::start_standalone(Commands& out) {
-    Step const& step = *current();
     executed_ = false;
     busy_ = 0;
+    try_standalone(out);
+}
+
+void RunMachine::try_standalone(Commands& out) {
+    Step const& step = *current();
+    if (step.probe.empty()) execute(Doing::standalone, step.forward, out);
+    else execute(Doing::probing, step.probe, out);
+}
+
+void RunMachine::execute(Doing doing, Batch const& batch, Commands& out) {
+    doing_ = doing;
     pending_ = ids_();
-    if (!step.probe.empty()) {
-        doing_ = Doing::probing;
-        out.emplace_back(Execute{*pending_, first_hand, step.probe, Transaction::implicit, entry_limits});
-        return;
-    }
-    doing_ = Doing::standalone;
-    out.emplace_back(Execute{*pending_, first_hand, step.forward, Transaction::standalone,
-                             Limits{config_.settings.lock_timeout, Millis{0}, Millis{0}}});
+    // CONCURRENTLY blocks nobody, and a timeout would leave an invalid index; what may fail need not wait long.
+    Millis const lock = current()->may_fail ? config_.settings.lock_timeout : Millis{0};
+    if (doing == Doing::probing)
+        out.emplace_back(Execute{*pending_, first_hand, batch, Transaction::implicit, entry_limits});
+    else
+        out.emplace_back(Execute{*pending_, first_hand, batch, Transaction::standalone, {lock, Millis{0}, Millis{0}}});
 }
 
 void RunMachine::on_standalone(Completed const& completed, Commands& out) {
     Step const& step = *current();
     auto const& outcome = completed.outcome;
-    bool const again = stopping_ || abort_wanted_;
+    bool const leaving = stopping_ || abort_wanted_;
     auto const conclude = [&] {
         write(EntryKind::step_done, step.id, {}, {}, out);
         doing_ = Doing::concluding;
-    };
-    auto const execute = [&](Doing doing, Batch const& batch, Transaction transaction) {
-        pending_ = ids_();
-        doing_ = doing;
-        Limits const limits = transaction == Transaction::standalone
-                                  ? Limits{step.may_fail ? config_.settings.lock_timeout : Millis{0}, Millis{0}, Millis{0}}
-                                  : entry_limits;
-        out.emplace_back(Execute{*pending_, first_hand, batch, transaction, limits});
     };
     if (is_gone(outcome.fate) || outcome.fate == Fate::fenced) {
         failed(outcome, out);
         return;
     }
-    if (again && outcome.fate != Fate::done) {
+    if (leaving && outcome.fate != Fate::done) {
         advance(out);
         return;
     }
@@ -222,18 +229,20 @@ void RunMachine::on_standalone(Completed const& completed, Commands& out) {
         else if (*found == Probe::done) conclude();
         else if (executed_)
             stop({Code::statement_refused, {}, "step " + step.id + " ran, and the server does not show its result", ""}, out);
-        else if (*found == Probe::damaged) execute(Doing::repairing, step.undo, Transaction::standalone);
-        else execute(Doing::standalone, step.forward, Transaction::standalone);
+        else if (leaving) advance(out);
+        else if (*found == Probe::damaged) execute(Doing::repairing, step.undo, out);
+        else execute(Doing::standalone, step.forward, out);
         return;
     }
     if (outcome.fate == Fate::done) {
         if (doing_ == Doing::repairing) {
-            execute(Doing::standalone, step.forward, Transaction::standalone);
+            if (leaving) advance(out);
+            else execute(Doing::standalone, step.forward, out);
         } else if (step.probe.empty()) {
             conclude();
         } else {
             executed_ = true;
-            execute(Doing::probing, step.probe, Transaction::implicit);
+            execute(Doing::probing, step.probe, out);
         }
         return;
     }
@@ -447,7 +456,7 @@ void RunMachine::on(Completed const& completed, Commands& out) {
         case Doing::connecting:
             if (stopping_) {
                 advance(out);
-            } else if (outcome.fate == Fate::canceled || (outcome.fate == Fate::done && !taking_hand_)) {
+            } else if (outcome.fate == (taking_hand_ ? Fate::canceled : Fate::done)) {
                 // Connected, or rested: take the share of `hands`.
                 taking_hand_ = true;
                 pending_ = ids_();
@@ -469,14 +478,8 @@ void RunMachine::on(Completed const& completed, Commands& out) {
         case Doing::beginning:
         case Doing::concluding: wrote(outcome, out); return;
         case Doing::resting:
-            if (stopping_ || abort_wanted_) {
-                advance(out);
-                return;
-            }
-            pending_ = ids_();
-            doing_ = Doing::standalone;
-            out.emplace_back(Execute{*pending_, first_hand, current()->forward, Transaction::standalone,
-                                     Limits{config_.settings.lock_timeout, Millis{0}, Millis{0}}});
+            if (stopping_ || abort_wanted_) advance(out);
+            else try_standalone(out);  // what failed may have left damage
             return;
         case Doing::standalone:
         case Doing::probing:
@@ -509,7 +512,7 @@ void RunMachine::judge_pace(Commands& out) {
         go_ = pace.go;
         say(out, PaceChanged{go_ ? 1.0 : 0.0, pace.reasons});
     }
-    if (doing_ == Doing::working && backfill_) backfill_->hold(!go_, at_, ids_, out);
+    if (doing_ == Doing::working && backfill_) backfill_->hold(!go_, ids_, out);
 }
 
 void RunMachine::on_order(Ordered const& order, Commands& out) {
@@ -540,7 +543,9 @@ void RunMachine::stop_child(bool now, Commands& out) {
     } else if (doing_ == Doing::working) {
         backfill_->stop(now, out);
         backfill_moved(out);
-    } else if (pending_ && (doing_ == Doing::standalone || doing_ == Doing::resting || doing_ == Doing::connecting)) {
+    } else if (pending_ && (doing_ == Doing::standalone || doing_ == Doing::repairing || doing_ == Doing::resting ||
+                            (doing_ == Doing::connecting && stopping_))) {
+        // An abort needs the hands: only who stops does without them.
         out.emplace_back(Cancel{*pending_});
     }
 }

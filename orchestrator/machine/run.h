@@ -71,6 +71,8 @@ class RunMachine {
     void begin_undo(Step const& step, Commands& out);
     void start_ladder(Step const& step, bool undo, Commands& out);
     void start_standalone(Commands& out);
+    void try_standalone(Commands& out);
+    void execute(Doing doing, Batch const& batch, Commands& out);
     void on_standalone(Completed const& completed, Commands& out);
     void start_backfill(Step const& step, Commands& out);
     void step_finished(Commands& out);

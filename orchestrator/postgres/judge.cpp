@@ -35,11 +35,12 @@ Batch refusal(std::string const& why) {
     return batch;
 }
 
-/// A generated column admits immutable expressions only, the cast to its type included.
+/// A generated column admits immutable expressions only. The cast to its type is written out: the server looks at the
+/// expression before it adds one.
 Sql is_immutable(Sql const& column, Sql const& expression, TypeName const& type) {
     auto const statement =
-        sql(R"(ALTER TABLE pg_temp."weir judge" ADD COLUMN {0} {1} GENERATED ALWAYS AS ({2}) STORED)", column, type,
-            expression);
+        sql(R"(ALTER TABLE pg_temp."weir judge" ADD COLUMN {0} {1} GENERATED ALWAYS AS (CAST({2} AS {1})) STORED)", column,
+            type, expression);
     return sql(R"(pg_temp."weir try"({0}))", Value{statement.text()});
 }
 

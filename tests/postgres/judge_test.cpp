@@ -17,7 +17,7 @@ class Judge : public ::testing::Test {
         server.psql(database, R"(
 CREATE TYPE colour AS ENUM ('red', 'green');
 CREATE TABLE users (id int PRIMARY KEY, name text NOT NULL DEFAULT 'anon', region text, n numeric(10,2), at text,
-                    c colour, big bigint, loud text GENERATED ALWAYS AS (upper(name)) STORED);
+                    c colour, big bigint, clock timestamp, loud text GENERATED ALWAYS AS (upper(name)) STORED);
 CREATE FUNCTION half(i int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT i / 2';
 CREATE FUNCTION wobble(i int) RETURNS int LANGUAGE plpgsql STABLE AS 'BEGIN RETURN i / 2; END';
 INSERT INTO users (id) VALUES (1);
@@ -54,6 +54,7 @@ TEST_F(Judge, expressions) {
     EXPECT_EQ(expression("at::timestamptz", "timestamp with time zone"), (Answer{"", "", false, {"at"}, {}, false}));
     EXPECT_EQ(expression("(SELECT max(u.id) FROM users u)", "integer").immutable, false);
     EXPECT_EQ(expression("(SELECT max(u.id) FROM users u)", "integer").sqlstate, "");
+    EXPECT_FALSE(expression("clock", "timestamp with time zone").immutable);  // the assignment's cast is not
     EXPECT_EQ(expression("id", "bigint"), (Answer{"", "", true, {"id"}, {}, false}));
     EXPECT_EQ(expression("big", "integer").sqlstate, "");  // an assignment cast
     EXPECT_EQ(expression("'green'", "public.colour"), (Answer{"", "", true, {}, {}, false}));
@@ -82,6 +83,7 @@ TEST_F(Judge, mappings) {
               (Answer{"", "", true, {"name"}, {"full_name"}, true}));
     EXPECT_EQ(mapping("id", "id_new", "integer", "bigint", "", ""), (Answer{"", "", true, {"id"}, {"id_new"}, true}));
     EXPECT_EQ(mapping("name", "number", "text", "integer", "", "").sqlstate, "42804");
+    EXPECT_FALSE(mapping("clock", "at3", "timestamp", "timestamp with time zone", "", "").immutable);
 
     EXPECT_EQ(mapping("name", "b", "text", "text", "upper(name)", "lower(b)"),
               (Answer{"", "", true, {"name"}, {"b"}, true}));

@@ -37,7 +37,8 @@ constexpr std::array<std::string_view, 14> questions{
                                      WHERE l.oid = attcollation AND attcollation <> t.typcollation),
                      CASE WHEN attnotnull THEN ' not null' END, ' default ' || pg_get_expr(adbin, adrelid),
                      ' identity ' || nullif(attidentity::text, ''), ' generated ' || nullif(attgenerated::text, ''),
-                     attstorage, nullif(attcompression::text, ''), coalesce(attstattarget, -1), attoptions, attislocal,
+                     attstorage, nullif(attcompression::text, ''), coalesce(attstattarget, -1),
+                     (SELECT array_agg(o) FROM unnest(attoptions) o WHERE o NOT LIKE 'pg_attver=%'), attislocal,
                      pg_temp.acl(attacl, 'c', relowner))
        FROM pg_attribute a JOIN pg_class c ON c.oid = attrelid JOIN pg_type t ON t.oid = atttypid
        LEFT JOIN pg_attrdef d ON adrelid = attrelid AND adnum = attnum

@@ -1,0 +1,497 @@
+#include "orchestrator/machine/backfill.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "dialogue.h"
+
+namespace weir {
+namespace {
+
+using testing::AllOf;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::Not;
+using State = BackfillMachine::State;
+
+struct Stripe {
+    int from, to, next;
+};
+
+struct BackfillTest : testing::Test {
+    BackfillMachine::Config config{RunId{1}, Epoch{5}, "backfill.1", rows_of_users(), false, false, 1, Millis{50}, Millis{100},
+                                   Millis{900'000}};
+    std::optional<BackfillMachine> machine;
+    Ids ids;
+    Millis now{1000};
+    Commands out;                  ///< of the last input
+    std::vector<Command> flying;   ///< Execute and Rest, first in first
+
+    void note() {
+        for (auto const& command : out)
+            if (std::holds_alternative<Execute>(command) || std::holds_alternative<Rest>(command)) flying.push_back(command);
+    }
+    void start() {
+        machine.emplace(config);
+        out.clear();
+        flying.clear();
+        machine->start(stamp(now), ids, out);
+        note();
+    }
+    void answer(Outcome outcome, std::size_t which = 0) {
+        ASSERT_LT(which, flying.size());
+        auto const id = std::visit(
+            [](auto const& c) {
+                if constexpr (requires { c.id; }) return c.id;
+                else return CommandId{};
+            },
+            flying[which]);
+        flying.erase(flying.begin() + static_cast<std::ptrdiff_t>(which));
+        ASSERT_TRUE(machine->owns(id));
+        out.clear();
+        machine->completed(stamp(now), {id, std::move(outcome)}, ids, out);
+        EXPECT_FALSE(machine->owns(id));
+        note();
+    }
+    void prepared(std::vector<Stripe> const& stripes, int file = 77) {
+        std::vector<Row> rows;
+        for (auto const& s : stripes)
+            rows.push_back(row({"16384", "public", "users", std::to_string(file), std::to_string(s.from), std::to_string(s.to),
+                                std::to_string(s.next), "3", "100"}));
+        answer(done(std::move(rows)));
+    }
+    Execute sent(std::size_t which = 0) const {
+        auto const* execute = which < flying.size() ? std::get_if<Execute>(&flying[which]) : nullptr;
+        return execute ? *execute : Execute{};
+    }
+    bool rests(std::size_t which = 0) const { return which < flying.size() && std::holds_alternative<Rest>(flying[which]); }
+    /// `batch 0-16`, `skip 0-16`, `count …`, `refill …`, `keys …`, `rest`, `nothing`
+    std::string what(std::size_t which = 0) const {
+        if (which >= flying.size()) return "nothing";
+        if (rests(which)) return "rest";
+        auto const all = text(sent(which));
+        if (all.find("pg_relation_size") != std::string::npos) return "prepare";
+        auto const part = [&](std::string const& mark) {
+            auto const at = all.find(mark) + mark.size();
+            return all.substr(at, all.find(',', at) - at);
+        };
+        auto const word = all.find("SKIP LOCKED") != std::string::npos               ? "skip "
+                          : all.find("WITH n AS MATERIALIZED") != std::string::npos ? "count "
+                          : all.find("WITH k AS") != std::string::npos              ? "keys "
+                          : all.find("UPDATE weir.progress") != std::string::npos   ? "batch "
+                                                                                    : "refill ";
+        return word + part("ctid >= '(") + "-" + part("ctid < '(");
+    }
+    Outcome count(int rows, int wrong) const { return done({row({std::to_string(rows), std::to_string(wrong)})}); }
+    Outcome wrote(int rows, int ms = 50) const { return done({row({std::to_string(rows)})}, Millis{ms}); }
+    Outcome slow() const { return failure(Fate::canceled, "57014"); }
+    Outcome locked() const { return failure(Fate::lock_busy, "55P03"); }
+};
+
+TEST_F(BackfillTest, PreparesThenFillsRangeByRange) {
+    start();
+    EXPECT_EQ(what(), "prepare");
+    EXPECT_THAT(text(sent()), AllOf(HasSubstr("SELECT weir.fence(5)"), HasSubstr("weir.check_sync"),
+                                    HasSubstr("misses > 0"), HasSubstr("IS DISTINCT FROM pg_catalog.pg_relation_filenode")));
+    prepared({{0, 40, 0}});
+    ASSERT_EQ(told<WorkKnown>(out).size(), 1U);
+    auto const known = told<WorkKnown>(out)[0];
+    EXPECT_EQ(known.pages, 40);
+    EXPECT_EQ(known.rows_estimate, 100);
+    EXPECT_FALSE(known.proof);
+    EXPECT_EQ(what(), "batch 0-16");
+    answer(wrote(160));
+    EXPECT_EQ(told<BatchDone>(out)[0].rows, 160);
+    EXPECT_EQ(told<BatchDone>(out)[0].pages, 16);
+    EXPECT_EQ(what(), "batch 16-32");
+    answer(wrote(160));
+    EXPECT_EQ(what(), "batch 32-40");
+    EXPECT_EQ(machine->pages_done(), 32);
+    answer(wrote(80));
+    EXPECT_EQ(machine->state(), State::done);
+    EXPECT_EQ(machine->pages_done(), machine->pages());
+}
+
+TEST_F(BackfillTest, ABatchIsOneFencedStringWithItsProgress) {
+    start();
+    prepared({{0, 16, 0}});
+    EXPECT_THAT(text(sent()),
+                AllOf(HasSubstr("SET LOCAL synchronous_commit = off"), HasSubstr("SET LOCAL weir.batch = 'on'"),
+                      HasSubstr("SELECT weir.fence(5)"), HasSubstr("LOCK TABLE ONLY \"public\".\"users\" IN ROW EXCLUSIVE MODE"),
+                      HasSubstr("SELECT weir.same_file(16384, 77)"), HasSubstr("SET \"full_name\" = name"), HasSubstr("NOT ok"),
+                      HasSubstr("next_page = 16"), HasSubstr("p.step = 'backfill.1'")));
+    EXPECT_EQ(sent().limits.lock, Millis{10});
+    EXPECT_EQ(sent().limits.statement, Millis{100});
+}
+
+TEST_F(BackfillTest, GoesOnWhereTheProgressStands) {
+    start();
+    prepared({{0, 32, 32}, {32, 64, 48}});
+    EXPECT_EQ(machine->pages_done(), 48);
+    EXPECT_EQ(what(), "batch 48-64");
+}
+
+TEST_F(BackfillTest, WorkersTakeAStripeEach) {
+    config.workers = 2;
+    start();
+    prepared({{0, 32, 0}, {32, 64, 32}, {64, 80, 64}});
+    EXPECT_EQ(what(0), "batch 0-16");
+    EXPECT_EQ(what(1), "batch 32-48");
+    EXPECT_EQ(sent(0).session, SessionId{1});
+    EXPECT_EQ(sent(1).session, SessionId{2});
+    answer(wrote(1), 1);
+    answer(wrote(1), 1);
+    EXPECT_EQ(what(1), "batch 64-80") << "the next stripe";
+    answer(wrote(1), 1);
+    EXPECT_EQ(flying.size(), 1U) << "no stripe is left for the second";
+    EXPECT_EQ(machine->state(), State::running);
+    answer(wrote(1));
+    answer(wrote(1));
+    EXPECT_EQ(machine->state(), State::done);
+}
+
+TEST_F(BackfillTest, TheSizeFollowsTheClock) {
+    struct Case {
+        int took;
+        std::string next;
+    };
+    for (auto const& [took, next] : {Case{50, "batch 16-32"}, Case{1, "batch 16-41"}, Case{40, "batch 16-36"},
+                                     Case{90, "batch 16-24"}, Case{10000, "batch 16-24"}, Case{0, "batch 16-41"}}) {
+        start();
+        prepared({{0, 4000, 0}});
+        answer(wrote(1, took));
+        EXPECT_EQ(what(), next) << took;
+    }
+}
+
+TEST_F(BackfillTest, HalvesOnTimeoutAtOnceAndOnDeadlockAfterARest) {
+    start();
+    prepared({{0, 64, 0}});
+    answer(slow());
+    EXPECT_EQ(what(), "batch 0-8");
+    EXPECT_EQ(told<BatchRetried>(out).size(), 1U);
+    answer(slow());
+    EXPECT_EQ(what(), "batch 0-4");
+    answer(failure(Fate::deadlock, "40P01"));
+    EXPECT_EQ(what(), "rest");
+    answer(done());
+    EXPECT_EQ(what(), "batch 0-2");
+    answer(wrote(1));
+    EXPECT_EQ(what(), "batch 2-4");
+}
+
+TEST_F(BackfillTest, ASlowPageGetsMoreTimeAndOnlyIt) {
+    start();
+    prepared({{0, 4, 0}});
+    answer(slow());
+    answer(slow());
+    EXPECT_EQ(what(), "batch 0-1");
+    EXPECT_EQ(sent().limits.statement, Millis{100});
+    answer(slow());
+    EXPECT_EQ(what(), "batch 0-1");
+    EXPECT_EQ(sent().limits.statement, Millis{200});
+    answer(slow());
+    EXPECT_EQ(sent().limits.statement, Millis{400});
+    answer(wrote(1, 350));
+    EXPECT_EQ(what(), "batch 1-2");
+    EXPECT_EQ(sent().limits.statement, Millis{400}) << "the next may be like it";
+    answer(wrote(1, 20));
+    EXPECT_EQ(sent().limits.statement, Millis{100}) << "it was not";
+}
+
+TEST_F(BackfillTest, APageThatNeverEndsFails) {
+    for (bool const proof : {false, true}) {
+        config.proof = proof;
+        start();
+        prepared({{0, 1, 0}});
+        int tries = 0;
+        while (machine->state() == State::running && ++tries < 100) answer(slow());
+        EXPECT_EQ(machine->state(), State::failed);
+        EXPECT_EQ(machine->outcome().fate, Fate::canceled);
+        EXPECT_LT(tries, 15);
+    }
+}
+
+TEST_F(BackfillTest, PassesOverLockedRowsAfterOneFailure) {
+    start();
+    prepared({{0, 32, 0}});
+    answer(locked());
+    EXPECT_EQ(what(), "skip 0-16");
+    EXPECT_THAT(text(sent()), HasSubstr("FOR NO KEY UPDATE SKIP LOCKED"));
+    answer(wrote(1));
+    EXPECT_EQ(what(), "batch 16-32") << "the next range begins plainly";
+    answer(locked());
+    answer(locked());
+    EXPECT_EQ(what(), "rest") << "the table itself is locked";
+    answer(done());
+    EXPECT_EQ(what(), "skip 16-32");
+    now += config.give_up;
+    answer(locked());
+    EXPECT_EQ(machine->state(), State::failed);
+    EXPECT_EQ(machine->outcome().fate, Fate::lock_busy);
+}
+
+TEST_F(BackfillTest, ARewrittenTableIsCountedAnew) {
+    config.workers = 3;
+    start();
+    prepared({{0, 32, 0}, {32, 64, 32}, {64, 96, 64}});
+    answer(failure(Fate::deadlock), 2);  // the third rests
+    ASSERT_TRUE(rests(2));
+    answer(failure(Fate::refused, "WE002"), 0);
+    EXPECT_EQ(all<Cancel>(out).size(), 1U) << "the rest is of no use any more";
+    EXPECT_EQ(machine->state(), State::running);
+    answer(wrote(1), 0);
+    answer(failure(Fate::canceled), 0);
+    ASSERT_EQ(flying.size(), 1U);
+    EXPECT_EQ(what(), "prepare");
+    prepared({{0, 16, 0}}, 78);
+    EXPECT_THAT(text(sent()), HasSubstr("same_file(16384, 78)"));
+    answer(wrote(1));
+    EXPECT_EQ(machine->state(), State::done);
+    EXPECT_EQ(machine->pages(), 16);
+}
+
+TEST_F(BackfillTest, HoldLetsBatchesEndAndReleaseGoesOn) {
+    config.workers = 2;
+    start();
+    prepared({{0, 32, 0}, {32, 64, 32}});
+    auto const hold = [&](bool held) {
+        out.clear();
+        machine->hold(held, ids, out);
+        note();
+    };
+    hold(true);
+    answer(wrote(1));
+    EXPECT_EQ(flying.size(), 1U);
+    hold(true);
+    answer(wrote(1));
+    EXPECT_TRUE(flying.empty());
+    EXPECT_EQ(machine->state(), State::running);
+    hold(false);
+    EXPECT_EQ(what(0), "batch 16-32");
+    EXPECT_EQ(what(1), "batch 48-64");
+    hold(false);
+    EXPECT_EQ(flying.size(), 2U) << "nobody is asked twice";
+}
+
+TEST_F(BackfillTest, HeldFromTheStart) {
+    start();
+    machine->hold(true, ids, out);
+    prepared({{0, 16, 0}});
+    EXPECT_TRUE(flying.empty());
+    EXPECT_EQ(machine->state(), State::running);
+    out.clear();
+    machine->stop(false, out);
+    EXPECT_EQ(machine->state(), State::stopped) << "nothing would wake it";
+}
+
+TEST_F(BackfillTest, StopFinishesBatchesAndStopNowCancelsThem) {
+    config.workers = 2;
+    for (bool const at_once : {false, true}) {
+        start();
+        prepared({{0, 32, 0}, {32, 64, 32}});
+        out.clear();
+        machine->stop(at_once, out);
+        EXPECT_EQ(all<Cancel>(out).size(), at_once ? 2U : 0U);
+        answer(at_once ? slow() : wrote(1));
+        EXPECT_EQ(machine->state(), State::running);
+        answer(wrote(1));
+        EXPECT_EQ(machine->state(), State::stopped);
+        EXPECT_TRUE(flying.empty());
+    }
+}
+
+TEST_F(BackfillTest, StopWhilePreparing) {
+    struct Case {
+        bool at_once;
+        Outcome outcome;
+    };
+    for (auto const& [at_once, outcome] : {Case{false, done()}, Case{false, locked()}, Case{true, slow()}, Case{true, locked()}}) {
+        start();
+        out.clear();
+        machine->stop(at_once, out);
+        EXPECT_EQ(all<Cancel>(out).size(), at_once ? 1U : 0U);
+        answer(outcome);
+        EXPECT_EQ(machine->state(), State::stopped) << name(outcome.fate);
+        EXPECT_TRUE(flying.empty());
+    }
+}
+
+TEST_F(BackfillTest, PreparingIsTriedAgainUntilItGivesUp) {
+    start();
+    answer(locked());
+    EXPECT_EQ(what(), "prepare");
+    answer(failure(Fate::deadlock));
+    EXPECT_EQ(what(), "prepare");
+    now += config.give_up;
+    answer(locked());
+    EXPECT_EQ(machine->state(), State::failed);
+}
+
+TEST_F(BackfillTest, AnEmptyTableIsDone) {
+    for (bool const proof : {false, true}) {
+        config.proof = proof;
+        start();
+        prepared({});
+        EXPECT_EQ(machine->state(), State::done);
+        EXPECT_TRUE(flying.empty());
+    }
+}
+
+TEST_F(BackfillTest, AFailureWaitsForTheOthersAndKeepsTheFirstReason) {
+    config.workers = 2;
+    for (auto const fate : {Fate::fenced, Fate::in_doubt, Fate::lost, Fate::refused}) {
+        start();
+        prepared({{0, 32, 0}, {32, 64, 32}});
+        answer(failure(fate, "", "first"));
+        EXPECT_EQ(all<Cancel>(out).size(), 1U) << name(fate);
+        EXPECT_EQ(machine->state(), State::running);
+        answer(failure(Fate::refused, "", "second"));
+        EXPECT_EQ(machine->state(), State::failed);
+        EXPECT_EQ(machine->outcome().fate, fate);
+        EXPECT_EQ(machine->outcome().message, "first");
+    }
+}
+
+struct ProofTest : BackfillTest {
+    ProofTest() { config.proof = true; }
+};
+
+TEST_F(ProofTest, CountsWithoutWriting) {
+    start();
+    prepared({{0, 20, 0}});
+    EXPECT_TRUE(told<WorkKnown>(out)[0].proof);
+    EXPECT_EQ(what(), "count 0-16");
+    EXPECT_THAT(text(sent()), AllOf(HasSubstr("IN ACCESS SHARE MODE"), Not(HasSubstr("weir.batch")), HasSubstr("n.wrong = 0")));
+    answer(count(160, 0));
+    EXPECT_TRUE(told<BatchDone>(out)[0].proof);
+    EXPECT_EQ(what(), "count 16-20");
+    answer(count(40, 0));
+    EXPECT_EQ(machine->state(), State::done);
+    EXPECT_EQ(machine->rows_wrong(), 0);
+}
+
+TEST_F(ProofTest, FillsAndCountsAgain) {
+    start();
+    prepared({{0, 16, 0}});
+    answer(count(160, 2));
+    EXPECT_EQ(what(), "refill 0-16");
+    EXPECT_THAT(text(sent()), HasSubstr("SET LOCAL weir.batch = 'on'"));
+    answer(wrote(2));
+    EXPECT_EQ(what(), "count 0-16");
+    answer(count(160, 0));
+    EXPECT_EQ(machine->state(), State::done);
+}
+
+TEST_F(ProofTest, WhatARefillDoesNotMendIsNamedByKey) {
+    start();
+    prepared({{0, 32, 0}});
+    answer(count(160, 2));
+    answer(wrote(0));
+    answer(count(160, 2));
+    EXPECT_EQ(what(), "keys 0-16") << "nothing was written: no second refill";
+    EXPECT_THAT(text(sent()), AllOf(HasSubstr("'id='"), HasSubstr("misses = p.misses + 2")));
+    answer(done({row({"id=1"}), row({"id=2"})}));
+    EXPECT_EQ(what(), "count 16-32") << "the pass goes on to the end";
+    answer(count(160, 0));
+    EXPECT_EQ(machine->state(), State::misses);
+    EXPECT_EQ(machine->rows_wrong(), 2);
+    EXPECT_THAT(machine->keys(), ElementsAre("id=1", "id=2"));
+}
+
+TEST_F(ProofTest, RefillsAtMostThreeTimes) {
+    start();
+    prepared({{0, 16, 0}});
+    int refills = 0;
+    for (int i = 0; i < 20 && what() != "keys 0-16"; ++i) {
+        answer(count(160, 2));
+        if (what() != "refill 0-16") break;
+        ++refills;
+        answer(wrote(1));
+    }
+    EXPECT_EQ(what(), "keys 0-16");
+    EXPECT_EQ(refills, 3);
+}
+
+TEST_F(ProofTest, KeysThatTakeTooLongAreCountedAgainInHalves) {
+    start();
+    prepared({{0, 16, 0}});
+    answer(count(160, 2));
+    answer(wrote(0));
+    answer(count(160, 2));
+    answer(slow());
+    EXPECT_EQ(what(), "count 0-8");
+}
+
+TEST_F(ProofTest, AfterTheGateOnlyNullsAreFilledAndOtherMissesReported) {
+    config.gate_opened = true;
+    start();
+    prepared({{0, 16, 0}});
+    EXPECT_THAT(text(sent()), HasSubstr("NOT ok_after_gate"));
+    answer(count(160, 1));
+    EXPECT_THAT(text(sent()), AllOf(HasSubstr("full_name IS NULL"), Not(HasSubstr("NOT ok"))));
+    answer(wrote(0));
+    answer(count(160, 1));
+    EXPECT_THAT(text(sent()), HasSubstr("NOT ok_after_gate"));
+}
+
+TEST_F(ProofTest, ALockedRowIsWaitedForAndThenNamed) {
+    start();
+    prepared({{0, 16, 0}});
+    answer(count(160, 1));
+    answer(locked());
+    EXPECT_EQ(what(), "rest");
+    answer(done());
+    EXPECT_EQ(what(), "refill 0-16");
+    now += config.give_up;
+    answer(locked());
+    EXPECT_EQ(what(), "keys 0-16");
+    answer(done({row({"id=1"})}));
+    EXPECT_EQ(machine->state(), State::misses);
+}
+
+TEST_F(ProofTest, ARewriteForgetsTheMissesOfTheOldFile) {
+    start();
+    prepared({{0, 32, 0}});
+    answer(count(160, 1));
+    answer(wrote(0));
+    answer(count(160, 1));
+    answer(done({row({"id=1"})}));
+    answer(failure(Fate::refused, "WE002"));
+    prepared({{0, 16, 0}}, 78);
+    answer(count(160, 0));
+    EXPECT_EQ(machine->state(), State::done);
+    EXPECT_EQ(machine->rows_wrong(), 0);
+    EXPECT_TRUE(machine->keys().empty());
+}
+
+TEST_F(ProofTest, ARewriteForgetsTheRoundsOfTheOldRange) {
+    start();
+    prepared({{0, 16, 0}});
+    answer(count(160, 1));
+    answer(wrote(0));
+    answer(failure(Fate::refused, "WE002"));
+    prepared({{0, 16, 0}}, 78);
+    answer(count(160, 1));
+    EXPECT_EQ(what(), "refill 0-16");
+}
+
+TEST_F(ProofTest, IsNotHeld) {
+    start();
+    machine->hold(true, ids, out);
+    prepared({{0, 16, 0}});
+    EXPECT_EQ(what(), "count 0-16");
+}
+
+TEST_F(ProofTest, StopCancelsACount) {
+    start();
+    prepared({{0, 32, 0}});
+    out.clear();
+    machine->stop(false, out);
+    EXPECT_EQ(all<Cancel>(out).size(), 1U);
+    answer(slow());
+    EXPECT_EQ(machine->state(), State::stopped);
+}
+
+}  // namespace
+}  // namespace weir

@@ -1,0 +1,416 @@
+#include "world.h"
+
+#include <stdexcept>
+
+namespace weir {
+namespace {
+
+bool starts_with(std::string_view text, std::string_view what) { return text.substr(0, what.size()) == what; }
+
+/// What follows `mark`, or nothing.
+std::optional<std::string_view> after(std::string_view text, std::string_view mark) {
+    auto const at = text.find(mark);
+    if (at == std::string_view::npos) return std::nullopt;
+    return text.substr(at + mark.size());
+}
+
+std::int64_t number(std::string_view text) { return std::stoll(std::string{text.substr(0, 20)}); }
+
+/// The literal that begins after `mark`: `p.step = 'fill.1'`. The tests' names hold no quotes.
+std::string quoted(std::string_view text, std::string_view mark) {
+    auto const rest = after(text, mark);
+    if (!rest || rest->empty() || (*rest)[0] != '\'') throw std::logic_error{"no literal after " + std::string{mark}};
+    return std::string{rest->substr(1, rest->find('\'', 1) - 1)};
+}
+
+std::int64_t needed(std::string_view text, std::string_view mark) {
+    auto const rest = after(text, mark);
+    if (!rest) throw std::logic_error{"no number after " + std::string{mark} + " in " + std::string{text}};
+    return number(*rest);
+}
+
+Tx::Action rows_action(Tx::Verb verb, std::string_view text) {
+    Tx::Action action;
+    action.verb = verb;
+    action.from = needed(text, "ctid >= '(");
+    action.to = needed(text, "ctid < '(");
+    if (after(text, "UPDATE weir.progress")) {
+        action.step = quoted(text, "p.step = ");
+        action.stripe = needed(text, "p.from_page = ");
+        action.next = needed(text, "next_page = ");
+        if (needed(text, "p.run = ") != 1) throw std::logic_error{"progress of another run"};
+    }
+    return action;
+}
+
+void read(std::string_view text, Tx& tx) {
+    using Verb = Tx::Verb;
+    auto const simple = [&](Verb verb, std::string_view mark) {
+        Tx::Action action;
+        action.verb = verb;
+        action.step = quoted(text, mark);
+        tx.actions.push_back(std::move(action));
+    };
+    if (starts_with(text, "SET LOCAL ") || starts_with(text, "LOCK TABLE ")) return;
+    if (starts_with(text, "SELECT weir.fence(")) {
+        tx.epoch = needed(text, "fence(");
+    } else if (starts_with(text, "INSERT INTO weir.entries ")) {
+        auto const values = *after(text, "VALUES (");
+        Tx::Action action;
+        action.verb = Verb::entry;
+        if (number(values) != 1) throw std::logic_error{"entry of another run"};
+        action.number = needed(values, ", ");
+        auto const kind = values.find('\'');
+        action.kind = quoted(values.substr(kind - 1), " ");
+        action.step = quoted(values.substr(values.find('\'', kind + 1)), "', ");
+        tx.actions.push_back(std::move(action));
+    } else if (starts_with(text, "SELECT forward(")) {
+        simple(Verb::forward, "forward(");
+    } else if (starts_with(text, "SELECT undo(")) {
+        simple(Verb::undo, "undo(");
+    } else if (starts_with(text, "SELECT probe(")) {
+        simple(Verb::probe, "probe(");
+    } else if (starts_with(text, "UPDATE weir.progress SET next_page = from_page")) {
+        simple(Verb::reset, "step = ");
+    } else if (starts_with(text, "DELETE FROM weir.progress")) {
+        simple(Verb::prune, "step = ");
+    } else if (starts_with(text, "INSERT INTO weir.progress")) {
+        simple(Verb::stripes, "p.step = ");
+    } else if (starts_with(text, "SELECT p.leaf")) {
+        simple(Verb::list, "p.step = ");
+    } else if (starts_with(text, "WITH u AS (UPDATE ONLY")) {
+        tx.actions.push_back(rows_action(Verb::update, text));
+    } else if (starts_with(text, "WITH l AS MATERIALIZED")) {
+        tx.actions.push_back(rows_action(Verb::update, text));
+        tx.actions.back().skips = true;
+    } else if (starts_with(text, "WITH n AS MATERIALIZED")) {
+        tx.actions.push_back(rows_action(Verb::count, text));
+    } else if (starts_with(text, "WITH k AS (SELECT")) {
+        tx.actions.push_back(rows_action(Verb::keys, text));
+        tx.actions.back().number = needed(text, "p.misses + ");
+    } else if (starts_with(text, "SELECT weir.same_file(")) {
+        Tx::Action action;
+        action.verb = Verb::file;
+        action.number = needed(*after(text, "same_file("), ", ");
+        tx.actions.push_back(std::move(action));
+    } else if (starts_with(text, "SELECT weir.check_sync(")) {
+        tx.actions.push_back({Verb::guard, {}, {}, 0, 0, 0, 0, 0, false});
+    } else if (starts_with(text, "SELECT pg_catalog.pg_try_advisory_lock_shared(")) {
+        tx.actions.push_back({Verb::hand, {}, {}, 0, 0, 0, 0, 0, false});
+    } else if (!starts_with(text, "SELECT coalesce('pid ")) {  // the look for blockers does nothing
+        throw std::logic_error{"a statement that the world does not know: " + std::string{text}};
+    }
+}
+
+}  // namespace
+
+Tx parse(Execute const& command) {
+    Tx tx;
+    tx.standalone = command.transaction == Transaction::standalone;
+    for (auto const& statement : command.batch) read(statement.text(), tx);
+    return tx;
+}
+
+// ---- the world --------------------------------------------------------------------------------------------------
+
+World::Stripe* World::stripe(std::string const& step, std::int64_t from) {
+    for (auto& s : progress[step])
+        if (s.from == from) return &s;
+    return nullptr;
+}
+
+void World::apply_forward(std::string const& step) {
+    if (++applied[step] > 1 && !rules.repeatable.contains(step)) object(step + " was applied twice");
+    if (damaged.contains(step)) object(step + " was done over its own damage");
+    if (has("aborting")) object(step + " was applied after the abort");
+    for (auto const& other : rules.order) {
+        if (other == step) break;
+        if (!has("step_done", other)) object(step + " was applied before " + other);
+    }
+    if (!rules.gate_guarded.contains(step)) return;
+    if (rules.gate && !has("gate_approved")) object(step + " was applied before the gate was approved");
+    for (auto const& proof : rules.proofs)
+        if (!has("step_done", proof)) object(step + " was applied before " + proof + " was complete");
+    if (!all_right()) object(step + " was applied with wrong rows");
+}
+
+void World::apply_undo(std::string const& step, bool entered) {
+    if (!entered) {
+        if (damaged.erase(step) == 0) object(step + " was repaired and not damaged");
+        return;
+    }
+    if (++undone[step] > 1) object(step + " was undone twice");
+    if (count(applied, step) == 0) object(step + " was undone and never done");
+    if (!has("aborting")) object(step + " was undone without an abort");
+    for (auto other = rules.order.rbegin(); other != rules.order.rend() && *other != step; ++other)
+        if (count(applied, *other) > count(undone, *other) && !rules.gate_guarded.contains(*other) && has("step_done", *other) &&
+            rules.undoable.contains(*other))
+            object(step + " was undone before " + *other);
+}
+
+void World::apply_entry(Tx::Action const& action) {
+    if (has("finished") || has("undone")) object("an entry after the end: " + action.kind);
+    if (action.kind == "step_done") {
+        if (has("step_done", action.step)) object("two entries say that " + action.step + " is done");
+        auto const stripes = progress.find(action.step);
+        if (stripes != progress.end())
+            for (auto const& s : stripes->second) {
+                if (s.next < s.to) object(action.step + " is called done with pages left");
+                if (s.misses > 0) object(action.step + " is called done with misses");
+            }
+        if (std::find(rules.proofs.begin(), rules.proofs.end(), action.step) != rules.proofs.end()) {
+            if (stripes == progress.end() && !right.empty()) object(action.step + " proved nothing");
+            if (!all_right()) object(action.step + " is called proven with wrong rows");
+        }
+    }
+    entries.push_back({action.number, action.kind, action.step});
+}
+
+void World::list(std::string const& step, Outcome& outcome) const {
+    outcome.rows.clear();
+    auto const found = progress.find(step);
+    if (found == progress.end()) return;
+    for (auto const& s : found->second)
+        outcome.rows.push_back(row({"16384", "public", "users", std::to_string(file), std::to_string(s.from),
+                                    std::to_string(s.to), std::to_string(s.next), "0", "0"}));
+}
+
+Outcome World::perform(Tx const& tx) {
+    using Verb = Tx::Verb;
+    // What raises stands before what writes, so that nothing needs to be rolled back.
+    if (tx.epoch && *tx.epoch != epoch) return failure(Fate::fenced, "WE001");
+    if (!tx.epoch && !tx.standalone)
+        for (auto const& action : tx.actions)
+            if (action.verb != Verb::probe) object("a transaction without a fence");
+    bool entered = false;
+    for (auto const& action : tx.actions) {
+        if (action.verb == Verb::guard && triggers_touched) return failure(Fate::refused, "WE003");
+        if (action.verb == Verb::file && action.number != file) return failure(Fate::refused, "WE002");
+        if (action.verb == Verb::entry) {
+            entered = true;
+            if (action.number != entries.back().seq + 1) {
+                object("seq " + std::to_string(action.number) + " after " + std::to_string(entries.back().seq));
+                return failure(Fate::refused, "23505");
+            }
+        }
+    }
+    Outcome outcome;
+    for (auto const& action : tx.actions) {
+        switch (action.verb) {
+            case Verb::guard:
+            case Verb::file: break;
+            case Verb::hand: outcome.rows = {row({"t"})}; break;
+            case Verb::entry: apply_entry(action); break;
+            case Verb::forward: apply_forward(action.step); break;
+            case Verb::undo: apply_undo(action.step, entered); break;
+            case Verb::probe:
+                outcome.rows = {row({damaged.contains(action.step)         ? "damaged"
+                                     : count(applied, action.step) > 0 ? "done"
+                                                                       : "absent"})};
+                break;
+            case Verb::reset:
+                for (auto& s : progress[action.step])
+                    if (s.misses > 0) {
+                        s.next = s.from;
+                        s.misses = 0;
+                    }
+                break;
+            case Verb::prune:
+                if (auto const noted = files.find(action.step); noted != files.end() && noted->second != file)
+                    progress[action.step].clear();
+                files[action.step] = file;
+                break;
+            case Verb::stripes: {
+                auto& stripes = progress[action.step];
+                auto const pages = static_cast<std::int64_t>(right.size());
+                for (std::int64_t at = stripes.empty() ? 0 : stripes.back().to; at < pages; at += width)
+                    stripes.push_back({at, std::min(at + width, pages), at, 0});
+                break;
+            }
+            case Verb::list: list(action.step, outcome); break;
+            case Verb::update: {
+                std::int64_t written = 0;
+                for (auto page = action.from; page < action.to; ++page) {
+                    auto const at = static_cast<std::size_t>(page);
+                    // Passing over locked rows is at its worst here: all of them are locked.
+                    if (action.skips || hopeless.contains(page) || right.at(at)) continue;
+                    right[at] = true;
+                    ++written;
+                }
+                if (written > 0 && has("aborting")) object("rows were filled after the abort");
+                outcome.rows = {row({std::to_string(written)})};
+                if (action.next > 0) move(action);
+                break;
+            }
+            case Verb::count: {
+                std::int64_t wrong = 0;
+                for (auto page = action.from; page < action.to; ++page)
+                    if (!right.at(static_cast<std::size_t>(page))) ++wrong;
+                outcome.rows = {row({std::to_string(action.to - action.from), std::to_string(wrong)})};
+                if (wrong == 0) move(action);
+                break;
+            }
+            case Verb::keys:
+                outcome.rows.clear();
+                for (auto page = action.from; page < action.to && outcome.rows.size() < 10; ++page)
+                    if (!right.at(static_cast<std::size_t>(page))) outcome.rows.push_back(row({"id=" + std::to_string(page)}));
+                move(action);
+                stripe(action.step, action.stripe)->misses += action.number;
+                break;
+        }
+    }
+    return outcome;
+}
+
+void World::move(Tx::Action const& action) {
+    auto* s = stripe(action.step, action.stripe);
+    if (s == nullptr) {
+        object(action.step + " has no stripe from " + std::to_string(action.stripe));
+        return;
+    }
+    if (s->next != action.from) object(action.step + " leaps from page " + std::to_string(s->next) + " to " + std::to_string(action.from));
+    if (action.next != action.to || action.to > s->to) object(action.step + " notes other pages than it did");
+    s->next = action.next;
+}
+
+void World::judge_end(int exit, Program const& program) {
+    if (exit == 0) {
+        if (!has("finished")) object("exit 0 without its entry");
+        for (auto const& step : program.steps) {
+            if (!has("step_done", step.id)) object(step.id + " is not done at the end");
+            bool const acts = step.kind == StepKind::transactional || step.kind == StepKind::standalone;
+            if (acts && !step.may_fail && count(applied, step.id) != 1) object(step.id + " was not applied once at the end");
+        }
+        if (!undone.empty()) object("something was undone in a run that is done");
+        if (!all_right()) object("wrong rows at the end");
+    } else if (exit == 6) {
+        if (!has("undone")) object("exit 6 without its entry");
+        for (auto const& step : program.steps) {
+            if (has("step_done", step.id) && !step.undo.empty() && count(undone, step.id) != 1)
+                object(step.id + " is left behind");
+            if (step.phase == Phase::contract && count(applied, step.id) > 0) object("undone after " + step.id);
+        }
+    } else {
+        object("exit " + std::to_string(exit) + " is no end");
+    }
+}
+
+// ---- one orchestrator ---------------------------------------------------------------------------------------------
+
+void Sim::start() {
+    ++world.epoch;
+    ++starts;
+    pending.clear();
+    connected = {control};
+    exit.reset();
+    machine.reset();
+    auto now_config = config;
+    now_config.record = *fold(world.rows());
+    // `weir run` looks at this itself, and makes no machine.
+    if (now_config.record.finished || now_config.record.undone) {
+        exit = now_config.record.finished ? 0 : 6;
+        return;
+    }
+    now_config.epoch = Epoch{world.epoch};
+    machine.emplace(std::move(now_config));
+    give(Started{});
+    for (auto const& order : orders) give(order);
+}
+
+void Sim::order(OrderWord word, std::string user) {
+    orders.push_back({word, "", std::move(user), static_cast<std::int64_t>(orders.size()) + 1});
+    if (machine) give(orders.back());
+}
+
+void Sim::give(decltype(Input::what) what) {
+    if (exit) return;
+    now += Millis{1};
+    take(machine->resume(Input{stamp(now), std::move(what)}));
+    exit = machine->exit();
+}
+
+void Sim::take(Commands const& commands) {
+    bool over = false;
+    for (auto const& command : commands) {
+        if (over) world.object("a command after Finish");
+        auto const begin = [&](CommandId id, Kind kind, SessionId session) -> Pending& {
+            for (auto const& p : pending) {
+                if (p.id == id) world.object("an id was given twice");
+                if (kind != Kind::rest && p.kind != Kind::rest && p.session == session && session != control)
+                    world.object("two commands at once on session " + std::to_string(static_cast<int>(session)));
+            }
+            pending.push_back({id, kind, session, {}, false});
+            return pending.back();
+        };
+        if (auto const* connect = std::get_if<Connect>(&command)) {
+            begin(connect->id, Kind::connect, connect->session);
+        } else if (auto const* execute = std::get_if<Execute>(&command)) {
+            begin(execute->id, Kind::execute, execute->session).tx = parse(*execute);
+        } else if (auto const* rest = std::get_if<Rest>(&command)) {
+            begin(rest->id, Kind::rest, control);
+            if (rest->time <= Millis{0} || rest->time > Millis{3000}) world.object("a rest out of bounds");
+        } else if (auto const* cancel = std::get_if<Cancel>(&command)) {
+            auto const found = std::find_if(pending.begin(), pending.end(), [&](Pending const& p) { return p.id == cancel->target; });
+            if (found == pending.end()) world.object("a cancel of what is not in flight");
+            else found->canceled = true;
+        } else if (auto const* announce = std::get_if<Announce>(&command)) {
+            if (keep_events) events.push_back(announce->event);
+        } else if (std::holds_alternative<Finish>(command)) {
+            over = true;
+        }
+    }
+    if (over != machine->exit().has_value()) world.object("Finish and exit() disagree");
+}
+
+void Sim::answer(std::size_t which, Answer how, std::string const& sqlstate) {
+    auto const p = pending.at(which);
+    pending.erase(pending.begin() + static_cast<std::ptrdiff_t>(which));
+    Outcome outcome;
+    if (p.kind == Kind::rest) {
+        if (p.canceled) outcome = failure(Fate::canceled);
+    } else if (p.kind == Kind::connect) {
+        if (how == Answer::done) connected.insert(p.session);
+        else outcome = failure(how == Answer::canceled ? Fate::canceled : Fate::lost);
+    } else if (!connected.contains(p.session)) {
+        outcome = failure(Fate::lost, "", "not connected");
+    } else {
+        switch (how) {
+            case Answer::done: outcome = world.perform(p.tx); break;
+            case Answer::lock_busy: outcome = failure(Fate::lock_busy, "55P03"); break;
+            case Answer::deadlock: outcome = failure(Fate::deadlock, "40P01"); break;
+            case Answer::canceled: outcome = failure(Fate::canceled, "57014"); break;
+            case Answer::refused: outcome = failure(Fate::refused, sqlstate); break;
+            case Answer::lost: break;
+            case Answer::lost_after_commit: (void)world.perform(p.tx); break;
+        }
+        if (how == Answer::lost || how == Answer::lost_after_commit) {
+            outcome = failure(Fate::in_doubt);
+            connected.erase(p.session);
+        }
+        // CREATE INDEX CONCURRENTLY that fails leaves an invalid index.
+        if (how != Answer::done && how != Answer::lost_after_commit && p.tx.standalone && how != Answer::refused)
+            for (auto const& action : p.tx.actions)
+                if (action.verb == Tx::Verb::forward && world.rules.probed.contains(action.step)) world.damaged.insert(action.step);
+    }
+    outcome.took = took;
+    now += took;
+    give(Completed{p.id, std::move(outcome)});
+}
+
+void Sim::kill(unsigned applied) {
+    unsigned bit = 1;
+    for (auto const& p : pending)
+        if (p.kind == Kind::execute && connected.contains(p.session)) {
+            if ((applied & bit) != 0) (void)world.perform(p.tx);
+            bit <<= 1U;
+        }
+    pending.clear();
+    machine.reset();
+    exit.reset();
+}
+
+void Sim::calm(int turns) {
+    for (; turns > 0 && !exit && !pending.empty(); --turns) answer(0, pending[0].canceled ? Answer::canceled : Answer::done);
+}
+
+}  // namespace weir

@@ -1,0 +1,202 @@
+#pragma once
+/// A server that is not there: it reads the strings that the machine sends, keeps what commits, and objects to what must
+/// never happen. World is what outlives every orchestrator; Sim adds one orchestrator and what it has in flight. Both
+/// are copyable, so that a test can branch over everything that may come next.
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "dialogue.h"
+#include "orchestrator/machine/run.h"
+
+namespace weir {
+
+/// What one string does, read once when it is sent.
+struct Tx {
+    enum class Verb { entry, forward, undo, reset, prune, stripes, list, update, count, keys, hand, probe, guard, file };
+    struct Action {
+        Verb verb{};
+        std::string step, kind;
+        std::int64_t from{}, to{};      ///< pages
+        std::int64_t stripe{}, next{};  ///< of the progress row; next 0: it is not touched
+        std::int64_t number{};          ///< seq, file, misses
+        bool skips{};
+    };
+    std::vector<Action> actions;
+    std::optional<std::int64_t> epoch;
+    bool standalone{};
+};
+
+struct World {
+    struct Entry {
+        std::int64_t seq{};
+        std::string kind, step;
+    };
+    struct Stripe {
+        std::int64_t from{}, to{}, next{}, misses{};
+    };
+    struct Steered {
+        std::set<std::string> gate_guarded;   ///< contract steps
+        std::vector<std::string> proofs;      ///< of the program, in order
+        std::vector<std::string> order;       ///< all steps
+        std::set<std::string> undoable;       ///< steps with an undo
+        std::set<std::string> probed;         ///< standalone steps that can be damaged
+        std::set<std::string> repeatable;     ///< standalone steps without a probe
+        bool gate{};
+    };
+
+    // How this world is made.
+    Steered rules;
+    std::int64_t width{32};
+
+    // What commits.
+    std::int64_t epoch{0}, file{1};
+    std::vector<Entry> entries{{1, "began", ""}};
+    std::map<std::string, int> applied, undone;
+    std::set<std::string> damaged;
+    std::map<std::string, std::vector<Stripe>> progress;
+    std::map<std::string, std::int64_t> files;  ///< of the table, as noted with the progress
+    std::vector<bool> right = std::vector<bool>(64, false);
+    std::set<std::int64_t> hopeless;  ///< pages that no fill makes right
+    bool triggers_touched{};
+
+    std::vector<std::string> objections;
+
+    void object(std::string what) {
+        if (objections.size() < 5) objections.push_back(std::move(what));
+    }
+    bool has(std::string_view kind, std::string_view step = "") const {
+        return std::any_of(entries.begin(), entries.end(),
+                           [&](Entry const& e) { return e.kind == kind && e.step == step; });
+    }
+    int count(std::map<std::string, int> const& of, std::string const& step) const {
+        auto const found = of.find(step);
+        return found == of.end() ? 0 : found->second;
+    }
+    bool all_right() const {
+        return std::all_of(right.begin(), right.end(), [](bool r) { return r; });
+    }
+    std::vector<Row> rows() const {
+        std::vector<Row> made;
+        for (auto const& e : entries)
+            made.push_back(row({"1", std::to_string(e.seq), e.kind, e.step, "then", "", "", "", "", "", ""}));
+        return made;
+    }
+    /// `began` and what came after, one word each: `step_done expand.1`.
+    std::vector<std::string> journal() const {
+        std::vector<std::string> lines;
+        for (auto const& e : entries) lines.push_back(e.kind + (e.step.empty() ? "" : " " + e.step));
+        return lines;
+    }
+
+    /// Commits the whole string or nothing.
+    Outcome perform(Tx const& tx);
+    /// What must hold when a run has ended with this exit code.
+    void judge_end(int exit, Program const& program);
+
+  private:
+    Stripe* stripe(std::string const& step, std::int64_t from);
+    void apply_forward(std::string const& step);
+    void apply_undo(std::string const& step, bool entered);
+    void apply_entry(Tx::Action const& action);
+    void move(Tx::Action const& action);
+    void list(std::string const& step, Outcome& outcome) const;
+};
+
+Tx parse(Execute const& command);
+
+struct Sim {
+    enum class Kind { connect, execute, rest };
+    struct Pending {
+        CommandId id{};
+        Kind kind{};
+        SessionId session{};
+        Tx tx;
+        bool canceled{};
+    };
+    enum class Answer { done, lock_busy, deadlock, canceled, refused, lost, lost_after_commit };
+
+    World world;
+    RunMachine::Config config;  ///< record and epoch are filled in by start()
+    std::optional<RunMachine> machine;
+    std::vector<Pending> pending;
+    std::set<SessionId> connected{control};
+    Millis now{1000}, took{50};
+    std::optional<int> exit;
+    int starts{};
+    std::vector<Ordered> orders;  ///< in the ledger: every orchestrator hears of them
+    bool keep_events{};
+    std::vector<Event> events;
+
+    explicit Sim(Program program) {
+        for (auto const& step : program.steps) {
+            world.rules.order.push_back(step.id);
+            if (step.kind == StepKind::proof) world.rules.proofs.push_back(step.id);
+            if (!step.undo.empty()) world.rules.undoable.insert(step.id);
+            if (!step.probe.empty()) world.rules.probed.insert(step.id);
+            else if (step.kind == StepKind::standalone) world.rules.repeatable.insert(step.id);
+            if (step.phase == Phase::contract) world.rules.gate_guarded.insert(step.id);
+        }
+        world.rules.gate = program.gate;
+        config.settings.workers = 2;
+        config.settings.lag_limit.reset();
+        config.user = "olga";
+        config.program = std::move(program);
+    }
+
+    /// A new orchestrator: raises the epoch, folds the ledger, begins.
+    void start();
+    void give(decltype(Input::what) what);
+    void order(OrderWord word, std::string user = "otto");
+    void answer(std::size_t which, Answer how, std::string const& sqlstate = "55000");
+    /// The process dies; what was in flight commits where `applied` has a bit, in order.
+    void kill(unsigned applied);
+    /// Answers everything with `done`, first in, first out, until the run ends, waits, or `turns` are over.
+    void calm(int turns = 2000);
+    /// The same until a pending command satisfies it; its place among the pending ones.
+    template <class P>
+    std::optional<std::size_t> until(P const& wanted, int turns = 2000) {
+        for (; turns > 0; --turns) {
+            for (std::size_t i = 0; i < pending.size(); ++i)
+                if (wanted(pending[i])) return i;
+            if (exit || pending.empty()) return std::nullopt;
+            answer(0, Answer::done);
+        }
+        return std::nullopt;
+    }
+    bool waits() const { return machine && !exit && pending.empty(); }
+
+    template <class E>
+    std::vector<E> heard() const {
+        std::vector<E> found;
+        for (auto const& event : events)
+            if (auto const* one = std::get_if<E>(&event.what)) found.push_back(*one);
+        return found;
+    }
+
+  private:
+    void take(Commands const& commands);
+};
+
+/// For Sim::until: a string with this verb (and step, where it is given).
+inline auto has_verb(Tx::Verb verb, std::string step = "") {
+    return [verb, step = std::move(step)](Sim::Pending const& p) {
+        return std::any_of(p.tx.actions.begin(), p.tx.actions.end(), [&](Tx::Action const& a) {
+            return a.verb == verb && (step.empty() || a.step == step);
+        });
+    };
+}
+/// For Sim::until: the string that writes this entry.
+inline auto writes(std::string kind, std::string step = "") {
+    return [kind = std::move(kind), step = std::move(step)](Sim::Pending const& p) {
+        return std::any_of(p.tx.actions.begin(), p.tx.actions.end(), [&](Tx::Action const& a) {
+            return a.verb == Tx::Verb::entry && a.kind == kind && a.step == step;
+        });
+    };
+}
+
+}  // namespace weir
