@@ -125,9 +125,10 @@ class Driver {
 
     Batch changed(Execute const& execute) const {
         Batch batch;
-        bool const watched = drive_.watch_locks && execute.session != control &&
-                             execute.transaction == Transaction::implicit && !step_.empty();
-        if (watched) batch.push_back(sql("INSERT INTO lab.probe VALUES ({0})", Value{label(execute.batch)}));
+        auto const about = label(execute.batch);
+        if (drive_.watch_locks && execute.session != control && execute.transaction == Transaction::implicit &&
+            !about.empty())
+            batch.push_back(sql("INSERT INTO lab.probe VALUES ({0})", Value{about}));
         for (auto const& statement : execute.batch)
             if (!drive_.strip_locks || !statement.text().starts_with("LOCK TABLE")) batch.push_back(statement);
         return batch;

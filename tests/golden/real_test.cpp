@@ -1,0 +1,213 @@
+// Goal: the simulated world is the real one. Each golden program is run on a real server: undone after every step up to
+// the gate, both by an orchestrator that finds a dead one's work and by an order to a living one; then run to its end,
+// where the catalog must be what apply() says. While it runs, every transaction's locks are those that its step
+// declares.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <map>
+
+#include "bench.h"
+
+namespace weir::tests {
+namespace {
+
+std::vector<GoldenCase> programs() {
+    auto all = golden_cases(WEIR_SOURCE_DIR);
+    std::erase_if(all, [](GoldenCase const& golden) { return !golden.has("steps.txt"); });
+    return all;
+}
+
+/// Answers are about expressions over columns that may be gone by then; nothing else is left out.
+std::string compared(Catalog catalog) {
+    catalog.answers.clear();
+    return to_json(catalog);
+}
+
+Catalog world_of(Bench const& bench, Plan const& plan) {
+    auto world = bench.world(plan);
+    if (auto const* problem = std::get_if<Problem>(&world)) throw std::runtime_error{to_text(*problem)};
+    return std::get<Catalog>(std::move(world));
+}
+
+/// A fill of a column that was there before leaves its values when it is undone, and says so.
+std::vector<Touched> filled_for_good(Program const& program) {
+    std::vector<Touched> columns;
+    for (auto const& step : program.steps)
+        if (step.kind == StepKind::fill)
+            for (auto const& [column, value] : step.rows->set) columns.push_back({step.rows->table, column.text()});
+    return columns;
+}
+
+class Real : public ::testing::TestWithParam<GoldenCase> {
+  protected:
+    Plan plan_{std::get<Plan>(plan_of(GetParam()))};
+    Bench bench_{GetParam()};
+};
+
+/// The steps after which a run can still be undone.
+std::vector<std::string> before_contract(Program const& program) {
+    std::vector<std::string> ids;
+    for (auto const& step : program.steps)
+        if (step.phase != Phase::contract) ids.push_back(step.id);
+    return ids;
+}
+
+/// Every step of a usual plan; of one that does the same to many columns, some of them and the last.
+std::vector<std::string> some(std::vector<std::string> const& steps) {
+    std::size_t const stride = steps.size() <= 12 ? 1 : steps.size() / 4;
+    std::vector<std::string> chosen;
+    for (std::size_t i = 0; i + 1 < steps.size(); i += stride) chosen.push_back(steps[i]);
+    if (!steps.empty()) chosen.push_back(steps.back());
+    return chosen;
+}
+
+TEST_P(Real, IsUndoneAfterEveryStepAndThenRunsToTheSimulatedEnd) {
+    auto const before = world_of(bench_, plan_);
+    auto const program = compile(plan_, before, RunId{1});
+    auto const tables = tables_of(plan_);
+    auto const left_out = filled_for_good(program);
+    auto const schema = bench_.schema();
+    auto const rows = bench_.rows(left_out, tables);
+    auto const expect_as_before = [&](Driven const& driven) {
+        ASSERT_EQ(driven.exit, 6) << driven.problem;
+        ASSERT_EQ(bench_.schema(), schema);
+        ASSERT_EQ(compared(world_of(bench_, plan_)), compared(before));
+        ASSERT_EQ(bench_.rows(left_out, tables), rows);
+    };
+    auto const steps = before_contract(program);
+    for (auto const& step : some(steps)) {
+        SCOPED_TRACE("undone after " + step);
+        auto const died = bench_.drive(plan_, {How::die, step, false, false});
+        ASSERT_EQ(died.exit, -1) << died.problem;
+        expect_as_before(bench_.drive(plan_, {How::undo, "", false, false}));
+        if (HasFatalFailure()) return;
+    }
+    if (!steps.empty()) {
+        // The order comes while the machine begins what is next; another case has its order at another step.
+        auto const& step = steps[std::hash<std::string>{}(GetParam().name) % steps.size()];
+        SCOPED_TRACE("abort ordered after " + step);
+        if (step != program.steps.back().id)
+            expect_as_before(bench_.drive(plan_, {How::order_abort, step, false, false}));
+        if (HasFatalFailure()) return;
+    }
+    auto const driven = bench_.drive(plan_, {How::with_shell, "", false, false});
+    ASSERT_EQ(driven.exit, 0) << driven.problem;
+    EXPECT_EQ(driven.problem, "");
+    EXPECT_EQ(compared(world_of(bench_, plan_)), compared(apply(plan_, before, driven.program.run)));
+    if (GetParam().has("after.sql")) {
+        EXPECT_EQ(query_value(bench_.database().conninfo, GetParam().text("after.sql")), "t");
+    }
+}
+
+/// What lab.locks holds: the strongest mode for each label (`expand.1`, `undo expand.1`) and table.
+using Held = std::map<std::string, std::map<TableName, LockMode>>;
+
+Held held(Bench const& bench) {
+    Held strongest;
+    for (auto const& row :
+         query(bench.database().conninfo, "SELECT DISTINCT label, schema, name, mode FROM lab.locks")) {
+        auto const mode = lock_mode(row[3].value());
+        if (!mode) continue;
+        auto& found = strongest[row[0].value()]
+                          .try_emplace(TableName{Ident::of(row[1].value()), Ident::of(row[2].value())}, *mode)
+                          .first->second;
+        found = std::max(found, *mode);
+    }
+    return strongest;
+}
+
+void expect_declared(std::map<TableName, LockMode> found, std::vector<TableLock> const& declared) {
+    for (auto const& lock : declared) {
+        auto const at = found.find(lock.table);
+        EXPECT_EQ(at == found.end() ? "none" : name(at->second), name(lock.mode)) << lock.table.text();
+        found.erase(lock.table);
+    }
+    for (auto const& [table, mode] : found)
+        EXPECT_EQ(name(mode), name(LockMode::access_share)) << table.text() << " is not declared";
+}
+
+void expect_truth(Held const& found, Driven const& driven, bool undone) {
+    auto const of = [&](std::string const& label) {
+        auto const at = found.find(label);
+        return at == found.end() ? std::map<TableName, LockMode>{} : at->second;
+    };
+    for (auto const& step : driven.program.steps) {
+        if (step.kind == StepKind::standalone) continue;
+        // A table without pages has no batches.
+        if (step.rows && !found.contains(step.id)) continue;
+        SCOPED_TRACE(step.id + " " + step.title);
+        if (!undone || step.phase != Phase::contract) expect_declared(of(step.id), step.holds);
+        if (!undone || step.phase == Phase::contract || step.undo.empty()) continue;
+        SCOPED_TRACE("undo");
+        expect_declared(of("undo " + step.id), step.undo_locks);
+    }
+}
+
+class Locks : public Real {
+  protected:
+    void expect_undo_locks(std::string const& last, bool stripped) {
+        auto const died = bench_.drive(plan_, {How::die, last, true, stripped});
+        ASSERT_EQ(died.exit, -1) << died.problem;
+        auto const undone = bench_.drive(plan_, {How::undo, "", true, stripped});
+        ASSERT_EQ(undone.exit, 6) << undone.problem;
+        expect_truth(held(bench_), undone, true);
+        query(bench_.database().conninfo, "TRUNCATE lab.locks, lab.probe");
+    }
+};
+
+TEST_P(Locks, AreThoseThatEachStepDeclares) {
+    auto const steps = before_contract(compile(plan_, world_of(bench_, plan_), RunId{1}));
+    if (!steps.empty()) {
+        expect_undo_locks(steps.back(), false);
+        if (HasFatalFailure()) return;
+        // With LOCK TABLE left out: what is declared is what the statements take by themselves, and no more.
+        SCOPED_TRACE("without LOCK TABLE");
+        expect_undo_locks(steps.back(), true);
+        if (HasFatalFailure()) return;
+    }
+    auto const driven = bench_.drive(plan_, {How::to_the_end, "", true, true});
+    ASSERT_EQ(driven.exit, 0) << driven.problem;
+    auto const found = held(bench_);
+    expect_truth(found, driven, false);
+    bool const filled =
+        std::any_of(found.begin(), found.end(), [](auto const& one) { return one.first.starts_with("backfill"); });
+    bool const fills = std::any_of(driven.program.steps.begin(), driven.program.steps.end(),
+                                   [](Step const& step) { return step.kind == StepKind::fill; });
+    EXPECT_TRUE(filled || !fills || GetParam().name == "rename-empty-table") << "the locks of no batch were seen";
+}
+
+INSTANTIATE_TEST_SUITE_P(Cases, Real, ::testing::ValuesIn(programs()),
+                         [](auto const& test) { return test_name(test.param); });
+INSTANTIATE_TEST_SUITE_P(Cases, Locks, ::testing::ValuesIn(programs()),
+                         [](auto const& test) { return test_name(test.param); });
+
+// VACUUM commits by itself, so it is met while it waits: its request is what it would hold.
+TEST(Vacuum, WantsTheLockThatItsStepDeclares) {
+    auto const all = golden_cases(WEIR_SOURCE_DIR);
+    auto const golden = std::find_if(all.begin(), all.end(), [](auto const& g) { return g.name == "rename-plain"; });
+    ASSERT_NE(golden, all.end());
+    Bench const bench{*golden};
+    auto const plan = std::get<Plan>(plan_of(*golden));
+    for (auto const& step : compile(plan, world_of(bench, plan), RunId{1}).steps) {
+        if (step.kind != StepKind::standalone) continue;
+        Client blocker{bench.conninfo()};
+        Client vacuum{bench.conninfo()};
+        blocker.exec("BEGIN; LOCK TABLE users IN SHARE UPDATE EXCLUSIVE MODE");
+        vacuum.send(step.forward.front().text());
+        std::string mode;
+        EXPECT_TRUE(wait_until([&] {
+            auto const rows =
+                query(bench.conninfo(), "SELECT mode FROM pg_locks WHERE NOT granted AND relation = 'users'::regclass");
+            if (!rows.empty()) mode = rows[0][0].value();
+            return !rows.empty();
+        }));
+        blocker.exec("ROLLBACK");
+        vacuum.result();
+        ASSERT_EQ(step.holds.size(), 1U);
+        EXPECT_EQ(lock_mode(mode), step.holds.front().mode);
+    }
+}
+
+}  // namespace
+}  // namespace weir::tests
