@@ -11,6 +11,7 @@ constexpr Millis row_lock_wait{10};
 constexpr Millis count_limit{5000};
 constexpr Millis statement_at_most{60000};
 constexpr int refill_rounds = 3;
+constexpr int passes_at_most = 5;
 
 Value page(std::int64_t number) { return Value{"(" + std::to_string(number) + ",0)"}; }
 
@@ -36,6 +37,9 @@ void BackfillMachine::prepare(Ids& ids, Commands& out) {
     batch.push_back(sql("UPDATE weir.progress SET next_page = from_page, rows = 0, misses = 0 "
                         "WHERE run = {0} AND step = {1} AND misses > 0",
                         run, step));
+    if (restart_)
+        batch.push_back(
+            sql("UPDATE weir.progress SET next_page = from_page, rows = 0 WHERE run = {0} AND step = {1}", run, step));
     // A table that was rewritten or truncated has another file: its pages say nothing any more.
     batch.push_back(sql("DELETE FROM weir.progress WHERE run = {0} AND step = {1} "
                         "AND filenode IS DISTINCT FROM pg_catalog.pg_relation_filenode(leaf)",
@@ -76,6 +80,7 @@ void BackfillMachine::prepared(Stamp at, Outcome const& outcome, Ids& ids, Comma
         state_ = State::failed;
         return;
     }
+    restart_ = false;
     stripes_.clear();
     pages_ = pages_done_ = rows_done_ = 0;
     std::int64_t estimate = 0;
@@ -106,7 +111,7 @@ void BackfillMachine::prepared(Stamp at, Outcome const& outcome, Ids& ids, Comma
 }
 
 bool BackfillMachine::owns(CommandId id) const {
-    if (preparing_ == id) return true;
+    if (preparing_ == id || checking_ == id) return true;
     return std::any_of(workers_.begin(), workers_.end(), [&](Worker const& w) { return w.pending == id; });
 }
 
@@ -170,11 +175,7 @@ SELECT n.n, n.wrong FROM n)",
             limits.lock = config_.bound;
             break;
         case Doing::keys: {
-            std::vector<Sql> parts;
-            for (auto const& column : config_.rows.key)
-                parts.push_back(sql("{0} || coalesce({1}.{2}::text, 'null')", Value{column.text() + "="}, alias, column));
-            Sql const key = parts.empty() ? sql("'ctid=' || {0}.ctid::text", alias)
-                                          : Sql::join(parts, " || ', ' || ");
+            Sql const key = key_text();
             batch.push_back(sql(R"(WITH k AS (SELECT {6} AS k FROM ONLY {0} AS {1} WHERE {2} AND {3} LIMIT 10),
 d AS (UPDATE weir.progress p SET next_page = {4}, misses = p.misses + {7} WHERE {5})
 SELECT k.k FROM k)",
@@ -246,7 +247,7 @@ void BackfillMachine::fail(Outcome const& outcome, Commands& out) {
 }
 
 void BackfillMachine::settle(Stamp at, Ids& ids, Commands& out) {
-    if (state_ != State::running || preparing_) return;
+    if (state_ != State::running || preparing_ || checking_) return;
     if (std::any_of(workers_.begin(), workers_.end(), [](Worker const& w) { return w.pending.has_value(); })) return;
     if (failing_) {
         state_ = State::failed;
@@ -257,7 +258,59 @@ void BackfillMachine::settle(Stamp at, Ids& ids, Commands& out) {
         preparing_since_ = at.steady;
         prepare(ids, out);
     } else if (std::all_of(stripes_.begin(), stripes_.end(), [](Stripe const& s) { return s.next >= s.to; })) {
-        state_ = rows_wrong_ > 0 ? State::misses : State::done;
+        if (rows_wrong_ > 0) state_ = State::misses;
+        else if (config_.proof && config_.rows.guard.empty()) check_whole(ids, out);
+        else state_ = State::done;
+    }
+}
+
+Sql BackfillMachine::key_text() const {
+    Ident const alias = config_.rows.table.name;
+    std::vector<Sql> parts;
+    for (auto const& column : config_.rows.key)
+        parts.push_back(sql("{0} || coalesce({1}.{2}::text, 'null')", Value{column.text() + "="}, alias, column));
+    return parts.empty() ? sql("'ctid=' || {0}.ctid::text", alias) : Sql::join(parts, " || ', ' || ");
+}
+
+void BackfillMachine::check_whole(Ids& ids, Commands& out) {
+    Sql const miss = config_.gate_opened ? config_.rows.miss_after_gate : config_.rows.todo;
+    Batch batch{fence(config_.epoch), sql("SELECT {0} FROM {1} AS {2} WHERE {3} LIMIT 10", key_text(), config_.rows.table,
+                                          config_.rows.table.name, miss)};
+    checking_ = ids();
+    // It reads as VALIDATE does, and as long.
+    out.emplace_back(Execute{*checking_, first_hand, std::move(batch), Transaction::implicit,
+                             Limits{config_.bound, Millis{0}, Millis{0}}});
+}
+
+void BackfillMachine::checked_whole(Stamp at, Outcome const& outcome, Ids& ids, Commands& out) {
+    bool const busy = outcome.fate == Fate::lock_busy || outcome.fate == Fate::deadlock;
+    if (outcome.fate == Fate::done && outcome.rows.empty()) {
+        state_ = State::done;
+    } else if (stopping_ && (busy || outcome.fate == Fate::done || outcome.fate == Fate::canceled)) {
+        state_ = State::stopped;
+    } else if (outcome.fate == Fate::done && ++passes_ < passes_at_most) {
+        checking_since_ = Millis{};
+        out.emplace_back(Announce{{at.wall, BatchRetried{config_.step, config_.rows.table.text(),
+                                                         "rows moved past the proof; the pages are read once more"}}});
+        ready_ = false;
+        restart_ = true;
+        prepare(ids, out);
+    } else if (outcome.fate == Fate::done) {
+        // An application that does not know the column inserts such rows for ever; each pass has filled what it found.
+        std::string keys;
+        for (auto const& row : outcome.rows) keys += (keys.empty() ? "" : "; ") + row.fields[0].value_or("");
+        out.emplace_back(Announce{{at.wall, Warned{"rows of " + config_.rows.table.text() +
+                                                       " are still written without a value, among them " + keys,
+                                                   "they are left to the application, which should write the column"}}});
+        state_ = State::done;
+    } else if (outcome.fate == Fate::canceled) {
+        check_whole(ids, out);
+    } else if (busy && (checking_since_ == Millis{} || at.steady - checking_since_ < config_.give_up)) {
+        if (checking_since_ == Millis{}) checking_since_ = at.steady;
+        check_whole(ids, out);
+    } else {
+        outcome_ = outcome;
+        state_ = State::failed;
     }
 }
 
@@ -265,6 +318,11 @@ void BackfillMachine::completed(Stamp at, Completed const& completed, Ids& ids, 
     if (preparing_ == completed.command) {
         preparing_.reset();
         prepared(at, completed.outcome, ids, out);
+        return;
+    }
+    if (checking_ == completed.command) {
+        checking_.reset();
+        checked_whole(at, completed.outcome, ids, out);
         return;
     }
     auto const found = std::find_if(workers_.begin(), workers_.end(),
@@ -407,6 +465,10 @@ void BackfillMachine::stop(bool now, Commands& out) {
             out.emplace_back(Cancel{*worker.pending});
     if (preparing_) {
         if (now) out.emplace_back(Cancel{*preparing_});
+        return;
+    }
+    if (checking_) {
+        out.emplace_back(Cancel{*checking_});
         return;
     }
     if (std::none_of(workers_.begin(), workers_.end(), [](Worker const& w) { return w.pending.has_value(); }))

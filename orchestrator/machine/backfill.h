@@ -8,7 +8,10 @@
 ///   fill    UPDATE the rows of a range that are not right; on a locked row once more, passing over locked rows
 ///           (the proof comes back to them)
 ///   proof   count the rows of a range that are not right; if there are any, fill the range and count again; what is
-///           still wrong after that is a miss, named by key
+///           still wrong after that is a miss, named by key. Without a sync a row that is not right may move, by an update
+///           of the application, from a range not read yet to one that was: so one look at the whole table, by one
+///           snapshot, ends the proof; when it finds a row, the ranges are gone through again,
+///           a few times: rows that the application inserts without the column are its own
 ///
 /// The size of a range follows the clock (`batch.target`): it halves on a timeout or deadlock and grows gently.
 #include <cstdint>
@@ -84,6 +87,9 @@ class BackfillMachine {
     };
 
     void prepare(Ids& ids, Commands& out);
+    void check_whole(Ids& ids, Commands& out);
+    void checked_whole(Stamp at, Outcome const& outcome, Ids& ids, Commands& out);
+    Sql key_text() const;
     void prepared(Stamp at, Outcome const& outcome, Ids& ids, Commands& out);
     void next(std::size_t w, Ids& ids, Commands& out);
     void issue(std::size_t w, Doing what, Ids& ids, Commands& out);
@@ -100,11 +106,14 @@ class BackfillMachine {
     std::vector<Worker> workers_;
     std::vector<Stripe> stripes_;
     std::optional<CommandId> preparing_;
+    std::optional<CommandId> checking_;  ///< the look at the whole table
+    Millis checking_since_{};            ///< it waits for a lock
+    int passes_{};                       ///< that the whole look did not agree with
     Millis preparing_since_{};
     Outcome outcome_;
     std::vector<std::string> keys_;
     std::int64_t pages_{}, pages_done_{}, rows_done_{}, rows_wrong_{};
-    bool held_{}, stopping_{}, again_{}, failing_{}, ready_{};
+    bool held_{}, stopping_{}, again_{}, failing_{}, ready_{}, restart_{};
 };
 
 }  // namespace weir

@@ -8,6 +8,9 @@ namespace {
 
 constexpr std::chrono::seconds hands_deadline{60};
 constexpr std::chrono::milliseconds hands_poll{100};
+/// A weir that has just ended, or was killed, leads until the server has noticed (client_connection_check_interval).
+constexpr std::chrono::milliseconds leader_deadline{1000};
+constexpr std::chrono::milliseconds leader_poll{20};
 
 bool yes(Outcome const& outcome, std::size_t field = 0) {
     return outcome.fate == Fate::done && !outcome.rows.empty() && outcome.rows[0].fields[field] == "t";
@@ -26,10 +29,14 @@ Problem other_leader(Asker& asker) {
 }  // namespace
 
 std::optional<Problem> take_lead(Asker& asker) {
-    auto const taken = asker.ask(try_leader());
-    if (taken.fate != Fate::done) return problem_of(taken, "cannot take the leader's lock");
-    if (yes(taken)) return std::nullopt;
-    return other_leader(asker);
+    auto const deadline = std::chrono::steady_clock::now() + leader_deadline;
+    for (;;) {
+        auto const taken = asker.ask(try_leader());
+        if (taken.fate != Fate::done) return problem_of(taken, "cannot take the leader's lock");
+        if (yes(taken)) return std::nullopt;
+        if (std::chrono::steady_clock::now() >= deadline) return other_leader(asker);
+        std::this_thread::sleep_for(leader_poll);
+    }
 }
 
 std::variant<bool, Problem> has_ledger(Asker& asker) {

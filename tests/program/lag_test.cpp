@@ -64,10 +64,10 @@ class Lag : public ::testing::Test {
     int port = free_port();
     std::string address = "127.0.0.1:" + std::to_string(port);
     std::string file = bench.plan(std::string{rename_plan} +
-                                  "batch: { target: 2ms, workers: 1 }\nthrottle: { replication_lag: 500ms }\n");
+                                  "batch: { target: 1ms, workers: 1 }\nthrottle: { replication_lag: 500ms }\n");
 
     void SetUp() override {
-        make_users(bench, 60'000);
+        make_users(bench, 120'000);
         ASSERT_TRUE(replica.catch_up());
     }
     bool metric(std::string const& line, std::chrono::milliseconds deadline = 15s) const {
@@ -92,7 +92,7 @@ TEST_F(Lag, HoldsTheFillWhileReplayIsPaused) {
     EXPECT_TRUE(process.running());
     bench.sql("SELECT pg_sleep(0.5)");
     EXPECT_EQ(bench.value("SELECT count(*) FROM users WHERE full_name IS NOT NULL"), filled);
-    EXPECT_NE(filled, "60000");
+    EXPECT_NE(filled, "120000");
     replica.resume();
     ASSERT_TRUE(wait_until([&] { return has(process.out(), "goes on after") || !process.running(); }, 20s))
         << process.out();
@@ -128,7 +128,7 @@ TEST_F(Lag, CanBeIgnored) {
     replica.resume();
     ASSERT_TRUE(replica.catch_up());
     EXPECT_EQ(query_value(replica.conninfo(bench.db.name), "SELECT count(*) FROM users WHERE full_name IS NOT NULL"),
-              "60000");
+              "120000");
 }
 
 TEST_F(Lag, AnInterruptEndsAHeldRun) {
@@ -173,7 +173,7 @@ TEST_F(Lag, MetricsAtTheGate) {
                                      "weir_last_progress_timestamp_seconds{plan=\"rename-it\"}",
                                      "weir_step_duration_seconds_count{"})
         EXPECT_THAT(text, HasSubstr(series)) << series;
-    EXPECT_THAT(text, HasSubstr("weir_rows_done{kind=\"fill\",plan=\"rename-it\",table=\"users\"} 60000"));
+    EXPECT_THAT(text, HasSubstr("weir_rows_done{kind=\"fill\",plan=\"rename-it\",table=\"users\"} 120000"));
     ASSERT_EQ(bench.weir({"approve", "rename-it", "contract"}).status, 0);
     EXPECT_EQ(wait(process).status, 0);
 }

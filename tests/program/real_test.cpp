@@ -120,7 +120,8 @@ TEST_P(Example, Runs) {
     EXPECT_EQ(dump(), before);
     auto const ran = weir({"run", file, "--approve", "all"});
     EXPECT_EQ(ran.status, 0) << told(ran);
-    EXPECT_EQ(weir({"run", file}).status, 0);
+    auto const again = weir({"run", file});
+    EXPECT_EQ(again.status, 0) << told(again);
     EXPECT_EQ(leftovers(), "");
     EXPECT_EQ(ledger_faults(), "") << entries();
     EXPECT_NE(dump(), before);
