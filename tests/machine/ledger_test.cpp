@@ -87,11 +87,12 @@ TEST(Ledger, AnEntryQuotesWhatItHolds) {
     EXPECT_THAT(made, HasSubstr(R"('message', E'a \\ b'::text)"));
 }
 
-TEST(Ledger, AHandIsTakenBehindTheFence) {
+TEST(Ledger, TheEpochIsLookedAtOnlyOnceTheHandIsTaken) {
     auto const batch = take_hand(Epoch{4});
-    ASSERT_EQ(batch.size(), 2U);
-    EXPECT_EQ(batch[0], fence(Epoch{4}));
-    EXPECT_THAT(batch[1].text(), HasSubstr("pg_try_advisory_lock_shared"));
+    ASSERT_EQ(batch.size(), 3U);
+    EXPECT_THAT(batch[0].text(), HasSubstr("pg_try_advisory_lock_shared"));
+    EXPECT_EQ(batch[1], fence(Epoch{4}));
+    EXPECT_THAT(batch[2].text(), HasSubstr("pg_locks"));
 }
 
 }  // namespace

@@ -125,10 +125,10 @@ TEST(Sync, a_value_too_long_for_the_new_column_fails_loudly) {
         char const* type;
         char const* code;
     };
-    for (auto const& [type, code] : {Case{"varchar(3)", "22001"}, Case{"character(3)", "22001"}, Case{"short", "22001"},
-                                     Case{"short_text", "23514"}}) {
+    for (auto const& [type, code] :
+         {Case{"varchar(3)", "22001"}, Case{"character(3)", "22001"}, Case{"short", "22001"}}) {
         Lab lab{
-            "CREATE DOMAIN short AS varchar(3); CREATE DOMAIN short_text AS text CHECK (length(value) < 4);"
+            "CREATE DOMAIN short AS varchar(3);"
             "CREATE TABLE t (id int PRIMARY KEY, a text); INSERT INTO t VALUES (1, 'abc')"};
         lab.expand(mapping(type, "a", ""));
         lab.fill();
