@@ -34,7 +34,7 @@ class RandomWorld {
         // A swarm: each world has its own idea of what goes wrong.
         for (auto& weight : weights_) weight = chance(40) ? below(8) : 0;
         for (auto& weight : surprises_) weight = chance(40) ? 1 + below(4) : 0;
-        trouble_ = 20 + below(200);
+        trouble_ = 20 + below(120);
         sim_.start();
     }
 
