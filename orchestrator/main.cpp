@@ -7,15 +7,22 @@ namespace {
 
 int dispatch(weir::Options const& options) {
     switch (options.verb) {
-        case weir::Verb::run: return weir::run_command(options);
-        case weir::Verb::plan: return weir::plan_command(options);
-        case weir::Verb::status: return weir::status_command(options);
-        case weir::Verb::approve: return weir::approve_command(options);
-        case weir::Verb::abort: return weir::abort_command(options);
+        case weir::Verb::run:
+            return weir::run_command(options);
+        case weir::Verb::plan:
+            return weir::plan_command(options);
+        case weir::Verb::status:
+            return weir::status_command(options);
+        case weir::Verb::approve:
+            return weir::approve_command(options);
+        case weir::Verb::abort:
+            return weir::abort_command(options);
         case weir::Verb::version:
             std::printf("weir %.*s\n", static_cast<int>(weir::version.size()), weir::version.data());
             return 0;
-        case weir::Verb::help: std::fputs(weir::help_text().c_str(), stdout); return 0;
+        case weir::Verb::help:
+            std::fputs(weir::help_text().c_str(), stdout);
+            return 0;
     }
     return 70;
 }
@@ -28,10 +35,11 @@ int main(int argc, char** argv) {
         if (auto const* problem = std::get_if<weir::Problem>(&options)) return weir::tell(*problem);
         return dispatch(std::get<weir::Options>(options));
     } catch (std::exception const& error) {
-        std::fprintf(stderr,
-                     "error[bug]: %s\n  hint: this is a bug in weir; the ledger is exact, and running the same command again is "
-                     "safe\n",
-                     error.what());
+        std::fprintf(
+            stderr,
+            "error[bug]: %s\n  hint: this is a bug in weir; the ledger is exact, and running the same command again is "
+            "safe\n",
+            error.what());
         return 70;
     }
 }

@@ -25,8 +25,8 @@ class AddColumn : public Operation {
             problems.push_back(
                 said_of_it->sqlstate == rewrites
                     ? Problem{Code::not_supported, fields_.place_of("type"),
-                              "a column of type " + type_.text() + " cannot be added without a rewrite of the table: " +
-                                  said_of_it->error,
+                              "a column of type " + type_.text() +
+                                  " cannot be added without a rewrite of the table: " + said_of_it->error,
                               "use the domain's own base type"}
                     : Problem{Code::bad_value, fields_.place_of("type"),
                               "the server refuses type " + type_.text() + ": " + said_of_it->error,
@@ -78,11 +78,10 @@ constexpr std::array specs{
 
 }  // namespace
 
-OperationRow const add_column_row{
-    "add_column", Level::primitive, specs,
-    [](FieldValues const& fields, Phase listed) {
-        return std::vector<Part>{{listed, std::make_shared<AddColumn>(fields)}};
-    },
-    "adds a nullable column without a default: no rewrite, no scan"};
+OperationRow const add_column_row{"add_column", Level::primitive, specs,
+                                  [](FieldValues const& fields, Phase listed) {
+                                      return std::vector<Part>{{listed, std::make_shared<AddColumn>(fields)}};
+                                  },
+                                  "adds a nullable column without a default: no rewrite, no scan"};
 
 }  // namespace weir

@@ -28,13 +28,14 @@ class DropColumn : public Operation {
                                 said(table_, column_.text()) + " is kept equal to " + live->from + " by a live sync",
                                 "drop " + live->from + ", or abort the run that made the sync"});
         if (Sync const* live = sync_from(*table, column_.text()); live && live->from != column_.text())
-            problems.push_back({Code::conflict, place_,
-                                said(table_, column_.text()) + " is read by the sync of " + live->from + " and " + live->to,
-                                "drop " + live->from + " first"});
-        if (!column->default_expression.empty())
-            checked_expression(column->default_expression, place_, problems);
+            problems.push_back(
+                {Code::conflict, place_,
+                 said(table_, column_.text()) + " is read by the sync of " + live->from + " and " + live->to,
+                 "drop " + live->from + " first"});
+        if (!column->default_expression.empty()) checked_expression(column->default_expression, place_, problems);
         if (table->columns.size() == 1)
-            problems.push_back({Code::conflict, place_, column_.text() + " is the only column of " + table_.text(), ""});
+            problems.push_back(
+                {Code::conflict, place_, column_.text() + " is the only column of " + table_.text(), ""});
         return problems;
     }
 
@@ -59,10 +60,10 @@ class DropColumn : public Operation {
                                        expression_of(table.find(column_.text())->default_expression)));
         drop.forward.push_back(sql("ALTER TABLE {0} DROP COLUMN {1}", table_, column_));
 
-        Rows rows{table_, {{Ident::of(live->to), forward_of(m)}}, sql("NOT {0}", ok_of(m)), {}, {}, key_of(table),
-                  {guard_sync(m)}};
-        rows.fill_after_gate =
-            sql("(pg_catalog.num_nulls({0}) = 1 AND NOT {1})", Ident::of(live->to), ok_of(m));
+        Rows rows{
+            table_,         {{Ident::of(live->to), forward_of(m)}}, sql("NOT {0}", ok_of(m)), {}, {}, key_of(table),
+            {guard_sync(m)}};
+        rows.fill_after_gate = sql("(pg_catalog.num_nulls({0}) = 1 AND NOT {1})", Ident::of(live->to), ok_of(m));
         rows.miss_after_gate = m.two_way ? rows.todo : rows.fill_after_gate;
         Step prove;
         prove.kind = StepKind::proof;

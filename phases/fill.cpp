@@ -12,7 +12,7 @@ namespace {
 /// What a fill and its proof share.
 struct Subject {
     TableName table;
-    FieldAssignments set;            ///< empty: the column `to` by its live sync
+    FieldAssignments set;  ///< empty: the column `to` by its live sync
     std::optional<Ident> to;
     std::optional<UserExpr> where;
     FieldValues at;
@@ -116,9 +116,10 @@ class Fill : public Operation {
 
     static void refused(Answer const* judged, Place const& place, std::string const& what, Problems& problems) {
         if (judged && !judged->sqlstate.empty())
-            problems.push_back({Code::bad_expression, place, "the server refuses the expression of " + what + ": " + judged->error,
-                                "expressions are SQL over the table's columns as they are before the plan, by bare name; names "
-                                "resolve in pg_catalog and public"});
+            problems.push_back(
+                {Code::bad_expression, place, "the server refuses the expression of " + what + ": " + judged->error,
+                 "expressions are SQL over the table's columns as they are before the plan, by bare name; names "
+                 "resolve in pg_catalog and public"});
     }
 
     void check_one(Catalog const& catalog, Table const& table, Ident const& column, UserExpr const& value,
@@ -143,9 +144,10 @@ class Fill : public Operation {
                                     said(s_.table, column.text()) + " has a live sync: every row of it must be right",
                                     "fill it alone and without where"});
             else if (trimmed(value.text()) != declared)
-                problems.push_back({Code::conflict, at,
-                                    said(s_.table, column.text()) + " is kept equal by a sync whose expression is " + declared,
-                                    "write the same expression in fill, or leave the sync out"});
+                problems.push_back(
+                    {Code::conflict, at,
+                     said(s_.table, column.text()) + " is kept equal by a sync whose expression is " + declared,
+                     "write the same expression in fill, or leave the sync out"});
             return;
         }
         refused(answer(catalog, value_question(value, *known)), at, column.text(), problems);
@@ -227,7 +229,8 @@ constexpr std::array specs{
 
 }  // namespace
 
-std::vector<Part> fill_parts(TableName table, FieldAssignments set, std::optional<UserExpr> where, FieldValues const& at) {
+std::vector<Part> fill_parts(TableName table, FieldAssignments set, std::optional<UserExpr> where,
+                             FieldValues const& at) {
     return parts_of({std::move(table), std::move(set), std::nullopt, std::move(where), at});
 }
 

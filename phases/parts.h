@@ -7,13 +7,15 @@
 namespace weir {
 
 /// fill, then its proof and the vacuum that follows it: three parts.
-std::vector<Part> fill_parts(TableName table, FieldAssignments set, std::optional<UserExpr> where, FieldValues const& at);
+std::vector<Part> fill_parts(TableName table, FieldAssignments set, std::optional<UserExpr> where,
+                             FieldValues const& at);
 
 /// Fills and proves `to` by the live sync that keeps it equal to its old column.
 std::vector<Part> synced_fill_parts(TableName table, Ident to, Place place);
 
 /// NOT NULL by CHECK NOT VALID, VALIDATE, SET NOT NULL; only when `like` (if given) is NOT NULL itself.
-std::shared_ptr<Operation const> make_set_not_null(TableName table, Ident column, std::optional<Ident> like, Place place);
+std::shared_ptr<Operation const> make_set_not_null(TableName table, Ident column, std::optional<Ident> like,
+                                                   Place place);
 
 /// Drops a column, with its live sync if it has one. `listed` must be contract.
 std::shared_ptr<Operation const> make_drop_column(TableName table, Ident column, Phase listed, Place place);

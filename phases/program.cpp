@@ -102,7 +102,8 @@ Problems validate(Plan const& plan, Catalog const& catalog) {
                                 "put the second one into a plan of its own"});
         }
     }
-    auto found = walk(plan, world, [](Part const&, Catalog const&) {}, twice);
+    auto found = walk(
+        plan, world, [](Part const&, Catalog const&) {}, twice);
     problems.insert(problems.end(), found.begin(), found.end());
     if (problems.empty())
         for (auto const& part : plan.parts)

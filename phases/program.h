@@ -25,8 +25,8 @@ std::vector<TableName> tables_of(Plan const& plan);
 /// The questions whose answers validate() and compile() look up in the catalog.
 Questions questions(Plan const& plan, Catalog const& catalog);
 
-/// Everything that keeps the plan from being run against this catalog, sorted by place. An operation on a column that an
-/// earlier operation already has a problem with is passed over, so that one mistake gives one message.
+/// Everything that keeps the plan from being run against this catalog, sorted by place. An operation on a column that
+/// an earlier operation already has a problem with is passed over, so that one mistake gives one message.
 Problems validate(Plan const& plan, Catalog const& catalog);
 
 /// REQUIRES validate() to be empty.

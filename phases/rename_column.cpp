@@ -34,19 +34,21 @@ class CopyColumn : public Operation {
         no_dependents(*table, table_, *from, "rename", at, problems);
         for (Sync const* live : {sync_from(*table, from_.text()), sync_to(*table, from_.text())})
             if (live)
-                problems.push_back({Code::conflict, at, said(table_, from_.text()) + " is in a live sync already (" + live->from +
-                                                            " to " + live->to + ")",
-                                    "finish the plan that made it first"});
+                problems.push_back(
+                    {Code::conflict, at,
+                     said(table_, from_.text()) + " is in a live sync already (" + live->from + " to " + live->to + ")",
+                     "finish the plan that made it first"});
         if (!from->default_expression.empty() && !from->default_is_constant && from->generated.empty())
-            problems.push_back({Code::has_dependents, at,
-                                said(table_, from_.text()) + " has a default that is not constant: " + from->default_expression,
-                                "this version carries constant defaults; drop the default first and set it on the new column "
-                                "after the run"});
+            problems.push_back(
+                {Code::has_dependents, at,
+                 said(table_, from_.text()) + " has a default that is not constant: " + from->default_expression,
+                 "this version carries constant defaults; drop the default first and set it on the new column "
+                 "after the run"});
         checked_type(from->type, at, problems);
         if (Answer const* judged = answer(catalog, *question(catalog)); judged && judged->sqlstate == rewrites)
             problems.push_back({Code::not_supported, at,
-                                "a second column of type " + from->type + " cannot be added without a rewrite of the table: " +
-                                    judged->error,
+                                "a second column of type " + from->type +
+                                    " cannot be added without a rewrite of the table: " + judged->error,
                                 "this version cannot rename columns of such domains"});
         if (!from->default_expression.empty()) checked_expression(from->default_expression, at, problems);
         trigger_order(*table, table_, fields_.place, problems);
@@ -61,8 +63,7 @@ class CopyColumn : public Operation {
         step.title = "add " + said(table_, to_.text()) + " and keep it equal to " + said(table_, from_.text());
         step.locks = step.holds = step.undo_locks = lock_of(table_, LockMode::access_exclusive);
         Sql const collate = from.collation.empty() ? sql("") : sql(" COLLATE {0}", collation(from));
-        step.forward.push_back(
-            sql("ALTER TABLE {0} ADD COLUMN {1} {2}{3}", table_, to_, type_of(from.type), collate));
+        step.forward.push_back(sql("ALTER TABLE {0} ADD COLUMN {1} {2}{3}", table_, to_, type_of(from.type), collate));
         attributes(from, step.forward);
         for (auto& statement : create_sync(m)) step.forward.push_back(std::move(statement));
         step.undo = drop_sync(m);
@@ -131,8 +132,7 @@ class CopyColumn : public Operation {
         if (from.compression == "p") alter(sql("SET COMPRESSION pglz"));
         if (from.compression == "l") alter(sql("SET COMPRESSION lz4"));
         if (from.statistics_target >= 0) alter(sql("SET STATISTICS {0}", Int{from.statistics_target}));
-        if (from.comment)
-            out.push_back(sql("COMMENT ON COLUMN {0}.{1} IS {2}", table_, to_, Value{*from.comment}));
+        if (from.comment) out.push_back(sql("COMMENT ON COLUMN {0}.{1} IS {2}", table_, to_, Value{*from.comment}));
         for (auto const& grant : from.grants) {
             Sql const who = grant.grantee.empty() ? sql("PUBLIC") : sql("{0}", Ident::of(grant.grantee));
             Sql const option = grant.grantable ? sql(" WITH GRANT OPTION") : sql("");

@@ -109,8 +109,9 @@ OperationRow const set_not_null_row{
     [](FieldValues const& fields, Phase listed) {
         // After the proof of what the same list fills: the check would refuse the application's writes to a row that
         // the fill left NULL.
-        return std::vector<Part>{{listed == Phase::backfill ? Phase::proof : listed, make_set_not_null(fields.get<TableName>("table"), fields.get<Ident>("column"),
-                                                            std::nullopt, fields.place)}};
+        return std::vector<Part>{{listed == Phase::backfill ? Phase::proof : listed,
+                                  make_set_not_null(fields.get<TableName>("table"), fields.get<Ident>("column"),
+                                                    std::nullopt, fields.place)}};
     },
     "sets NOT NULL without a scan under a strong lock"};
 

@@ -48,10 +48,10 @@ Table const* usable_table(Catalog const& catalog, TableName const& name, Place c
         return refuse(Code::wrong_table_kind, name.text() + " is a temporary table",
                       "nobody but its own session can see it; change it there");
     if (table->has_children || table->is_child)
-        return refuse(Code::wrong_table_kind,
-                      name.text() + (table->is_child ? " is a partition or an inheritance child"
-                                                     : " has inheritance children"),
-                      table->is_child ? "name the parent table" : "this version works on tables without inheritance");
+        return refuse(
+            Code::wrong_table_kind,
+            name.text() + (table->is_child ? " is a partition or an inheritance child" : " has inheritance children"),
+            table->is_child ? "name the parent table" : "this version works on tables without inheritance");
     if (!table->owned_by_us)
         return refuse(Code::no_privilege, "the connected role does not own table " + name.text(),
                       "connect as " + table->owner + ", or GRANT \"" + table->owner + "\" TO the role that weir uses");
@@ -64,14 +64,13 @@ Column const* known_column(Table const& table, TableName const& name, Ident cons
     std::vector<std::string_view> names;
     for (auto const& c : table.columns) names.push_back(c.name);
     auto const near = nearest(column.text(), names);
-    problems.push_back({Code::unknown_column, place, "table " + name.text() + " has no column " + column.text(),
-                        near.empty() ? "names are written as stored, without SQL quotes or folding"
-                                     : "did you mean " + near + "?"});
+    problems.push_back(
+        {Code::unknown_column, place, "table " + name.text() + " has no column " + column.text(),
+         near.empty() ? "names are written as stored, without SQL quotes or folding" : "did you mean " + near + "?"});
     return nullptr;
 }
 
-void free_name(Table const& table, TableName const& name, Ident const& column, Place const& place,
-               Problems& problems) {
+void free_name(Table const& table, TableName const& name, Ident const& column, Place const& place, Problems& problems) {
     static constexpr std::array system{"ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"};
     if (std::find(system.begin(), system.end(), column.text()) != system.end())
         problems.push_back(
@@ -97,8 +96,9 @@ void no_dependents(Table const& table, TableName const& name, Column const& colu
                "a partition key cannot be changed while the table lives");
     for (auto const& dependent : column.dependents)
         refuse(dependent.kind + " " + dependent.identity + " depends on " + what,
-               "this version cannot " + verb + " a column with dependents: drop it in an earlier migration, and create it "
-               "again on the new column");
+               "this version cannot " + verb +
+                   " a column with dependents: drop it in an earlier migration, and create it "
+                   "again on the new column");
     if (!column.options.empty())
         refuse(what + " has column options " + column.options, "ALTER TABLE … ALTER COLUMN … RESET them first");
     static_cast<void>(table);

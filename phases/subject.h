@@ -8,8 +8,8 @@
 
 namespace weir {
 
-/// The table, if operations may work on it; otherwise the problem is added: unknown (hint: where the name exists, or the
-/// nearest), not an ordinary or partitioned table, an inheritance parent or child, temporary, or not owned by the
+/// The table, if operations may work on it; otherwise the problem is added: unknown (hint: where the name exists, or
+/// the nearest), not an ordinary or partitioned table, an inheritance parent or child, temporary, or not owned by the
 /// connected role.
 Table const* usable_table(Catalog const&, TableName const&, Place const&, Problems&);
 

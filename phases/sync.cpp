@@ -88,17 +88,21 @@ Sql not_our_batch() { return sql("pg_catalog.current_setting('weir.batch', true)
 
 SyncNames sync_names(RunId run, int number) {
     std::string const t = tag(run, number);
-    return {Ident::of(" weir_" + t + "_first_i"), Ident::of(" weir_" + t + "_first_u"),
-            Ident::of("~weir_" + t + "_last_i"),  Ident::of("~weir_" + t + "_last_u"),
-            Ident::of(t + "_f"),                  Ident::of(t + "_g"),
-            Ident::of(t + "_ok"),                 Ident::of(t + "_first"),
+    return {Ident::of(" weir_" + t + "_first_i"),
+            Ident::of(" weir_" + t + "_first_u"),
+            Ident::of("~weir_" + t + "_last_i"),
+            Ident::of("~weir_" + t + "_last_u"),
+            Ident::of(t + "_f"),
+            Ident::of(t + "_g"),
+            Ident::of(t + "_ok"),
+            Ident::of(t + "_first"),
             Ident::of(t + "_last")};
 }
 
 TypeName cast_target(std::string const& type) {
     static std::regex const length{R"(^(character varying|character|bit varying|bit)\(\d+\))"};
-    // Without a modifier `character` and `bit` mean one character or bit; under these names they have no limit. It must be
-    // the same type: record_image_eq() compares no bit with a varbit.
+    // Without a modifier `character` and `bit` mean one character or bit; under these names they have no limit. It must
+    // be the same type: record_image_eq() compares no bit with a varbit.
     std::smatch found;
     if (std::regex_search(type, found, length)) {
         std::string const rest = type.substr(static_cast<std::size_t>(found.length(0)));
@@ -128,7 +132,8 @@ Sync sync_of(Mapping const& m) {
 }
 
 Sync const* sync_to(Table const& shape, std::string_view column) {
-    auto const found = std::find_if(shape.syncs.begin(), shape.syncs.end(), [&](Sync const& s) { return s.to == column; });
+    auto const found =
+        std::find_if(shape.syncs.begin(), shape.syncs.end(), [&](Sync const& s) { return s.to == column; });
     return found == shape.syncs.end() ? nullptr : &*found;
 }
 
@@ -139,9 +144,7 @@ Sync const* sync_from(Table const& shape, std::string_view column) {
     return found == shape.syncs.end() ? nullptr : &*found;
 }
 
-Sql ok_of(Mapping const& m) {
-    return sql("{0}({1})", in_sync(sync_names(m.run, m.number).ok), names(all_columns(m)));
-}
+Sql ok_of(Mapping const& m) { return sql("{0}({1})", in_sync(sync_names(m.run, m.number).ok), names(all_columns(m))); }
 
 Sql forward_of(Mapping const& m) {
     return sql("{0}({1})", in_sync(sync_names(m.run, m.number).forward), names(inputs(m)));
@@ -155,26 +158,29 @@ Batch create_sync(Mapping const& m) {
     Sql const ok_call = sql("{0}({1})", in_sync(n.ok), fields(false, all_columns(m)));
 
     Batch made;
-    made.push_back(sql("CREATE FUNCTION {0}({1}) RETURNS {2} LANGUAGE sql IMMUTABLE PARALLEL SAFE\n"
-                       "  RETURN {3}",
-                       in_sync(n.forward), parameters(inputs(m)), cast_target(m.to.type),
-                       returned(m.to, m.forward ? sql("{0}", *m.forward) : sql("{0}", a))));
+    made.push_back(
+        sql("CREATE FUNCTION {0}({1}) RETURNS {2} LANGUAGE sql IMMUTABLE PARALLEL SAFE\n"
+            "  RETURN {3}",
+            in_sync(n.forward), parameters(inputs(m)), cast_target(m.to.type),
+            returned(m.to, m.forward ? sql("{0}", *m.forward) : sql("{0}", a))));
     if (m.two_way)
-        made.push_back(sql("CREATE FUNCTION {0}({1}) RETURNS {2} LANGUAGE sql IMMUTABLE PARALLEL SAFE\n"
-                           "  RETURN {3}",
-                           in_sync(n.reverse), parameters({m.to}), cast_target(m.from.type),
-                           returned(m.from, m.reverse ? sql("{0}", *m.reverse) : sql("{0}", b))));
+        made.push_back(
+            sql("CREATE FUNCTION {0}({1}) RETURNS {2} LANGUAGE sql IMMUTABLE PARALLEL SAFE\n"
+                "  RETURN {3}",
+                in_sync(n.reverse), parameters({m.to}), cast_target(m.from.type),
+                returned(m.from, m.reverse ? sql("{0}", *m.reverse) : sql("{0}", b))));
     Sql ok = sql("pg_catalog.record_image_eq(ROW({0}), ROW({1}))", b,
                  stored(m.to, m.from, m.forward.has_value(), forward_of(m)));
     if (m.two_way)
-        ok = sql("{0}\n    OR (pg_catalog.num_nulls({1}) = 0 AND pg_catalog.record_image_eq(ROW({2}), ROW({3})))", ok, b, a,
-                 stored(m.from, m.to, m.reverse.has_value(), sql("{0}({1})", in_sync(n.reverse), b)));
+        ok = sql("{0}\n    OR (pg_catalog.num_nulls({1}) = 0 AND pg_catalog.record_image_eq(ROW({2}), ROW({3})))", ok,
+                 b, a, stored(m.from, m.to, m.reverse.has_value(), sql("{0}({1})", in_sync(n.reverse), b)));
     made.push_back(sql("CREATE FUNCTION {0}({1}) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE\n  RETURN {2}",
                        in_sync(n.ok), parameters(all_columns(m)), ok));
     if (m.two_way)
-        made.push_back(sql("CREATE FUNCTION {0}() RETURNS trigger LANGUAGE plpgsql AS {1}", in_sync(n.first),
-                           Sql::body(sql("\nBEGIN\n  IF NOT {0} THEN NEW.{1} := {2}(NEW.{3}); END IF;\n  RETURN NEW;\nEND\n",
-                                         ok_call, a, in_sync(n.reverse), b))));
+        made.push_back(
+            sql("CREATE FUNCTION {0}() RETURNS trigger LANGUAGE plpgsql AS {1}", in_sync(n.first),
+                Sql::body(sql("\nBEGIN\n  IF NOT {0} THEN NEW.{1} := {2}(NEW.{3}); END IF;\n  RETURN NEW;\nEND\n",
+                              ok_call, a, in_sync(n.reverse), b))));
     // A trigger's function needs no right of the writer's, but what it calls does; PUBLIC may have lost it by default.
     std::vector<Sql> called{sql("{0}({1})", in_sync(n.forward), types(inputs(m))),
                             sql("{0}({1})", in_sync(n.ok), types(all_columns(m)))};
@@ -184,32 +190,34 @@ Batch create_sync(Mapping const& m) {
     // that the row still looks consistent. A value of the new application's own stays.
     Sql follows;
     if (m.two_way && !m.reads.empty())
-        follows = sql("\n    OR (TG_OP = 'UPDATE' AND pg_catalog.record_image_ne(ROW({0}), ROW({1}))\n"
-                      "      AND pg_catalog.record_image_eq(ROW(OLD.{2}), ROW(NEW.{2}))\n"
-                      "      AND pg_catalog.record_image_eq(ROW(OLD.{2}), ROW({3})))",
-                      fields(true, m.reads), fields(false, m.reads), b,
-                      stored(m.to, m.from, true, sql("{0}({1})", in_sync(n.forward), fields(true, inputs(m)))));
+        follows =
+            sql("\n    OR (TG_OP = 'UPDATE' AND pg_catalog.record_image_ne(ROW({0}), ROW({1}))\n"
+                "      AND pg_catalog.record_image_eq(ROW(OLD.{2}), ROW(NEW.{2}))\n"
+                "      AND pg_catalog.record_image_eq(ROW(OLD.{2}), ROW({3})))",
+                fields(true, m.reads), fields(false, m.reads), b,
+                stored(m.to, m.from, true, sql("{0}({1})", in_sync(n.forward), fields(true, inputs(m)))));
     made.push_back(sql("CREATE FUNCTION {0}() RETURNS trigger LANGUAGE plpgsql AS {1}", in_sync(n.last),
-                       Sql::body(sql("\nBEGIN\n  IF NOT {0}{3} THEN NEW.{1} := {2}; END IF;\n  RETURN NEW;\nEND\n", ok_call,
-                                     b, f_call, follows))));
+                       Sql::body(sql("\nBEGIN\n  IF NOT {0}{3} THEN NEW.{1} := {2}; END IF;\n  RETURN NEW;\nEND\n",
+                                     ok_call, b, f_call, follows))));
 
-    Sql const a_changed = sql("pg_catalog.record_image_ne(ROW({0}), ROW({1}))", fields(true, inputs(m)),
-                              fields(false, inputs(m)));
+    Sql const a_changed =
+        sql("pg_catalog.record_image_ne(ROW({0}), ROW({1}))", fields(true, inputs(m)), fields(false, inputs(m)));
     Sql const b_changed = sql("pg_catalog.record_image_ne(ROW(OLD.{0}), ROW(NEW.{0}))", b);
     Sql const b_null = sql("pg_catalog.num_nulls(NEW.{0}) = 1", b);
     Sql const insert_when = m.two_way ? sql("") : sql("\n  WHEN ({0})", b_null);
     if (m.two_way) {
-        Sql const a_kept =
-            sql("pg_catalog.record_image_eq(ROW(OLD.{0}), ROW(NEW.{0}))", a);
-        made.push_back(sql("CREATE TRIGGER {0} BEFORE INSERT ON {1} FOR EACH ROW\n"
-                           "  WHEN (pg_catalog.num_nulls(NEW.{2}) = 0 AND {3})\n  EXECUTE FUNCTION {4}()",
-                           n.first_insert, m.table, b, old_not_given(m), in_sync(n.first)));
-        made.push_back(sql("CREATE TRIGGER {0} BEFORE UPDATE ON {1} FOR EACH ROW\n"
-                           "  WHEN ({2} AND {3} AND {4})\n  EXECUTE FUNCTION {5}()",
-                           n.first_update, m.table, b_changed, a_kept, not_our_batch(), in_sync(n.first)));
+        Sql const a_kept = sql("pg_catalog.record_image_eq(ROW(OLD.{0}), ROW(NEW.{0}))", a);
+        made.push_back(
+            sql("CREATE TRIGGER {0} BEFORE INSERT ON {1} FOR EACH ROW\n"
+                "  WHEN (pg_catalog.num_nulls(NEW.{2}) = 0 AND {3})\n  EXECUTE FUNCTION {4}()",
+                n.first_insert, m.table, b, old_not_given(m), in_sync(n.first)));
+        made.push_back(
+            sql("CREATE TRIGGER {0} BEFORE UPDATE ON {1} FOR EACH ROW\n"
+                "  WHEN ({2} AND {3} AND {4})\n  EXECUTE FUNCTION {5}()",
+                n.first_update, m.table, b_changed, a_kept, not_our_batch(), in_sync(n.first)));
     }
-    made.push_back(sql("CREATE TRIGGER {0} BEFORE INSERT ON {1} FOR EACH ROW{2}\n  EXECUTE FUNCTION {3}()", n.last_insert,
-                       m.table, insert_when, in_sync(n.last)));
+    made.push_back(sql("CREATE TRIGGER {0} BEFORE INSERT ON {1} FOR EACH ROW{2}\n  EXECUTE FUNCTION {3}()",
+                       n.last_insert, m.table, insert_when, in_sync(n.last)));
     // Without a reverse a value that the application gives to the new column is the application's: it stays.
     Sql const update_when =
         m.two_way ? sql("{0} OR ({1} AND ({2} OR {3}))", a_changed, not_our_batch(), b_changed, b_null)

@@ -5,9 +5,10 @@
 ///   ok(row) := image_equal(new, f(old)) or (new is not NULL and a reverse exists and image_equal(old, g(new)))
 ///
 /// A consistent row is never touched, whoever wrote it. The reverse triggers sort before every trigger of the
-/// application, so that its triggers see the old column as if the old application had written; the forward triggers sort
-/// after them. One exception to "never": a new value that is f(old) follows a change of the columns that f alone reads,
-/// which the reverse says nothing of. Equality is by bytes (record_image_eq), so that 1.0 and 1.00 are two values and json has equality at all.
+/// application, so that its triggers see the old column as if the old application had written; the forward triggers
+/// sort after them. One exception to "never": a new value that is f(old) follows a change of the columns that f alone
+/// reads, which the reverse says nothing of. Equality is by bytes (record_image_eq), so that 1.0 and 1.00 are two
+/// values and json has equality at all.
 #include <optional>
 #include <string>
 #include <vector>
@@ -24,10 +25,10 @@ struct Mapping {
     TableName table;
     Column from;
     Column to;
-    std::optional<UserExpr> forward;   ///< over the columns of `inputs`
-    std::optional<UserExpr> reverse;   ///< over `to`
-    bool two_way{};                    ///< identity both ways, or a declared reverse
-    std::vector<Column> reads;         ///< what forward reads beside `from`, in the table's order
+    std::optional<UserExpr> forward;  ///< over the columns of `inputs`
+    std::optional<UserExpr> reverse;  ///< over `to`
+    bool two_way{};                   ///< identity both ways, or a declared reverse
+    std::vector<Column> reads;        ///< what forward reads beside `from`, in the table's order
 };
 
 /// The names of a sync's objects; the functions stand in schema weir_sync.
@@ -54,11 +55,12 @@ Sql guard_sync(Mapping const& mapping);
 Sql ok_of(Mapping const& mapping);
 Sql forward_of(Mapping const& mapping);
 
-/// The type to cast a forward expression to: with its modifier, save for lengths (a value that is too long must fail and
-/// not be cut in silence).
+/// The type to cast a forward expression to: with its modifier, save for lengths (a value that is too long must fail
+/// and not be cut in silence).
 TypeName cast_target(std::string const& type);
 
-/// Problems with the names of the application's own BEFORE ROW triggers: one that sorts outside ours would see a half-set row.
+/// Problems with the names of the application's own BEFORE ROW triggers: one that sorts outside ours would see a
+/// half-set row.
 void trigger_order(Table const& shape, TableName const& table, Place const& place, Problems& problems);
 
 }  // namespace weir

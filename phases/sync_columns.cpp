@@ -42,15 +42,17 @@ class SyncColumns : public Operation {
             if (!column->generated.empty())
                 refuse(Code::bad_value, field, said(table_, column->name) + " is a generated column",
                        "a trigger sees NULL in it; use the expression that it is generated from");
-            if (Sync const* live = sync_to(*table, column->name) ? sync_to(*table, column->name)
-                                                                 : sync_from(*table, column->name))
-                refuse(Code::conflict, field,
-                       said(table_, column->name) + " is in a live sync already (" + live->from + " to " + live->to + ")",
-                       "finish the plan that made it first");
+            if (Sync const* live =
+                    sync_to(*table, column->name) ? sync_to(*table, column->name) : sync_from(*table, column->name))
+                refuse(
+                    Code::conflict, field,
+                    said(table_, column->name) + " is in a live sync already (" + live->from + " to " + live->to + ")",
+                    "finish the plan that made it first");
         }
         if (!to->default_expression.empty() || !to->identity.empty())
             refuse(Code::conflict, "to", said(table_, to->name) + " has a default",
-                   "while a sync lives, an old application's INSERT would look like a new one's: ALTER COLUMN … DROP DEFAULT "
+                   "while a sync lives, an old application's INSERT would look like a new one's: ALTER COLUMN … DROP "
+                   "DEFAULT "
                    "first");
         bool const two_way = reverse_ || !forward_;
         if (to->in_partition_key || (two_way && from->in_partition_key))
@@ -110,22 +112,28 @@ class SyncColumns : public Operation {
         Column const* from = table ? table->find(from_.text()) : nullptr;
         Column const* to = table ? table->find(to_.text()) : nullptr;
         if (from == nullptr || to == nullptr) return std::nullopt;
-        return MappingQuestion{table_,   from->name,
-                               to->name, from->type,
-                               to->type, forward_ ? forward_->text() : std::string{},
+        return MappingQuestion{table_,
+                               from->name,
+                               to->name,
+                               from->type,
+                               to->type,
+                               forward_ ? forward_->text() : std::string{},
                                reverse_ ? reverse_->text() : std::string{}};
     }
 
     void judge(Answer const& judged, Table const& table, Problems& problems) const {
         auto const at = fields_.place_of(forward_ ? "forward" : "to");
         if (!judged.sqlstate.empty()) {
-            problems.push_back({Code::bad_expression, at, "the server refuses the mapping: " + judged.error,
-                                "an expression names columns bare, without the table; forward reads old columns, reverse "
-                                "reads " + to_.text()});
+            problems.push_back(
+                {Code::bad_expression, at, "the server refuses the mapping: " + judged.error,
+                 "an expression names columns bare, without the table; forward reads old columns, reverse "
+                 "reads " +
+                     to_.text()});
             return;
         }
         if (!judged.immutable)
-            problems.push_back({Code::bad_expression, at, "the mapping is not immutable: its result may differ between sessions",
+            problems.push_back({Code::bad_expression, at,
+                                "the mapping is not immutable: its result may differ between sessions",
                                 "for times write AT TIME ZONE '…'; for texts of dates use to_char with a fixed form"});
         for (auto const& column : judged.columns) {
             Column const* read = table.find(column);
@@ -133,7 +141,8 @@ class SyncColumns : public Operation {
                 problems.push_back({Code::bad_expression, at, "forward reads the generated column " + column,
                                     "a trigger sees NULL in it; use the expression that it is generated from"});
             if (column == to_.text())
-                problems.push_back({Code::bad_expression, at, "forward reads " + column + ", the column that it is to fill",
+                problems.push_back({Code::bad_expression, at,
+                                    "forward reads " + column + ", the column that it is to fill",
                                     "forward reads old columns only"});
         }
         for (auto const& column : judged.reverse_columns)
@@ -148,8 +157,15 @@ class SyncColumns : public Operation {
         for (auto const& [name, other] : catalog.tables)
             for (auto const& sync : other.syncs)
                 if (RunId{sync.run} == run) number = std::max(number, sync.number + 1);
-        Mapping m{run, number, table_, *table.find(from_.text()), *table.find(to_.text()), forward_, reverse_,
-                  reverse_ || !forward_, {}};
+        Mapping m{run,
+                  number,
+                  table_,
+                  *table.find(from_.text()),
+                  *table.find(to_.text()),
+                  forward_,
+                  reverse_,
+                  reverse_ || !forward_,
+                  {}};
         if (Answer const* judged = answer(catalog, *question(catalog)))
             for (auto const& column : table.columns)
                 if (column.name != from_.text() &&
@@ -174,11 +190,10 @@ constexpr std::array specs{
 
 }  // namespace
 
-OperationRow const sync_columns_row{
-    "sync_columns", Level::primitive, specs,
-    [](FieldValues const& fields, Phase listed) {
-        return std::vector<Part>{{listed, std::make_shared<SyncColumns>(fields)}};
-    },
-    "keeps an old and a new column equal by trigger, whoever writes"};
+OperationRow const sync_columns_row{"sync_columns", Level::primitive, specs,
+                                    [](FieldValues const& fields, Phase listed) {
+                                        return std::vector<Part>{{listed, std::make_shared<SyncColumns>(fields)}};
+                                    },
+                                    "keeps an old and a new column equal by trigger, whoever writes"};
 
 }  // namespace weir

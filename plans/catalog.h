@@ -30,21 +30,21 @@ struct Dependent {
 
 struct Column {
     std::string name;
-    std::string type;                       ///< format_type() with every name qualified: `numeric(10,2)`, `public.citext`
-    std::string collation;                  ///< `"schema"."name"`, always quoted; empty when it is the type's own
+    std::string type;       ///< format_type() with every name qualified: `numeric(10,2)`, `public.citext`
+    std::string collation;  ///< `"schema"."name"`, always quoted; empty when it is the type's own
     bool not_null{};
-    std::string default_expression;         ///< pg_get_expr(); empty for none
-    bool default_is_constant{};             ///< no function call that is not immutable, no sequence
-    std::string identity;                   ///< attidentity: empty, `a`, `d`
-    std::string generated;                  ///< attgenerated: empty, `s`, `v`
-    std::string storage;                    ///< attstorage when it differs from the type's own: `p`, `e`, `m`, `x`; else empty
-    std::string compression;                ///< attcompression: empty, `p`, `l`
-    int statistics_target{-1};              ///< -1: the server's default
-    std::string options;                    ///< attoptions, as text: `{n_distinct=5}`; empty for none
+    std::string default_expression;  ///< pg_get_expr(); empty for none
+    bool default_is_constant{};      ///< no function call that is not immutable, no sequence
+    std::string identity;            ///< attidentity: empty, `a`, `d`
+    std::string generated;           ///< attgenerated: empty, `s`, `v`
+    std::string storage;             ///< attstorage when it differs from the type's own: `p`, `e`, `m`, `x`; else empty
+    std::string compression;         ///< attcompression: empty, `p`, `l`
+    int statistics_target{-1};       ///< -1: the server's default
+    std::string options;             ///< attoptions, as text: `{n_distinct=5}`; empty for none
     std::optional<std::string> comment;
-    std::vector<Grant> grants;              ///< column grants only, sorted
+    std::vector<Grant> grants;  ///< column grants only, sorted
     bool in_partition_key{};
-    std::vector<Dependent> dependents;      ///< sorted
+    std::vector<Dependent> dependents;  ///< sorted
     bool operator==(Column const&) const = default;
 };
 
@@ -66,28 +66,28 @@ struct Trigger {
 /// A live sync, as the comment of its triggers tells it: which run made it and what it keeps equal.
 struct Sync {
     std::int64_t run{};
-    int number{};      ///< 1.. within the run
-    std::string from;  ///< old column
-    std::string to;    ///< new column
-    bool two_way{};    ///< a reverse exists
-    std::string forward{};           ///< as the plan wrote it; empty: identity
-    std::string reverse{};           ///< as the plan wrote it; empty: identity when two-way, else none
+    int number{};                      ///< 1.. within the run
+    std::string from;                  ///< old column
+    std::string to;                    ///< new column
+    bool two_way{};                    ///< a reverse exists
+    std::string forward{};             ///< as the plan wrote it; empty: identity
+    std::string reverse{};             ///< as the plan wrote it; empty: identity when two-way, else none
     std::vector<std::string> reads{};  ///< columns that forward reads beside `from`, in the table's order
     auto operator<=>(Sync const&) const = default;
 };
 
 struct Table {
-    std::string kind;                     ///< relkind: r, p, f, v, m
-    std::string persistence;              ///< relpersistence: p, u, t
+    std::string kind;         ///< relkind: r, p, f, v, m
+    std::string persistence;  ///< relpersistence: p, u, t
     std::string owner;
-    bool owned_by_us{};                   ///< the connected role may ALTER it
-    bool has_children{};                  ///< inheritance children that are not partitions
-    bool is_child{};                      ///< an inheritance child or a partition
-    std::vector<Column> columns;          ///< live ones, in order
-    std::vector<std::string> key;         ///< the columns that name a row in messages: primary key, else empty
+    bool owned_by_us{};                          ///< the connected role may ALTER it
+    bool has_children{};                         ///< inheritance children that are not partitions
+    bool is_child{};                             ///< an inheritance child or a partition
+    std::vector<Column> columns;                 ///< live ones, in order
+    std::vector<std::string> key;                ///< the columns that name a row in messages: primary key, else empty
     std::map<std::string, std::string> indexes;  ///< name -> pg_get_indexdef()
-    std::vector<Constraint> constraints;  ///< by name
-    std::vector<Trigger> triggers;        ///< by name, without internal ones and without those of syncs
+    std::vector<Constraint> constraints;         ///< by name
+    std::vector<Trigger> triggers;               ///< by name, without internal ones and without those of syncs
     std::vector<Sync> syncs;
 
     Column* find(std::string_view column);
@@ -106,9 +106,9 @@ struct ExpressionQuestion {
 /// What the server says of a forward and a reverse expression taken together: both empty for identity.
 struct MappingQuestion {
     TableName table;
-    std::string from, to;              ///< column names
-    std::string from_type, to_type;    ///< with typmod
-    std::string forward, reverse;      ///< empty: identity when both are, else there is no reverse
+    std::string from, to;            ///< column names
+    std::string from_type, to_type;  ///< with typmod
+    std::string forward, reverse;    ///< empty: identity when both are, else there is no reverse
     auto operator<=>(MappingQuestion const&) const = default;
 };
 
@@ -116,21 +116,22 @@ using Question = std::variant<ExpressionQuestion, MappingQuestion>;
 using Questions = std::vector<Question>;
 
 struct Answer {
-    std::string sqlstate;                ///< empty: the server accepts it
-    std::string error;                   ///< the server's words when it does not
-    bool immutable{};                    ///< an ExpressionQuestion's expression, cast included; both mappings
-    std::vector<std::string> columns;    ///< the columns that it reads (forward's, for a mapping), sorted
+    std::string sqlstate;              ///< empty: the server accepts it
+    std::string error;                 ///< the server's words when it does not
+    bool immutable{};                  ///< an ExpressionQuestion's expression, cast included; both mappings
+    std::vector<std::string> columns;  ///< the columns that it reads (forward's, for a mapping), sorted
     std::vector<std::string> reverse_columns;
-    bool null_is_value{};                ///< f(g(NULL)) is NULL; true for identity
-    std::string type{};                  ///< the question's column_type (to_type) as format_type() writes it
+    bool null_is_value{};  ///< f(g(NULL)) is NULL; true for identity
+    std::string type{};    ///< the question's column_type (to_type) as format_type() writes it
     bool operator==(Answer const&) const = default;
 };
 
 struct Catalog {
-    int server_version{};                ///< server_version_num / 10000: 15
+    int server_version{};  ///< server_version_num / 10000: 15
     std::string database;
-    std::map<TableName, Table> tables;   ///< of the tables that the plan names, those that exist
-    std::set<TableName> other_relations; ///< every other relation that is not the system's, by name: taken names and hints
+    std::map<TableName, Table> tables;  ///< of the tables that the plan names, those that exist
+    std::set<TableName>
+        other_relations;  ///< every other relation that is not the system's, by name: taken names and hints
     std::map<Question, Answer> answers;
 
     Table* find(TableName const& table);

@@ -318,8 +318,8 @@ void read(json::value const& v, Trigger& out) {
     Members{v}("name", out.name)("definition", out.definition)("enabled", out.enabled).end();
 }
 void read(json::value const& v, Sync& out) {
-    Members{v}("run", out.run)("number", out.number)("from", out.from)("to", out.to)("two_way", out.two_way)("forward", out.forward)(
-        "reverse", out.reverse)("reads", out.reads)
+    Members{v}("run", out.run)("number", out.number)("from", out.from)("to", out.to)("two_way", out.two_way)(
+        "forward", out.forward)("reverse", out.reverse)("reads", out.reads)
         .end();
 }
 

@@ -8,31 +8,31 @@ namespace weir {
 
 enum class Code {
     // exit 1: the plan
-    not_readable,      ///< the file cannot be read, or is not UTF-8, or too large
-    bad_yaml,          ///< not well-formed, or a construct that weir does not accept (anchors, tags, second documents)
+    not_readable,  ///< the file cannot be read, or is not UTF-8, or too large
+    bad_yaml,      ///< not well-formed, or a construct that weir does not accept (anchors, tags, second documents)
     unknown_key,
     duplicate_key,
     missing_key,
     wrong_type,
     bad_value,
-    bad_name,          ///< an identifier that is empty or longer than 63 bytes
-    bad_expression,    ///< not one SQL expression, or the server refuses it
-    not_supported,     ///< a key or operation that this version does not know how to carry out
+    bad_name,        ///< an identifier that is empty or longer than 63 bytes
+    bad_expression,  ///< not one SQL expression, or the server refuses it
+    not_supported,   ///< a key or operation that this version does not know how to carry out
     unknown_table,
     unknown_column,
     unknown_plan,
     unknown_gate,
     name_taken,
-    has_dependents,    ///< something depends on the column that this version cannot carry
-    conflict,          ///< two changes of one plan touch the same column
+    has_dependents,  ///< something depends on the column that this version cannot carry
+    conflict,        ///< two changes of one plan touch the same column
     wrong_table_kind,
     // exit 2: usage
     usage,
     // exit 4: stopped, safe to resume
     gave_up_lock,
     statement_refused,
-    misses,            ///< the proof found rows that are not right and that weir may not fill
-    trigger_changed,   ///< a sync trigger was disabled, dropped or replaced
+    misses,           ///< the proof found rows that are not right and that weir may not fill
+    trigger_changed,  ///< a sync trigger was disabled, dropped or replaced
     connection_lost,
     interrupted,
     // exit 5: refused
@@ -44,7 +44,7 @@ enum class Code {
     is_replica,
     server_version,
     ledger_version,
-    not_now,           ///< the state of the run does not allow it
+    not_now,  ///< the state of the run does not allow it
 };
 
 struct CodeRow {

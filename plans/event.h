@@ -22,6 +22,7 @@ std::string_view name(Phase phase);
 enum class RunState : std::uint8_t { pending, running, waiting, stopped, done, undone };
 std::string_view name(RunState state);
 
+// clang-format off
 struct RunBegan      { std::string plan; std::int64_t run{}; bool resumed{}; int steps{}; };
 struct PhaseBegan    { Phase phase{}; };
 struct StepBegan     { std::string step, title; Phase phase{}; };
@@ -45,6 +46,7 @@ struct ProofDone     { std::string step, table; std::int64_t rows_wrong{}; std::
 struct Warned        { std::string message, hint; };
 struct Stopped       { Problem why; };
 struct RunDone       { RunState state{RunState::done}; Millis took{}; };
+// clang-format on
 
 struct Event {
     Instant at;

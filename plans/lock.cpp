@@ -26,14 +26,22 @@ constexpr ModeRow const& row(LockMode mode) { return modes[static_cast<std::size
 // Only fixed words of this file become SQL here.
 Sql mode_sql(LockMode mode) {
     switch (mode) {
-        case LockMode::access_share: return sql("ACCESS SHARE");
-        case LockMode::row_share: return sql("ROW SHARE");
-        case LockMode::row_exclusive: return sql("ROW EXCLUSIVE");
-        case LockMode::share_update_exclusive: return sql("SHARE UPDATE EXCLUSIVE");
-        case LockMode::share: return sql("SHARE");
-        case LockMode::share_row_exclusive: return sql("SHARE ROW EXCLUSIVE");
-        case LockMode::exclusive: return sql("EXCLUSIVE");
-        case LockMode::access_exclusive: return sql("ACCESS EXCLUSIVE");
+        case LockMode::access_share:
+            return sql("ACCESS SHARE");
+        case LockMode::row_share:
+            return sql("ROW SHARE");
+        case LockMode::row_exclusive:
+            return sql("ROW EXCLUSIVE");
+        case LockMode::share_update_exclusive:
+            return sql("SHARE UPDATE EXCLUSIVE");
+        case LockMode::share:
+            return sql("SHARE");
+        case LockMode::share_row_exclusive:
+            return sql("SHARE ROW EXCLUSIVE");
+        case LockMode::exclusive:
+            return sql("EXCLUSIVE");
+        case LockMode::access_exclusive:
+            return sql("ACCESS EXCLUSIVE");
     }
     return {};
 }

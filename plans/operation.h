@@ -69,7 +69,7 @@ using FieldValue = std::variant<TableName, Ident, TypeName, UserExpr, FieldAssig
 
 /// The fields of one operation in a plan, checked against its FieldSpecs: every required one is there.
 struct FieldValues {
-    Place place;                                        ///< of the operation's name
+    Place place;  ///< of the operation's name
     std::map<std::string, std::pair<FieldValue, Place>, std::less<>> values;
 
     /// The value of a field whose kind is T's; throws std::logic_error when it is absent (required ones never are).
@@ -94,8 +94,8 @@ struct FieldValues {
 struct Part {
     Phase phase{};
     std::shared_ptr<Operation const> operation;
-    int change{};  ///< which item of `changes` it comes from, counted from 1; 0 for a phase list. The reader sets it.
-    Place place{}; ///< of the operation's name in the plan; the reader sets it, too
+    int change{};   ///< which item of `changes` it comes from, counted from 1; 0 for a phase list. The reader sets it.
+    Place place{};  ///< of the operation's name in the plan; the reader sets it, too
 };
 
 enum class Level {

@@ -59,7 +59,8 @@ struct TableName {
     auto operator<=>(TableName const&) const = default;
 };
 
-/// A text literal: `'it''s'`, or `E'…'` when it holds a backslash. A NUL cannot stand in SQL and throws std::logic_error.
+/// A text literal: `'it''s'`, or `E'…'` when it holds a backslash. A NUL cannot stand in SQL and throws
+/// std::logic_error.
 class Value {
   public:
     explicit Value(std::string text) : text_{std::move(text)} {}

@@ -37,31 +37,32 @@ struct Assignment {
 /// table stands under its own name as alias, leaf or not.
 struct Rows {
     TableName table;
-    std::vector<Assignment> set;    ///< what a fill writes
-    Sql todo;                       ///< true for a row that is not right yet: `NOT ok`, or `column IS NULL AND where`
-    Sql miss_after_gate;            ///< the same once the new application writes; what the proof then counts
-    Sql fill_after_gate;            ///< and which of those a fill may still write: `new IS NULL` and todo
-    std::vector<Ident> key;         ///< names a row in messages; ctid when empty
-    /// Raises (SQLSTATE WE003) unless the sync's triggers are those of its step: present, ALWAYS, untouched. Empty: no sync.
+    std::vector<Assignment> set;  ///< what a fill writes
+    Sql todo;                     ///< true for a row that is not right yet: `NOT ok`, or `column IS NULL AND where`
+    Sql miss_after_gate;          ///< the same once the new application writes; what the proof then counts
+    Sql fill_after_gate;          ///< and which of those a fill may still write: `new IS NULL` and todo
+    std::vector<Ident> key;       ///< names a row in messages; ctid when empty
+    /// Raises (SQLSTATE WE003) unless the sync's triggers are those of its step: present, ALWAYS, untouched. Empty: no
+    /// sync.
     Batch guard;
 };
 
 struct Step {
-    std::string id;      ///< unique in the program, stable between compiles: `expand.1`
+    std::string id;  ///< unique in the program, stable between compiles: `expand.1`
     Phase phase{};
     StepKind kind{};
-    std::string title;   ///< for people: `add users.full_name and keep it equal to users.name`
+    std::string title;  ///< for people: `add users.full_name and keep it equal to users.name`
     /// Taken first, in this order, within the ladder's try. Only what LOCK TABLE can lock.
     std::vector<TableLock> locks;
     /// The strongest lock per table while the step runs, as pg_locks would show; a test compares it with the server.
     std::vector<TableLock> holds;
-    bool scans{};        ///< reads the whole table (VALIDATE): no statement_timeout
+    bool scans{};  ///< reads the whole table (VALIDATE): no statement_timeout
     Batch forward;
-    Batch undo;          ///< empty: nothing to do, and `undo_note` says why
+    Batch undo;  ///< empty: nothing to do, and `undo_note` says why
     std::string undo_note;
     std::vector<TableLock> undo_locks;
-    Batch probe;         ///< standalone only: one SELECT that gives a Probe's word; empty: harmless to repeat
-    bool may_fail{};     ///< standalone only: the run goes on without it, with a warning (VACUUM)
+    Batch probe;               ///< standalone only: one SELECT that gives a Probe's word; empty: harmless to repeat
+    bool may_fail{};           ///< standalone only: the run goes on without it, with a warning (VACUUM)
     std::optional<Rows> rows;  ///< fill and proof
 };
 

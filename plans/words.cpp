@@ -5,32 +5,46 @@ namespace weir {
 
 std::string_view name(Phase phase) {
     switch (phase) {
-        case Phase::expand: return "expand";
-        case Phase::backfill: return "backfill";
-        case Phase::proof: return "proof";
-        case Phase::contract: return "contract";
+        case Phase::expand:
+            return "expand";
+        case Phase::backfill:
+            return "backfill";
+        case Phase::proof:
+            return "proof";
+        case Phase::contract:
+            return "contract";
     }
     return "";
 }
 
 std::string_view name(RunState state) {
     switch (state) {
-        case RunState::pending: return "pending";
-        case RunState::running: return "running";
-        case RunState::waiting: return "waiting";
-        case RunState::stopped: return "stopped";
-        case RunState::done: return "done";
-        case RunState::undone: return "undone";
+        case RunState::pending:
+            return "pending";
+        case RunState::running:
+            return "running";
+        case RunState::waiting:
+            return "waiting";
+        case RunState::stopped:
+            return "stopped";
+        case RunState::done:
+            return "done";
+        case RunState::undone:
+            return "undone";
     }
     return "";
 }
 
 std::string_view name(StepKind kind) {
     switch (kind) {
-        case StepKind::transactional: return "transactional";
-        case StepKind::standalone: return "standalone";
-        case StepKind::fill: return "fill";
-        case StepKind::proof: return "proof";
+        case StepKind::transactional:
+            return "transactional";
+        case StepKind::standalone:
+            return "standalone";
+        case StepKind::fill:
+            return "fill";
+        case StepKind::proof:
+            return "proof";
     }
     return "";
 }

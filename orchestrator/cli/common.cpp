@@ -19,7 +19,9 @@ int tell(Problems const& problems) {
 std::variant<Plan, Problems> load_plan(std::string const& path) {
     std::error_code error;
     if (std::filesystem::is_directory(path, error))
-        return Problems{{Code::not_supported, {path, 0, 0}, "a folder of plans is not supported by this version",
+        return Problems{{Code::not_supported,
+                         {path, 0, 0},
+                         "a folder of plans is not supported by this version",
                          "name one plan file"}};
     std::ifstream file{path, std::ios::binary};
     if (!file) return Problems{{Code::not_readable, {path, 0, 0}, "cannot open the plan file", "check the path"}};

@@ -21,7 +21,12 @@ struct VerbRow {
 
 std::vector<VerbRow> const& verbs() {
     static std::vector<VerbRow> const rows{
-        {"run", Verb::run, 1, 1, "PLAN", {"database", "until", "approve", "no-wait", "progress", "http"},
+        {"run",
+         Verb::run,
+         1,
+         1,
+         "PLAN",
+         {"database", "until", "approve", "no-wait", "progress", "http"},
          "run a plan; continues by itself where an earlier run stopped"},
         {"plan", Verb::plan, 1, 1, "PLAN", {"database"}, "show the compiled steps: SQL, locks, who waits, undo"},
         {"status", Verb::status, 0, 1, "[NAME]", {"database", "json"}, "history and progress, from the ledger"},
@@ -38,8 +43,9 @@ po::options_description described() {
     all.add_options()  //
         ("database", po::value<std::string>(), "")("until", po::value<std::string>(), "")(
             "approve", po::value<std::vector<std::string>>()->composing(), "")("no-wait", po::bool_switch(), "")(
-            "progress", po::value<std::string>(), "")("http", po::value<std::string>(), "")("json", po::bool_switch(), "")(
-            "help", po::bool_switch(), "")("words", po::value<std::vector<std::string>>(), "");
+            "progress", po::value<std::string>(), "")("http", po::value<std::string>(), "")(
+            "json", po::bool_switch(), "")("help", po::bool_switch(), "")("words",
+                                                                          po::value<std::vector<std::string>>(), "");
     return all;
 }
 
@@ -64,7 +70,8 @@ std::variant<Options, Problem> read_options(int argc, char const* const* argv) {
         std::vector<std::string_view> const names{"--database", "--until", "--approve", "--no-wait",
                                                   "--progress", "--http",  "--json",    "--help"};
         auto const near = nearest(error.get_option_name(), names);
-        return usage("unknown option " + error.get_option_name(), near.empty() ? "weir help" : "did you mean " + near + "?");
+        return usage("unknown option " + error.get_option_name(),
+                     near.empty() ? "weir help" : "did you mean " + near + "?");
     } catch (po::error const& error) {
         return usage(error.what());
     }
@@ -103,7 +110,8 @@ std::variant<Options, Problem> read_options(int argc, char const* const* argv) {
     if (given.count("approve"))
         for (auto const& gate : given["approve"].as<std::vector<std::string>>()) {
             if (gate != "contract" && gate != "all")
-                return usage("--approve " + gate + ": there is no such gate", "the gate is called contract; all approves every gate");
+                return usage("--approve " + gate + ": there is no such gate",
+                             "the gate is called contract; all approves every gate");
             options.approve.insert(gate);
         }
     if (given.count("until")) {
@@ -131,7 +139,8 @@ std::string help_text() {
     }
     text +=
         "\nall commands but version take\n"
-        "  --database URL            libpq URL or keywords, without a password; default: PGHOST, PGDATABASE, PGSERVICE …\n"
+        "  --database URL            libpq URL or keywords, without a password; default: PGHOST, PGDATABASE, PGSERVICE "
+        "…\n"
         "run takes\n"
         "  --until PHASE             stop after expand, backfill, proof or contract\n"
         "  --approve GATE|all        approve a gate beforehand\n"

@@ -15,13 +15,13 @@ enum class Verb { run, plan, status, approve, abort, version, help };
 
 struct Options {
     Verb verb{Verb::help};
-    std::vector<std::string> words;        ///< what stands after the command
-    std::string database;                  ///< --database; empty: libpq's own variables and files
+    std::vector<std::string> words;  ///< what stands after the command
+    std::string database;            ///< --database; empty: libpq's own variables and files
     std::optional<Phase> until;
     std::set<std::string> approve;
     bool no_wait{};
-    std::string http;                      ///< ADDR:PORT; empty: none
-    std::string progress{"auto"};          ///< auto, bar, plain, json, none
+    std::string http;              ///< ADDR:PORT; empty: none
+    std::string progress{"auto"};  ///< auto, bar, plain, json, none
     bool json{};
 };
 

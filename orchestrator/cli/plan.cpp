@@ -22,7 +22,8 @@ int plan_command(Options const& options) {
     if (auto* problems = std::get_if<Problems>(&prepared)) return tell(*problems);
     auto const& ready = std::get<Prepared>(prepared);
     if (ready.record && ready.record->finished) {
-        std::printf("plan %s is done since %s; nothing would be run\n", plan.name.c_str(), ready.record->ended_at.c_str());
+        std::printf("plan %s is done since %s; nothing would be run\n", plan.name.c_str(),
+                    ready.record->ended_at.c_str());
         return 0;
     }
     if (ready.record && !ready.record->undone)

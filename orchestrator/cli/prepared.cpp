@@ -11,7 +11,9 @@ namespace {
 
 std::variant<Program, Problems> compile_again(RunRecord const& record) {
     auto const again = [](std::string message) {
-        return Problems{{Code::changed_plan, {}, std::move(message),
+        return Problems{{Code::changed_plan,
+                         {},
+                         std::move(message),
                          "finish the run with the weir that began it, or undo it with that one's `weir abort`"}};
     };
     auto stored = read_plan(record.begin.plan, record.begin.name, operations());
@@ -21,8 +23,8 @@ std::variant<Program, Problems> compile_again(RunRecord const& record) {
                      record.begin.version + ", and this one (" + std::string{version} + ") cannot read what it wrote");
     auto program = compile(std::get<Plan>(stored), std::get<Catalog>(catalog), record.run);
     if (program.hash != record.begin.hash)
-        return again("the program of the run was " + record.begin.hash + " (weir " + record.begin.version + ") and would be " +
-                     program.hash + " (weir " + std::string{version} + ")");
+        return again("the program of the run was " + record.begin.hash + " (weir " + record.begin.version +
+                     ") and would be " + program.hash + " (weir " + std::string{version} + ")");
     return program;
 }
 
@@ -49,12 +51,15 @@ std::variant<Prepared, Problems> prepare(Asker& asker, Plan const& plan) {
     }
     if (record && !record->undone) {
         if (record->begin.identity != fingerprint(plan.identity))
-            return Problems{{Code::changed_plan, {plan.file, 0, 0},
-                             "plan " + plan.name + " is not the one that was begun: " + fingerprint(plan.identity) + " instead of " +
-                                 record->begin.identity,
-                             record->finished ? "it is done; give a new plan a name of its own"
-                                              : "changes, phase lists and gates may not change once a run began: put them back "
-                                                "(weir status shows the run), or undo it with weir abort " + plan.name}};
+            return Problems{{Code::changed_plan,
+                             {plan.file, 0, 0},
+                             "plan " + plan.name + " is not the one that was begun: " + fingerprint(plan.identity) +
+                                 " instead of " + record->begin.identity,
+                             record->finished
+                                 ? "it is done; give a new plan a name of its own"
+                                 : "changes, phase lists and gates may not change once a run began: put them back "
+                                   "(weir status shows the run), or undo it with weir abort " +
+                                       plan.name}};
         if (!record->finished) return live(*std::move(record));
         Prepared ready;
         ready.ledger = true;
@@ -87,9 +92,11 @@ std::variant<Prepared, Problems> prepare_live(Asker& asker, std::string const& n
     auto record = std::get<std::optional<RunRecord>>(std::move(loaded));
     if (!record) return unknown("weir status lists the runs");
     if (record->finished || record->undone)
-        return Problems{{Code::not_now, {},
-                         "plan " + name + " is " + (record->finished ? "done" : "undone") + " since " + record->ended_at,
-                         record->finished ? "this version cannot bring back what contract dropped" : "there is nothing to undo"}};
+        return Problems{
+            {Code::not_now,
+             {},
+             "plan " + name + " is " + (record->finished ? "done" : "undone") + " since " + record->ended_at,
+             record->finished ? "this version cannot bring back what contract dropped" : "there is nothing to undo"}};
     return live(*std::move(record));
 }
 

@@ -1,7 +1,7 @@
+#include <unistd.h>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <unistd.h>
 
 #include <csignal>
 #include <cstdio>
@@ -29,9 +29,7 @@ constexpr milliseconds orders_poll{5000};
 constexpr milliseconds reconnect_rest{1000};
 constexpr Limits small{Millis{1000}, Millis{1500}, Millis{2000}};
 
-Millis steady_now() {
-    return std::chrono::duration_cast<Millis>(std::chrono::steady_clock::now().time_since_epoch());
-}
+Millis steady_now() { return std::chrono::duration_cast<Millis>(std::chrono::steady_clock::now().time_since_epoch()); }
 
 /// Measures the replicas on a session of its own, again and again.
 class Eye {
@@ -53,15 +51,19 @@ class Eye {
     void connect() {
         session_ = std::make_unique<Session>(io_.get_executor(), conninfo_, SessionRole{name_, false});
         session_->connect([this](Outcome outcome) {
-            if (outcome.fate == Fate::done) measure();
-            else lost(outcome);
+            if (outcome.fate == Fate::done)
+                measure();
+            else
+                lost(outcome);
         });
     }
     void measure() {
         session_->execute(ReplicationLag::measure(), Transaction::implicit, small, [this](Outcome outcome) {
             tell(outcome);
-            if (outcome.fate == Fate::lost || outcome.fate == Fate::in_doubt) after(reconnect_rest, [this] { connect(); });
-            else after(lag_poll, [this] { measure(); });
+            if (outcome.fate == Fate::lost || outcome.fate == Fate::in_doubt)
+                after(reconnect_rest, [this] { connect(); });
+            else
+                after(lag_poll, [this] { measure(); });
         });
     }
     void lost(Outcome const& outcome) {
@@ -95,14 +97,16 @@ class Eye {
 class Clerk {
   public:
     Clerk(asio::io_context& io, std::string const& conninfo, std::string plan, RunId run, Session& session)
-        : ear_{io.get_executor(), conninfo, "weir " + plan + " ear", [this] { read(); }, [this](Outcome) { listen_later(); }},
+        : ear_{io.get_executor(), conninfo, "weir " + plan + " ear", [this] { read(); },
+               [this](Outcome) { listen_later(); }},
           plan_{std::move(plan)},
           run_{run},
           control_{session},
           poll_{io},
           again_{io} {}
 
-    /// Gives what was ordered before: a gate that is approved already must not be waited for. Not while the io_context runs.
+    /// Gives what was ordered before: a gate that is approved already must not be waited for. Not while the io_context
+    /// runs.
     void catch_up(Asker& asker, std::function<void(Ordered)> give) {
         give_ = std::move(give);
         take(asker.ask(read_orders(plan_, run_, last_)));
@@ -122,8 +126,10 @@ class Clerk {
     void listen() {
         ear_.listen([this](Outcome outcome) {
             if (stopped_) return;
-            if (outcome.fate == Fate::done) read();
-            else listen_later();
+            if (outcome.fate == Fate::done)
+                read();
+            else
+                listen_later();
         });
     }
     void listen_later() {
@@ -178,7 +184,9 @@ std::optional<Problem> lag_is_readable(Asker& asker) {
     ReplicationLag lag;
     for (auto const& reading : lag.read(asker.ask(ReplicationLag::measure()), steady_now()))
         if (!reading.value && reading.problem.find("pg_monitor") != std::string::npos)
-            return Problem{Code::no_privilege, {}, "the replication lag cannot be measured: " + reading.problem,
+            return Problem{Code::no_privilege,
+                           {},
+                           "the replication lag cannot be measured: " + reading.problem,
                            "GRANT pg_monitor TO the role that weir uses, or write throttle: { replication_lag: none }"};
     return std::nullopt;
 }
@@ -213,10 +221,7 @@ int drive(Running r, Epoch epoch, RunRecord record, bool abort) {
     Eye eye{r.io, r.options.database, "weir " + name + " eye", r.settings.lag_limit.value_or(Millis{0})};
     Clerk clerk{r.io, r.options.database, name, run, r.asker.session()};
     asio::signal_set signals{r.io, SIGINT, SIGTERM};
-    Shell::Config shell_config{r.options.database,
-                               name,
-                               {&r.instruments, &r.progress},
-                               [&](int code) {
+    Shell::Config shell_config{r.options.database, name, {&r.instruments, &r.progress}, [&](int code) {
                                    exit = code;
                                    over = true;
                                    eye.stop();
@@ -244,8 +249,8 @@ int drive(Running r, Epoch epoch, RunRecord record, bool abort) {
 }
 
 /// Takes the lead and the ledger's word, then drives.
-int act(asio::io_context& io, Asker& asker, Plan const* plan, std::string const& name, Options const& options, Listener& progress,
-        Instruments& instruments) {
+int act(asio::io_context& io, Asker& asker, Plan const* plan, std::string const& name, Options const& options,
+        Listener& progress, Instruments& instruments) {
     if (auto problem = take_lead(asker)) return tell(*problem);
     // The looking is repeated now that nobody else can act.
     auto prepared = plan ? prepare(asker, *plan) : prepare_live(asker, name);
@@ -288,7 +293,8 @@ int act(asio::io_context& io, Asker& asker, Plan const* plan, std::string const&
         if (began.fate != Fate::done) return tell(problem_of(began, "cannot write the ledger"));
         record.last_seq = 1;
     }
-    return drive({io, asker, std::move(ready), settings, options, progress, instruments}, epoch, std::move(record), plan == nullptr);
+    return drive({io, asker, std::move(ready), settings, options, progress, instruments}, epoch, std::move(record),
+                 plan == nullptr);
 }
 
 int with_outputs(Options const& options, Plan const* plan, std::string const& name) {
@@ -298,7 +304,8 @@ int with_outputs(Options const& options, Plan const* plan, std::string const& na
     Instruments instruments{std::string{version}};
     // What stdio holds goes out before the display writes to the descriptor itself.
     std::fflush(stdout);
-    Progress progress{STDOUT_FILENO, resolve(progress_mode(options.progress).value_or(ProgressMode::automatic), STDOUT_FILENO)};
+    Progress progress{STDOUT_FILENO,
+                      resolve(progress_mode(options.progress).value_or(ProgressMode::automatic), STDOUT_FILENO)};
     std::unique_ptr<HttpListener> http;
     if (!options.http.empty()) {
         http = std::make_unique<HttpListener>(io.get_executor(), options.http, [&] { return instruments.text(); });

@@ -29,9 +29,10 @@ WHERE b.kind = 'began' AND {0} ORDER BY b.run)",
 }
 
 Batch list_progress(std::string const& run) {
-    return {sql(R"(SELECT p.step, sum(p.next_page - p.from_page), sum(p.to_page - p.from_page), sum(p.rows), sum(p.misses)
+    return {
+        sql(R"(SELECT p.step, sum(p.next_page - p.from_page), sum(p.to_page - p.from_page), sum(p.rows), sum(p.misses)
 FROM weir.progress p WHERE p.run = {0}::bigint GROUP BY p.step ORDER BY p.step)",
-                Value{run})};
+            Value{run})};
 }
 
 std::string field(Row const& row, std::size_t i) { return row.fields[i].value_or(""); }
@@ -53,7 +54,8 @@ void print(Row const& row, std::string const& state, std::vector<Row> const& pro
     if (state == "done" || state == "undone") std::printf(", ended %s", field(row, 4).c_str());
     std::printf("\n");
     if (state == "done" || state == "undone") return;
-    std::printf("  %s steps done, last %s\n", field(row, 6).c_str(), field(row, 5).empty() ? "none" : field(row, 5).c_str());
+    std::printf("  %s steps done, last %s\n", field(row, 6).c_str(),
+                field(row, 5).empty() ? "none" : field(row, 5).c_str());
     for (auto const& step : progress)
         std::printf("  %-12s %s of %s pages, %s rows%s\n", field(step, 0).c_str(), field(step, 1).c_str(),
                     field(step, 2).c_str(), field(step, 3).c_str(),
@@ -85,7 +87,8 @@ int status_command(Options const& options) {
         if (who.fate == Fate::done && !who.rows.empty()) leader = field(who.rows[0], 2);
     }
     if (!name.empty() && runs.empty())
-        return tell({Code::unknown_plan, {}, "no run of a plan " + name + " is known here", "weir status lists all runs"});
+        return tell(
+            {Code::unknown_plan, {}, "no run of a plan " + name + " is known here", "weir status lists all runs"});
 
     json::array documents;
     for (auto const& row : runs) {
@@ -103,9 +106,14 @@ int status_command(Options const& options) {
                                          {"pages", std::stoll(field(step, 2))},
                                          {"rows", std::stoll(field(step, 3))},
                                          {"rows_wrong", std::stoll(field(step, 4))}});
-        json::object document{{"plan", field(row, 1)},   {"run", std::stoll(field(row, 0))}, {"state", state},
-                              {"began", field(row, 2)},  {"last_entry", field(row, 4)},      {"last_step", field(row, 5)},
-                              {"steps_done", std::stoll(field(row, 6))}, {"progress", std::move(steps)}};
+        json::object document{{"plan", field(row, 1)},
+                              {"run", std::stoll(field(row, 0))},
+                              {"state", state},
+                              {"began", field(row, 2)},
+                              {"last_entry", field(row, 4)},
+                              {"last_step", field(row, 5)},
+                              {"steps_done", std::stoll(field(row, 6))},
+                              {"progress", std::move(steps)}};
         if (!field(row, 10).empty()) {
             document["stopped"] = field(row, 10);
             document["hint"] = field(row, 11);

@@ -34,16 +34,18 @@ void BackfillMachine::prepare(Ids& ids, Commands& out) {
     Batch batch{fence(config_.epoch)};
     batch.insert(batch.end(), config_.rows.guard.begin(), config_.rows.guard.end());
     // What was wrong when the run stopped is looked at again.
-    batch.push_back(sql("UPDATE weir.progress SET next_page = from_page, rows = 0, misses = 0 "
-                        "WHERE run = {0} AND step = {1} AND misses > 0",
-                        run, step));
+    batch.push_back(
+        sql("UPDATE weir.progress SET next_page = from_page, rows = 0, misses = 0 "
+            "WHERE run = {0} AND step = {1} AND misses > 0",
+            run, step));
     if (restart_)
         batch.push_back(
             sql("UPDATE weir.progress SET next_page = from_page, rows = 0 WHERE run = {0} AND step = {1}", run, step));
     // A table that was rewritten or truncated has another file: its pages say nothing any more.
-    batch.push_back(sql("DELETE FROM weir.progress WHERE run = {0} AND step = {1} "
-                        "AND filenode IS DISTINCT FROM pg_catalog.pg_relation_filenode(leaf)",
-                        run, step));
+    batch.push_back(
+        sql("DELETE FROM weir.progress WHERE run = {0} AND step = {1} "
+            "AND filenode IS DISTINCT FROM pg_catalog.pg_relation_filenode(leaf)",
+            run, step));
     // New leaves and new pages at the end get stripes of their own.
     batch.push_back(sql(R"(INSERT INTO weir.progress (run, step, leaf, from_page, to_page, next_page, filenode)
 SELECT {0}, {1}, k.leaf, s, least(s + k.width, k.pages), s, pg_catalog.pg_relation_filenode(k.leaf)
@@ -86,8 +88,13 @@ void BackfillMachine::prepared(Stamp at, Outcome const& outcome, Ids& ids, Comma
     std::int64_t estimate = 0;
     for (auto const& row : outcome.rows) {
         auto const field = [&](std::size_t i) { return row.fields[i].value_or("0"); };
-        Stripe stripe{std::stoll(field(0)), {Ident::of(field(1)), Ident::of(field(2))}, std::stoll(field(3)),
-                      std::stoll(field(4)), std::stoll(field(5)), std::stoll(field(6)), false};
+        Stripe stripe{std::stoll(field(0)),
+                      {Ident::of(field(1)), Ident::of(field(2))},
+                      std::stoll(field(3)),
+                      std::stoll(field(4)),
+                      std::stoll(field(5)),
+                      std::stoll(field(6)),
+                      false};
         pages_ += stripe.to - stripe.from;
         pages_done_ += stripe.next - stripe.from;
         rows_done_ += std::stoll(field(7));
@@ -103,9 +110,8 @@ void BackfillMachine::prepared(Stamp at, Outcome const& outcome, Ids& ids, Comma
         worker.waiting_since.reset();
     }
     ready_ = true;
-    out.emplace_back(Announce{
-        {at.wall, WorkKnown{config_.step, config_.rows.table.text(), pages_, pages_done_, estimate, rows_done_,
-                             config_.proof}}});
+    out.emplace_back(Announce{{at.wall, WorkKnown{config_.step, config_.rows.table.text(), pages_, pages_done_,
+                                                  estimate, rows_done_, config_.proof}}});
     for (std::size_t w = 0; w < workers_.size(); ++w) next(w, ids, out);
     settle(at, ids, out);
 }
@@ -154,17 +160,25 @@ void BackfillMachine::issue(std::size_t w, Doing what, Ids& ids, Commands& out) 
     Batch batch{sql("SET LOCAL synchronous_commit = off"), sql("SET LOCAL enable_seqscan = off")};
     if (writes) batch.push_back(sql("SET LOCAL weir.batch = 'on'"));
     batch.push_back(fence(config_.epoch));
-    if (writes) batch.push_back(sql("LOCK TABLE ONLY {0} IN ROW EXCLUSIVE MODE", stripe.name));
-    else batch.push_back(sql("LOCK TABLE ONLY {0} IN ACCESS SHARE MODE", stripe.name));
+    if (writes)
+        batch.push_back(sql("LOCK TABLE ONLY {0} IN ROW EXCLUSIVE MODE", stripe.name));
+    else
+        batch.push_back(sql("LOCK TABLE ONLY {0} IN ACCESS SHARE MODE", stripe.name));
     batch.push_back(sql("SELECT weir.same_file({0}, {1})", Int{stripe.leaf}, Int{stripe.filenode}));
     Sql const mine = sql("p.run = {0} AND p.step = {1} AND p.leaf = {2} AND p.from_page = {3}", number(config_.run),
                          Value{config_.step}, Int{stripe.leaf}, Int{stripe.from});
     Sql const miss = config_.gate_opened ? config_.rows.miss_after_gate : config_.rows.todo;
     Limits limits{row_lock_wait, std::max(config_.bound, worker.statement), Millis{30000}};
     switch (what) {
-        case Doing::batch: batch.push_back(update(worker, false, true)); break;
-        case Doing::skip_locked: batch.push_back(update(worker, true, true)); break;
-        case Doing::refill: batch.push_back(update(worker, false, false)); break;
+        case Doing::batch:
+            batch.push_back(update(worker, false, true));
+            break;
+        case Doing::skip_locked:
+            batch.push_back(update(worker, true, true));
+            break;
+        case Doing::refill:
+            batch.push_back(update(worker, false, false));
+            break;
         case Doing::count:
             batch.push_back(sql(R"(WITH n AS MATERIALIZED (SELECT count(*) AS n, count(*) FILTER (WHERE {3}) AS wrong
   FROM ONLY {0} AS {1} WHERE {2}),
@@ -186,7 +200,8 @@ SELECT k.k FROM k)",
             break;
         }
         case Doing::idle:
-        case Doing::resting: return;
+        case Doing::resting:
+            return;
     }
     worker.doing = what;
     worker.pending = ids();
@@ -258,9 +273,12 @@ void BackfillMachine::settle(Stamp at, Ids& ids, Commands& out) {
         preparing_since_ = at.steady;
         prepare(ids, out);
     } else if (std::all_of(stripes_.begin(), stripes_.end(), [](Stripe const& s) { return s.next >= s.to; })) {
-        if (rows_wrong_ > 0) state_ = State::misses;
-        else if (config_.proof && config_.rows.guard.empty()) check_whole(ids, out);
-        else state_ = State::done;
+        if (rows_wrong_ > 0)
+            state_ = State::misses;
+        else if (config_.proof && config_.rows.guard.empty())
+            check_whole(ids, out);
+        else
+            state_ = State::done;
     }
 }
 
@@ -274,8 +292,8 @@ Sql BackfillMachine::key_text() const {
 
 void BackfillMachine::check_whole(Ids& ids, Commands& out) {
     Sql const miss = config_.gate_opened ? config_.rows.miss_after_gate : config_.rows.todo;
-    Batch batch{fence(config_.epoch), sql("SELECT {0} FROM {1} AS {2} WHERE {3} LIMIT 10", key_text(), config_.rows.table,
-                                          config_.rows.table.name, miss)};
+    Batch batch{fence(config_.epoch), sql("SELECT {0} FROM {1} AS {2} WHERE {3} LIMIT 10", key_text(),
+                                          config_.rows.table, config_.rows.table.name, miss)};
     checking_ = ids();
     // It reads as VALIDATE does, and as long.
     out.emplace_back(Execute{*checking_, first_hand, std::move(batch), Transaction::implicit,
@@ -299,9 +317,10 @@ void BackfillMachine::checked_whole(Stamp at, Outcome const& outcome, Ids& ids, 
         // An application that does not know the column inserts such rows for ever; each pass has filled what it found.
         std::string keys;
         for (auto const& row : outcome.rows) keys += (keys.empty() ? "" : "; ") + row.fields[0].value_or("");
-        out.emplace_back(Announce{{at.wall, Warned{"rows of " + config_.rows.table.text() +
-                                                       " are still written without a value, among them " + keys,
-                                                   "they are left to the application, which should write the column"}}});
+        out.emplace_back(Announce{
+            {at.wall,
+             Warned{"rows of " + config_.rows.table.text() + " are still written without a value, among them " + keys,
+                    "they are left to the application, which should write the column"}}});
         state_ = State::done;
     } else if (outcome.fate == Fate::canceled) {
         check_whole(ids, out);
@@ -325,8 +344,8 @@ void BackfillMachine::completed(Stamp at, Completed const& completed, Ids& ids, 
         checked_whole(at, completed.outcome, ids, out);
         return;
     }
-    auto const found = std::find_if(workers_.begin(), workers_.end(),
-                                    [&](Worker const& w) { return w.pending == completed.command; });
+    auto const found =
+        std::find_if(workers_.begin(), workers_.end(), [&](Worker const& w) { return w.pending == completed.command; });
     auto const w = static_cast<std::size_t>(found - workers_.begin());
     auto& worker = *found;
     auto const& outcome = completed.outcome;
@@ -375,8 +394,10 @@ void BackfillMachine::completed(Stamp at, Completed const& completed, Ids& ids, 
             } else if (was == Doing::refill) {
                 // Nothing was written: what is wrong is not ours to fill.
                 worker.rounds = first_field(0) == 0 ? refill_rounds : worker.rounds + 1;
-                if (over) worker.doing = Doing::idle;
-                else issue(w, Doing::count, ids, out);
+                if (over)
+                    worker.doing = Doing::idle;
+                else
+                    issue(w, Doing::count, ids, out);
             } else if (was == Doing::keys) {
                 for (auto const& row : outcome.rows)
                     if (keys_.size() < 10) keys_.push_back(row.fields[0].value_or(""));
@@ -397,9 +418,12 @@ void BackfillMachine::completed(Stamp at, Completed const& completed, Ids& ids, 
             }
             if (!worker.waiting_since) worker.waiting_since = at.steady;
             if (at.steady - *worker.waiting_since >= config_.give_up) {
-                // The count knows which rows: they are reported by key. Anything else is a lock that we cannot get past.
-                if (was == Doing::refill) issue(w, Doing::keys, ids, out);
-                else fail(outcome, out);
+                // The count knows which rows: they are reported by key. Anything else is a lock that we cannot get
+                // past.
+                if (was == Doing::refill)
+                    issue(w, Doing::keys, ids, out);
+                else
+                    fail(outcome, out);
                 break;
             }
             retried("waiting for a lock");

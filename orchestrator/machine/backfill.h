@@ -8,10 +8,10 @@
 ///   fill    UPDATE the rows of a range that are not right; on a locked row once more, passing over locked rows
 ///           (the proof comes back to them)
 ///   proof   count the rows of a range that are not right; if there are any, fill the range and count again; what is
-///           still wrong after that is a miss, named by key. Without a sync a row that is not right may move, by an update
-///           of the application, from a range not read yet to one that was: so one look at the whole table, by one
-///           snapshot, ends the proof; when it finds a row, the ranges are gone through again,
-///           a few times: rows that the application inserts without the column are its own
+///           still wrong after that is a miss, named by key. Without a sync a row that is not right may move, by an
+///           update of the application, from a range not read yet to one that was: so one look at the whole table, by
+///           one snapshot, ends the proof; when it finds a row, the ranges are gone through again, a few times: rows
+///           that the application inserts without the column are its own
 ///
 /// The size of a range follows the clock (`batch.target`): it halves on a timeout or deadlock and grows gently.
 #include <cstdint>
@@ -36,11 +36,11 @@ class BackfillMachine {
         std::string step;
         Rows rows;
         bool proof{};
-        bool gate_opened{};         ///< the new application writes: only what is still NULL may be filled
+        bool gate_opened{};  ///< the new application writes: only what is still NULL may be filled
         int workers{2};
-        Millis target{50};          ///< a batch's time
-        Millis bound{100};          ///< a batch is rolled back beyond it
-        Millis give_up{900000};     ///< how long the proof waits for a locked row that is not right
+        Millis target{50};       ///< a batch's time
+        Millis bound{100};       ///< a batch is rolled back beyond it
+        Millis give_up{900000};  ///< how long the proof waits for a locked row that is not right
     };
     enum class State { running, done, misses, failed, stopped };
 
@@ -58,7 +58,7 @@ class BackfillMachine {
     void stop(bool now, Commands& out);
 
     State state() const { return state_; }
-    Outcome const& outcome() const { return outcome_; }   ///< of State::failed
+    Outcome const& outcome() const { return outcome_; }  ///< of State::failed
     std::int64_t rows_wrong() const { return rows_wrong_; }
     std::vector<std::string> const& keys() const { return keys_; }
     std::int64_t pages() const { return pages_; }
@@ -66,7 +66,7 @@ class BackfillMachine {
 
   private:
     struct Stripe {
-        std::int64_t leaf{};      ///< oid
+        std::int64_t leaf{};  ///< oid
         TableName name;
         std::int64_t filenode{}, from{}, to{}, next{};
         bool taken{};
@@ -77,13 +77,13 @@ class BackfillMachine {
         Doing after_rest{Doing::batch};
         std::optional<CommandId> pending;
         std::optional<std::size_t> stripe;
-        std::int64_t to{};           ///< the range of the batch: stripe.next .. to
+        std::int64_t to{};  ///< the range of the batch: stripe.next .. to
         std::int64_t size{pages_at_first};
-        std::int64_t misses{};       ///< of the range, at the last count
-        int failures{};              ///< in a row, on this range
-        int rounds{};                ///< of refilling this range
+        std::int64_t misses{};                ///< of the range, at the last count
+        int failures{};                       ///< in a row, on this range
+        int rounds{};                         ///< of refilling this range
         std::optional<Millis> waiting_since;  ///< for locked rows of this range
-        Millis statement{};          ///< grows when a single page takes longer than the bound
+        Millis statement{};                   ///< grows when a single page takes longer than the bound
     };
 
     void prepare(Ids& ids, Commands& out);

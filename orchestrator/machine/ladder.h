@@ -1,7 +1,8 @@
 #pragma once
 /// The lock ladder: one transaction that takes locks others can feel, tried so that nobody queues behind us for long.
 ///
-///   try NOWAIT ── busy ──> rest ──> try 5 ms ── busy ──> rest ──> 10, 20, 50 ms … ── give_up ──> blockers named, stopped
+///   try NOWAIT ── busy ──> rest ──> try 5 ms ── busy ──> rest ──> 10, 20, 50 ms … ── give_up ──> blockers named,
+///   stopped
 ///
 /// A try is one string: fence, entry, locks in order, statements. The first lock waits at most the try's time, the
 /// others not at all; the statements get what is left of the bound. A try never waits more than half of the bound, the
@@ -21,14 +22,14 @@ class LockLadder {
     struct Config {
         std::string step;
         SessionId session{first_hand};
-        Batch first;                   ///< before the locks: fence and ledger entry
+        Batch first;  ///< before the locks: fence and ledger entry
         std::vector<TableLock> locks;
         Batch body;
-        Millis bound{100};             ///< `locks.timeout`
-        Millis give_up{900000};        ///< `locks.give_up`, counted from the first try
-        bool scans{};                  ///< the body reads a whole table under a weak lock: no statement_timeout
+        Millis bound{100};                ///< `locks.timeout`
+        Millis give_up{900000};           ///< `locks.give_up`, counted from the first try
+        bool scans{};                     ///< the body reads a whole table under a weak lock: no statement_timeout
         bool may_set_deadlock_timeout{};  ///< superuser: lets an ordinary autovacuum yield to us
-        std::uint64_t seed{};          ///< of the jitter
+        std::uint64_t seed{};             ///< of the jitter
     };
     enum class State { running, done, failed, gave_up, stopped };
 

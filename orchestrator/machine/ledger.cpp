@@ -33,7 +33,8 @@ std::string_view name(EntryKind kind) {
 Batch create_ledger() {
     return {
         sql("CREATE SCHEMA weir"),
-        sql("COMMENT ON SCHEMA weir IS 'the ledger of weir, which changes this database''s schema; see docs/ledger.md'"),
+        sql("COMMENT ON SCHEMA weir IS 'the ledger of weir, which changes this database''s schema; see "
+            "docs/ledger.md'"),
         sql(R"(CREATE TABLE weir.meta (
   one boolean PRIMARY KEY DEFAULT true CHECK (one),
   version integer NOT NULL,
@@ -87,7 +88,8 @@ BEGIN
   END IF;
 END
 )"))),
-        sql("CREATE FUNCTION weir.same_file(leaf oid, noted oid) RETURNS void LANGUAGE plpgsql AS {0}", Sql::body(sql(R"(
+        sql("CREATE FUNCTION weir.same_file(leaf oid, noted oid) RETURNS void LANGUAGE plpgsql AS {0}",
+            Sql::body(sql(R"(
 BEGIN
   IF pg_catalog.pg_relation_filenode(leaf) IS DISTINCT FROM noted THEN
     RAISE EXCEPTION 'table % was rewritten', leaf::pg_catalog.regclass USING ERRCODE = 'WE002';
@@ -137,14 +139,16 @@ END
 )"))),
         // Functions only: whatever a trigger calls must be executable by every role that may write the table.
         sql("CREATE SCHEMA weir_sync"),
-        sql("COMMENT ON SCHEMA weir_sync IS 'functions by which weir keeps old and new columns equal while a run lives'"),
+        sql("COMMENT ON SCHEMA weir_sync IS 'functions by which weir keeps old and new columns equal while a run "
+            "lives'"),
         sql("GRANT USAGE ON SCHEMA weir_sync TO PUBLIC"),
     };
 }
 
 Batch look_for_ledger() {
-    return {sql("SELECT pg_catalog.to_regclass('weir.meta') IS NOT NULL, "
-                "EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname IN ('weir', 'weir_sync'))")};
+    return {
+        sql("SELECT pg_catalog.to_regclass('weir.meta') IS NOT NULL, "
+            "EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname IN ('weir', 'weir_sync'))")};
 }
 
 Batch read_meta() { return {sql("SELECT version, epoch FROM weir.meta")}; }
@@ -158,17 +162,19 @@ Sql fence(Epoch epoch) { return sql("SELECT weir.fence({0})", Int{static_cast<st
 Batch try_leader() { return {sql("SELECT pg_catalog.pg_try_advisory_lock({0}, 1)", space())}; }
 
 Batch who_leads() {
-    return {sql(R"(SELECT a.pid, a.usename, a.application_name, a.backend_start::timestamptz(0), coalesce(a.client_addr::text, 'local')
+    return {sql(
+        R"(SELECT a.pid, a.usename, a.application_name, a.backend_start::timestamptz(0), coalesce(a.client_addr::text, 'local')
 FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a USING (pid)
 WHERE l.locktype = 'advisory' AND l.granted AND l.classid = {0} AND l.objid = 1 AND l.objsubid = 2
   AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = current_database()))",
-                space())};
+        space())};
 }
 
 Batch try_all_hands() {
-    return {sql("SELECT CASE WHEN pg_catalog.pg_try_advisory_lock({0}, 2) THEN pg_catalog.pg_advisory_unlock({0}, 2) "
-                "ELSE false END",
-                space())};
+    return {
+        sql("SELECT CASE WHEN pg_catalog.pg_try_advisory_lock({0}, 2) THEN pg_catalog.pg_advisory_unlock({0}, 2) "
+            "ELSE false END",
+            space())};
 }
 
 Batch take_hand(Epoch epoch) {
@@ -195,10 +201,11 @@ Sql insert_entry(RunId run, std::int64_t seq, Epoch epoch, EntryKind kind, std::
     add("user", detail.user);
     add("message", detail.message);
     add("hint", detail.hint);
-    return sql("INSERT INTO weir.entries (run, seq, epoch, kind, step, detail) VALUES ({0}, {1}, {2}, {3}, {4}, "
-               "pg_catalog.jsonb_build_object({5}))",
-               number, Int{seq}, Int{static_cast<std::int64_t>(epoch)}, Value{std::string{name(kind)}}, Value{step},
-               Sql::join(pairs, ", "));
+    return sql(
+        "INSERT INTO weir.entries (run, seq, epoch, kind, step, detail) VALUES ({0}, {1}, {2}, {3}, {4}, "
+        "pg_catalog.jsonb_build_object({5}))",
+        number, Int{seq}, Int{static_cast<std::int64_t>(epoch)}, Value{std::string{name(kind)}}, Value{step},
+        Sql::join(pairs, ", "));
 }
 
 Batch read_run(std::string const& plan_name) {
@@ -240,9 +247,10 @@ std::optional<RunRecord> fold(std::vector<Row> const& rows) {
 Batch next_run() { return {sql("SELECT coalesce(max(run), 0) + 1 FROM weir.entries")}; }
 
 Batch read_orders(std::string const& plan_name, RunId run, std::int64_t after) {
-    return {sql("SELECT o.id, o.word, o.argument, o.by_user FROM weir.orders o WHERE o.plan = {0} AND o.id > {1} "
-                "AND o.at >= (SELECT e.at FROM weir.entries e WHERE e.run = {2} AND e.kind = 'began') ORDER BY o.id",
-                Value{plan_name}, Int{after}, Int{static_cast<std::int64_t>(run)})};
+    return {
+        sql("SELECT o.id, o.word, o.argument, o.by_user FROM weir.orders o WHERE o.plan = {0} AND o.id > {1} "
+            "AND o.at >= (SELECT e.at FROM weir.entries e WHERE e.run = {2} AND e.kind = 'began') ORDER BY o.id",
+            Value{plan_name}, Int{after}, Int{static_cast<std::int64_t>(run)})};
 }
 
 Batch insert_order(std::string const& plan_name, std::string_view word, std::string const& argument) {

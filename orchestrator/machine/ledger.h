@@ -36,23 +36,23 @@ Sql fence(Epoch epoch);
 
 // Advisory locks; only ever tried, never waited for (a waiting SELECT holds a snapshot, and CREATE INDEX CONCURRENTLY
 // waits for snapshots: together they deadlock).
-Batch try_leader();             ///< one row: 't' or 'f'
-Batch who_leads();              ///< pid, user, application, since, address of the leader's session; no row: nobody
-Batch try_all_hands();          ///< 't' when no working session lives; the lock is given back at once
-Batch take_hand(Epoch epoch);   ///< 't' or 'f': the session's share of `hands`, and then the fence
+Batch try_leader();            ///< one row: 't' or 'f'
+Batch who_leads();             ///< pid, user, application, since, address of the leader's session; no row: nobody
+Batch try_all_hands();         ///< 't' when no working session lives; the lock is given back at once
+Batch take_hand(Epoch epoch);  ///< 't' or 'f': the session's share of `hands`, and then the fence
 
 enum class EntryKind : std::uint8_t {
-    began,          ///< plan text, catalog snapshot, version, hash
-    step_begun,     ///< standalone, fill, proof
+    began,       ///< plan text, catalog snapshot, version, hash
+    step_begun,  ///< standalone, fill, proof
     step_done,
-    step_told,      ///< the synchronous echo of a transactional step
+    step_told,  ///< the synchronous echo of a transactional step
     gate_opened,
     gate_approved,
-    aborting,       ///< from here on the run undoes
+    aborting,  ///< from here on the run undoes
     step_undone,
     finished,
     undone,
-    stopped,        ///< why the last orchestrator stopped; information only
+    stopped,  ///< why the last orchestrator stopped; information only
 };
 std::string_view name(EntryKind kind);
 

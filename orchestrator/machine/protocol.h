@@ -23,13 +23,13 @@ inline constexpr SessionId first_hand{1};
 /// What may be done next; decided from the SQLSTATE in one function (postgres/wire.h).
 enum class Fate : std::uint8_t {
     done,
-    lock_busy,   ///< 55P03: the lock was not to be had in time
-    deadlock,    ///< 40P01, 40001: rolled back, may be tried again
-    canceled,    ///< 57014: statement_timeout or a cancel; rolled back
-    fenced,      ///< WE001: another orchestrator leads now
-    refused,     ///< the server says no; trying again changes nothing
-    lost,        ///< the session is gone, and nothing was in flight
-    in_doubt,    ///< the session was lost while a string was in flight: it may have committed
+    lock_busy,  ///< 55P03: the lock was not to be had in time
+    deadlock,   ///< 40P01, 40001: rolled back, may be tried again
+    canceled,   ///< 57014: statement_timeout or a cancel; rolled back
+    fenced,     ///< WE001: another orchestrator leads now
+    refused,    ///< the server says no; trying again changes nothing
+    lost,       ///< the session is gone, and nothing was in flight
+    in_doubt,   ///< the session was lost while a string was in flight: it may have committed
 };
 std::string_view name(Fate fate);
 
@@ -39,17 +39,17 @@ struct Row {
 
 struct Outcome {
     Fate fate{Fate::done};
-    std::string sqlstate;  ///< empty when done
-    std::string message;   ///< the server's primary message, without severity and code
-    std::string detail;    ///< DETAIL and HINT of the server, if any
-    std::vector<Row> rows; ///< of the last statement
+    std::string sqlstate;   ///< empty when done
+    std::string message;    ///< the server's primary message, without severity and code
+    std::string detail;     ///< DETAIL and HINT of the server, if any
+    std::vector<Row> rows;  ///< of the last statement
     Millis took{};
 };
 
 /// One measurement. No value: it could not be read.
 struct Reading {
-    std::string signal;    ///< `replication_lag`
-    std::string subject;   ///< the replica's name; may be empty
+    std::string signal;   ///< `replication_lag`
+    std::string subject;  ///< the replica's name; may be empty
     std::optional<double> value;
     double limit{};
     std::string unit;      ///< `s`
@@ -59,6 +59,7 @@ struct Reading {
 
 enum class OrderWord : std::uint8_t { approve, abort };
 
+// clang-format off
 struct Started {};
 struct Completed   { CommandId command{}; Outcome outcome; };
 struct Measured    { std::vector<Reading> readings; };
@@ -66,6 +67,7 @@ struct Ordered     { OrderWord word{}; std::string argument, user; std::int64_t 
 struct Interrupted { int times{}; };      ///< 1: finish the batches; 2: cancel them
 struct Lost        { SessionId session{}; std::string message; };
 struct Stamp       { Instant wall; Millis steady{}; };  ///< wall: events; steady: pace, rests, ages
+// clang-format on
 
 struct Input {
     Stamp at;
@@ -78,18 +80,20 @@ enum class Transaction : std::uint8_t {
 };
 
 struct Limits {
-    Millis lock{100};        ///< lock_timeout; 0: none
-    Millis statement{100};   ///< statement_timeout; 0: none
-    Millis give_up{30000};   ///< after that the shell cancels: no server timeout covers COMMIT; 0: never
+    Millis lock{100};       ///< lock_timeout; 0: none
+    Millis statement{100};  ///< statement_timeout; 0: none
+    Millis give_up{30000};  ///< after that the shell cancels: no server timeout covers COMMIT; 0: never
     bool operator==(Limits const&) const = default;
 };
 
+// clang-format off
 struct Connect  { CommandId id{}; SessionId session{}; };
 struct Execute  { CommandId id{}; SessionId session{}; Batch batch; Transaction transaction{}; Limits limits; };
 struct Rest     { CommandId id{}; Millis time{}; };
 struct Cancel   { CommandId target{}; };  ///< a wish; the answer is still the target's Completed
 struct Announce { Event event; };
 struct Finish   { int exit{}; };
+// clang-format on
 
 using Command = std::variant<Connect, Execute, Rest, Cancel, Announce, Finish>;
 using Commands = std::vector<Command>;

@@ -43,9 +43,9 @@ Commands RunMachine::resume(Input const& input) {
     at_ = input.at;
     if (std::holds_alternative<Started>(input.what)) {
         run_began_ = at_.steady;
-        say(out, RunBegan{config_.program.plan, static_cast<std::int64_t>(config_.program.run),
-                          !record_.begun.empty() || !record_.done.empty(),
-                          static_cast<int>(config_.program.steps.size())});
+        say(out,
+            RunBegan{config_.program.plan, static_cast<std::int64_t>(config_.program.run),
+                     !record_.begun.empty() || !record_.done.empty(), static_cast<int>(config_.program.steps.size())});
         connect_next(out);
     } else if (auto const* completed = std::get_if<Completed>(&input.what)) {
         on(*completed, out);
@@ -56,7 +56,9 @@ Commands RunMachine::resume(Input const& input) {
     } else if (auto const* interrupted = std::get_if<Interrupted>(&input.what)) {
         on_interrupt(*interrupted, out);
     } else if (auto const* lost = std::get_if<Lost>(&input.what)) {
-        stop({Code::connection_lost, {}, "the connection was lost: " + lost->message,
+        stop({Code::connection_lost,
+              {},
+              "the connection was lost: " + lost->message,
               "run the same command again: it goes on where the ledger stands"},
              out);
     }
@@ -81,7 +83,9 @@ void RunMachine::connect_next(Commands& out) {
 void RunMachine::advance(Commands& out) {
     doing_ = Doing::idle;
     if (stopping_) {
-        stop({Code::interrupted, {}, "interrupted; what was begun is finished or rolled back",
+        stop({Code::interrupted,
+              {},
+              "interrupted; what was begun is finished or rolled back",
               "run the same command again to go on"},
              out);
         return;
@@ -154,33 +158,41 @@ void RunMachine::start_ladder(Step const& step, bool undo, Commands& out) {
 void RunMachine::ladder_moved(Commands& out) {
     Step const& step = *current();
     switch (ladder_->state()) {
-        case LockLadder::State::running: return;
+        case LockLadder::State::running:
+            return;
         case LockLadder::State::done:
             ++seq_;
             // The lock is gone with the local commit; now wait until the standbys have it, too.
             write(EntryKind::step_told, step.id, {}, {}, out);
             doing_ = Doing::telling;
             return;
-        case LockLadder::State::stopped: advance(out); return;
+        case LockLadder::State::stopped:
+            advance(out);
+            return;
         case LockLadder::State::gave_up: {
             std::string who;
             for (auto const& blocker : ladder_->blockers()) who += (who.empty() ? "" : "; ") + blocker;
-            std::string const tried = " within " + std::to_string(config_.settings.lock_give_up.count() / 1000) + " s, " +
-                                      std::to_string(ladder_->tries()) + " tries";
+            std::string const tried = " within " + std::to_string(config_.settings.lock_give_up.count() / 1000) +
+                                      " s, " + std::to_string(ladder_->tries()) + " tries";
             std::string const what = "step " + step.id + " (" + step.title + ")";
             if (ladder_->outcome().fate == Fate::canceled && who.empty())
-                stop({Code::gave_up_lock, {},
+                stop({Code::gave_up_lock,
+                      {},
                       what + " never came to its end in the " + std::to_string(config_.settings.lock_timeout.count()) +
                           " ms that it may make others wait," + tried,
                       "run again at a quieter time, or with a longer locks.timeout"},
                      out);
             else
-                stop({Code::gave_up_lock, {}, "could not get the lock for " + what + tried,
+                stop({Code::gave_up_lock,
+                      {},
+                      "could not get the lock for " + what + tried,
                       who.empty() ? "run again at a quieter time" : "in the way: " + who + "; end it, and run again"},
                      out);
             return;
         }
-        case LockLadder::State::failed: failed(ladder_->outcome(), out); return;
+        case LockLadder::State::failed:
+            failed(ladder_->outcome(), out);
+            return;
     }
 }
 
@@ -192,8 +204,10 @@ void RunMachine::start_standalone(Commands& out) {
 
 void RunMachine::try_standalone(Commands& out) {
     Step const& step = *current();
-    if (step.probe.empty()) execute(Doing::standalone, step.forward, out);
-    else execute(Doing::probing, step.probe, out);
+    if (step.probe.empty())
+        execute(Doing::standalone, step.forward, out);
+    else
+        execute(Doing::probing, step.probe, out);
 }
 
 void RunMachine::execute(Doing doing, Batch const& batch, Commands& out) {
@@ -225,19 +239,27 @@ void RunMachine::on_standalone(Completed const& completed, Commands& out) {
     }
     if (doing_ == Doing::probing) {
         auto const found = outcome.rows.empty() ? std::nullopt : probe(outcome.rows[0].fields[0].value_or(""));
-        if (outcome.fate != Fate::done || !found) failed(outcome, out);
-        else if (*found == Probe::done) conclude();
+        if (outcome.fate != Fate::done || !found)
+            failed(outcome, out);
+        else if (*found == Probe::done)
+            conclude();
         else if (executed_)
-            stop({Code::statement_refused, {}, "step " + step.id + " ran, and the server does not show its result", ""}, out);
-        else if (leaving) advance(out);
-        else if (*found == Probe::damaged) execute(Doing::repairing, step.undo, out);
-        else execute(Doing::standalone, step.forward, out);
+            stop({Code::statement_refused, {}, "step " + step.id + " ran, and the server does not show its result", ""},
+                 out);
+        else if (leaving)
+            advance(out);
+        else if (*found == Probe::damaged)
+            execute(Doing::repairing, step.undo, out);
+        else
+            execute(Doing::standalone, step.forward, out);
         return;
     }
     if (outcome.fate == Fate::done) {
         if (doing_ == Doing::repairing) {
-            if (leaving) advance(out);
-            else execute(Doing::standalone, step.forward, out);
+            if (leaving)
+                advance(out);
+            else
+                execute(Doing::standalone, step.forward, out);
         } else if (step.probe.empty()) {
             conclude();
         } else {
@@ -263,10 +285,10 @@ void RunMachine::on_standalone(Completed const& completed, Commands& out) {
 }
 
 void RunMachine::start_backfill(Step const& step, Commands& out) {
-    backfill_.emplace(BackfillMachine::Config{
-        config_.program.run, config_.epoch, step.id, *step.rows, step.kind == StepKind::proof, record_.gate_opened,
-        config_.settings.workers, config_.settings.batch_target, config_.settings.lock_timeout,
-        config_.settings.lock_give_up});
+    backfill_.emplace(BackfillMachine::Config{config_.program.run, config_.epoch, step.id, *step.rows,
+                                              step.kind == StepKind::proof, record_.gate_opened,
+                                              config_.settings.workers, config_.settings.batch_target,
+                                              config_.settings.lock_timeout, config_.settings.lock_give_up});
     doing_ = Doing::working;
     backfill_->start(at_, ids_, out);
     judge_pace(out);
@@ -277,7 +299,8 @@ void RunMachine::backfill_moved(Commands& out) {
     Step const& step = *current();
     auto const table = step.rows->table.text();
     switch (backfill_->state()) {
-        case BackfillMachine::State::running: return;
+        case BackfillMachine::State::running:
+            return;
         case BackfillMachine::State::done:
             if (step.kind == StepKind::proof) say(out, ProofDone{step.id, table, 0, {}});
             // The guard once more: the triggers were there all the while, so what the pass saw still holds.
@@ -288,16 +311,22 @@ void RunMachine::backfill_moved(Commands& out) {
             say(out, ProofDone{step.id, table, backfill_->rows_wrong(), backfill_->keys()});
             std::string keys;
             for (auto const& key : backfill_->keys()) keys += (keys.empty() ? "" : "; ") + key;
-            stop({Code::misses, {},
+            stop({Code::misses,
+                  {},
                   std::to_string(backfill_->rows_wrong()) + " rows of " + table + " are not right, among them " + keys,
                   record_.gate_opened
                       ? "the new application may have written them: compare both columns, mend the rows, and run again"
-                      : "the expression gives NULL, or the rows stayed locked: mend the rows or the plan, and run again"},
+                      : "the expression gives NULL, or the rows stayed locked: mend the rows or the plan, and run "
+                        "again"},
                  out);
             return;
         }
-        case BackfillMachine::State::failed: failed(backfill_->outcome(), out); return;
-        case BackfillMachine::State::stopped: advance(out); return;
+        case BackfillMachine::State::failed:
+            failed(backfill_->outcome(), out);
+            return;
+        case BackfillMachine::State::stopped:
+            advance(out);
+            return;
     }
 }
 
@@ -343,7 +372,9 @@ void RunMachine::approved(std::string const& user, Commands& out) {
 void RunMachine::start_abort(std::string const& user, Commands& out) {
     if (contracting()) {
         abort_wanted_ = false;
-        Problem const why{Code::not_now, {}, "contract has begun: what it dropped cannot be brought back by this version",
+        Problem const why{Code::not_now,
+                          {},
+                          "contract has begun: what it dropped cannot be brought back by this version",
                           "let the run finish, and write a plan for the way back"};
         if (config_.abort) {
             stop(why, out);
@@ -391,8 +422,10 @@ void RunMachine::write(EntryKind kind, std::string const& step, EntryDetail cons
 
 void RunMachine::wrote(Outcome const& outcome, Commands& out) {
     if (outcome.fate != Fate::done) {
-        if (writing_ == EntryKind::stopped) quit(*exit_, out);
-        else failed(outcome, out);
+        if (writing_ == EntryKind::stopped)
+            quit(*exit_, out);
+        else
+            failed(outcome, out);
         return;
     }
     ++seq_;
@@ -400,17 +433,24 @@ void RunMachine::wrote(Outcome const& outcome, Commands& out) {
         case EntryKind::step_begun: {
             Step const& step = *current();
             record_.begun.insert(step.id);
-            if (stopping_ || abort_wanted_) advance(out);
-            else if (step.kind == StepKind::standalone) start_standalone(out);
-            else start_backfill(step, out);
+            if (stopping_ || abort_wanted_)
+                advance(out);
+            else if (step.kind == StepKind::standalone)
+                start_standalone(out);
+            else
+                start_backfill(step, out);
             return;
         }
         case EntryKind::step_done:
-        case EntryKind::step_told: step_finished(out); return;
+        case EntryKind::step_told:
+            step_finished(out);
+            return;
         case EntryKind::gate_opened:
             record_.gate_opened = true;
-            if (stopping_ || abort_wanted_) advance(out);
-            else open_gate(out);
+            if (stopping_ || abort_wanted_)
+                advance(out);
+            else
+                open_gate(out);
             return;
         case EntryKind::gate_approved:
             record_.gate_approved = true;
@@ -429,9 +469,12 @@ void RunMachine::wrote(Outcome const& outcome, Commands& out) {
             say(out, RunDone{RunState::undone, at_.steady - run_began_});
             quit(6, out);
             return;
-        case EntryKind::stopped: quit(*exit_, out); return;
+        case EntryKind::stopped:
+            quit(*exit_, out);
+            return;
         case EntryKind::began:
-        case EntryKind::step_undone: return;
+        case EntryKind::step_undone:
+            return;
     }
 }
 
@@ -476,19 +519,26 @@ void RunMachine::on(Completed const& completed, Commands& out) {
             return;
         case Doing::telling:
         case Doing::beginning:
-        case Doing::concluding: wrote(outcome, out); return;
+        case Doing::concluding:
+            wrote(outcome, out);
+            return;
         case Doing::resting:
-            if (stopping_ || abort_wanted_) advance(out);
-            else try_standalone(out);  // what failed may have left damage
+            if (stopping_ || abort_wanted_)
+                advance(out);
+            else
+                try_standalone(out);  // what failed may have left damage
             return;
         case Doing::standalone:
         case Doing::probing:
-        case Doing::repairing: on_standalone(completed, out); return;
+        case Doing::repairing:
+            on_standalone(completed, out);
+            return;
         case Doing::idle:
         case Doing::ladder:
         case Doing::working:
         case Doing::gate:
-        case Doing::over: return;
+        case Doing::over:
+            return;
     }
 }
 
@@ -524,8 +574,10 @@ void RunMachine::on_order(Ordered const& order, Commands& out) {
     if (undoing_ || abort_wanted_) return;
     abort_wanted_ = true;
     abort_user_ = order.user;
-    if (doing_ == Doing::gate) advance(out);
-    else stop_child(false, out);
+    if (doing_ == Doing::gate)
+        advance(out);
+    else
+        stop_child(false, out);
 }
 
 void RunMachine::on_interrupt(Interrupted const& interrupted, Commands& out) {
@@ -562,7 +614,9 @@ void RunMachine::failed(Outcome const& outcome, Commands& out) {
             return;
         case Fate::lost:
         case Fate::in_doubt:
-            stop({Code::connection_lost, {}, where + "the connection was lost: " + words,
+            stop({Code::connection_lost,
+                  {},
+                  where + "the connection was lost: " + words,
                   "run the same command again: it goes on where the ledger stands"},
                  out);
             return;
@@ -571,17 +625,24 @@ void RunMachine::failed(Outcome const& outcome, Commands& out) {
             stop({Code::gave_up_lock, {}, where + words, "run again at a quieter time"}, out);
             return;
         case Fate::canceled:
-            stop({Code::statement_refused, {}, where + words, "run again; if it comes back, give it more time (locks.timeout)"},
+            stop({Code::statement_refused,
+                  {},
+                  where + words,
+                  "run again; if it comes back, give it more time (locks.timeout)"},
                  out);
             return;
         case Fate::done:
         case Fate::refused:
             if (outcome.sqlstate == "WE003")
-                stop({Code::trigger_changed, {}, where + words,
+                stop({Code::trigger_changed,
+                      {},
+                      where + words,
                       "rows may have been written past the sync; `weir abort` undoes the run, or mend the triggers"},
                      out);
             else
-                stop({Code::statement_refused, {}, where + "the server refuses (" + outcome.sqlstate + "): " + words,
+                stop({Code::statement_refused,
+                      {},
+                      where + "the server refuses (" + outcome.sqlstate + "): " + words,
                       "mend what the server names, and run again; nothing of this step is left behind"},
                      out);
             return;
@@ -592,7 +653,8 @@ void RunMachine::stop(Problem why, Commands& out) {
     if (exit_) return;
     exit_ = exit_code(why.code);
     say(out, Stopped{why});
-    bool const may_write = why.code != Code::connection_lost && why.code != Code::other_leader && doing_ != Doing::connecting;
+    bool const may_write =
+        why.code != Code::connection_lost && why.code != Code::other_leader && doing_ != Doing::connecting;
     if (!may_write) {
         quit(*exit_, out);
         return;

@@ -30,14 +30,14 @@ class RunMachine {
   public:
     struct Config {
         Program program;
-        RunRecord record;                 ///< what the ledger says; its begin is written before the machine starts
+        RunRecord record;  ///< what the ledger says; its begin is written before the machine starts
         Settings settings;
         Epoch epoch{};
-        std::string user;                 ///< who runs this, for approvals by option
-        std::optional<Phase> until;       ///< stop after this phase
-        std::set<std::string> approve;    ///< gates approved by option; `all` for every one
-        bool no_wait{};                   ///< exit 3 at a closed gate
-        bool abort{};                     ///< undo instead of going on
+        std::string user;               ///< who runs this, for approvals by option
+        std::optional<Phase> until;     ///< stop after this phase
+        std::set<std::string> approve;  ///< gates approved by option; `all` for every one
+        bool no_wait{};                 ///< exit 3 at a closed gate
+        bool abort{};                   ///< undo instead of going on
         bool superuser{};
     };
 
@@ -53,14 +53,14 @@ class RunMachine {
         connecting,
         idle,
         ladder,
-        telling,         // the synchronous echo of a transactional step
-        beginning,       // entry of a step that is no transaction of ours
-        probing,         // a standalone step: what is there?
-        repairing,       // it is damaged: its undo
+        telling,    // the synchronous echo of a transactional step
+        beginning,  // entry of a step that is no transaction of ours
+        probing,    // a standalone step: what is there?
+        repairing,  // it is damaged: its undo
         standalone,
-        resting,         // before another try of it
-        working,         // backfill child
-        concluding,      // entry that ends such a step, or the gate, or the run
+        resting,     // before another try of it
+        working,     // backfill child
+        concluding,  // entry that ends such a step, or the gate, or the run
         gate,
         over,
     };
@@ -120,8 +120,8 @@ class RunMachine {
     std::optional<Millis> measured_;
     bool go_{true};
     bool stopping_{}, undoing_{}, abort_wanted_{};
-    bool executed_{};      // the standalone statement ran; the probe that follows must say done
-    int busy_{};           // tries of a standalone statement that met a lock
+    bool executed_{};  // the standalone statement ran; the probe that follows must say done
+    int busy_{};       // tries of a standalone statement that met a lock
     std::string abort_user_, approval_user_;
     std::optional<int> exit_;
 };

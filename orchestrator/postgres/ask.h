@@ -17,8 +17,8 @@ namespace weir {
 /// A session whose answers are waited for by running the io_context. Not for use while something else runs it.
 class Asker {
   public:
-    /// Connects; a Problem (cannot-connect with the server's words and a hint, pooler, is-replica, server-version, usage
-    /// for a password in the URL) when weir cannot work there.
+    /// Connects; a Problem (cannot-connect with the server's words and a hint, pooler, is-replica, server-version,
+    /// usage for a password in the URL) when weir cannot work there.
     static std::variant<std::unique_ptr<Asker>, Problem> open(boost::asio::io_context& io, std::string const& conninfo,
                                                               SessionRole role);
 

@@ -6,9 +6,7 @@ namespace weir {
 namespace {
 
 /// One flat JSON object, and nothing that the server's own cast could refuse: `IS JSON` is 16's.
-std::string json_text() {
-    return R"x("([^"\\[:cntrl:]]|\\["\\/bfnrt]|\\u00(0[1-9a-fA-F]|[1-9a-fA-F][0-9a-fA-F]))*")x";
-}
+std::string json_text() { return R"x("([^"\\[:cntrl:]]|\\["\\/bfnrt]|\\u00(0[1-9a-fA-F]|[1-9a-fA-F][0-9a-fA-F]))*")x"; }
 Value flat_array() { return Value{R"(^\[()" + json_text() + "(," + json_text() + R"()*)?\]$)"}; }
 Value flat_json() {
     std::string const text = json_text();
@@ -19,8 +17,8 @@ Value flat_json() {
 /// Weir's own triggers, by the prefix of their names.
 Sql ours() { return sql("^[ ~]weir_r[0-9]"); }
 
-/// What depends on column `a` of table `c`, or on the same column of one of its partitions, and is not a part of it. What
-/// a partition has from its parent is named there.
+/// What depends on column `a` of table `c`, or on the same column of one of its partitions, and is not a part of it.
+/// What a partition has from its parent is named there.
 Sql dependents() {
     return sql(R"(
       SELECT coalesce(json_agg(json_build_object('kind', kind, 'identity', identity)

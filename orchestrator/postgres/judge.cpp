@@ -39,8 +39,8 @@ Batch refusal(std::string const& why) {
 /// expression before it adds one.
 Sql is_immutable(Sql const& column, Sql const& expression, TypeName const& type) {
     auto const statement =
-        sql(R"(ALTER TABLE pg_temp."weir judge" ADD COLUMN {0} {1} GENERATED ALWAYS AS (CAST({2} AS {1})) STORED)", column,
-            type, expression);
+        sql(R"(ALTER TABLE pg_temp."weir judge" ADD COLUMN {0} {1} GENERATED ALWAYS AS (CAST({2} AS {1})) STORED)",
+            column, type, expression);
     return sql(R"(pg_temp."weir try"({0}))", Value{statement.text()});
 }
 

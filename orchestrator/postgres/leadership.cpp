@@ -21,7 +21,8 @@ Problem other_leader(Asker& asker) {
     std::string text = "another weir works on this database";
     if (who.fate == Fate::done && !who.rows.empty()) {
         auto const field = [&](std::size_t i) { return who.rows[0].fields[i].value_or("?"); };
-        text += ": pid " + field(0) + ", user " + field(1) + ", \"" + field(2) + "\", since " + field(3) + ", from " + field(4);
+        text += ": pid " + field(0) + ", user " + field(1) + ", \"" + field(2) + "\", since " + field(3) + ", from " +
+                field(4);
     }
     return {Code::other_leader, {}, text, "wait for it, or stop it and run again: the run goes on where it stands"};
 }
@@ -44,15 +45,19 @@ std::variant<bool, Problem> has_ledger(Asker& asker) {
     if (look.fate != Fate::done) return problem_of(look, "cannot look for the ledger");
     if (!yes(look)) {
         if (!yes(look, 1)) return false;
-        return Problem{Code::ledger_version, {}, "schema weir or weir_sync exists, and it is no ledger of weir's",
+        return Problem{Code::ledger_version,
+                       {},
+                       "schema weir or weir_sync exists, and it is no ledger of weir's",
                        "weir keeps its ledger in schema weir and its functions in weir_sync: rename the other one"};
     }
     auto const meta = asker.ask(read_meta());
     if (meta.fate != Fate::done) return problem_of(meta, "cannot read the ledger");
     if (meta.rows.empty())
-        return Problem{Code::ledger_version, {}, "table weir.meta is empty", "the ledger was tampered with: restore it"};
+        return Problem{
+            Code::ledger_version, {}, "table weir.meta is empty", "the ledger was tampered with: restore it"};
     if (std::stoi(meta.rows[0].fields[0].value_or("0")) > ledger_version)
-        return Problem{Code::ledger_version, {},
+        return Problem{Code::ledger_version,
+                       {},
                        "the ledger is of version " + meta.rows[0].fields[0].value_or("?") + ", and this weir knows " +
                            std::to_string(ledger_version),
                        "use the weir that wrote it, or a newer one"};
@@ -60,10 +65,12 @@ std::variant<bool, Problem> has_ledger(Asker& asker) {
 }
 
 std::optional<Problem> make_ledger(Asker& asker) {
-    auto const published = asker.ask({sql("SELECT pubname FROM pg_catalog.pg_publication WHERE puballtables ORDER BY 1")});
+    auto const published =
+        asker.ask({sql("SELECT pubname FROM pg_catalog.pg_publication WHERE puballtables ORDER BY 1")});
     if (published.fate != Fate::done) return problem_of(published, "cannot look at the publications");
     if (!published.rows.empty())
-        return Problem{Code::not_now, {},
+        return Problem{Code::not_now,
+                       {},
                        "publication " + published.rows[0].fields[0].value_or("?") +
                            " is FOR ALL TABLES: its subscribers would stop at the first row of the ledger",
                        "list the tables in the publication; this version cannot work beside FOR ALL TABLES"};
@@ -82,9 +89,12 @@ std::variant<Epoch, Problem> raise_and_wait(Asker& asker) {
         if (hands.fate != Fate::done) return problem_of(hands, "cannot look for working sessions");
         if (yes(hands)) return epoch;
         if (std::chrono::steady_clock::now() >= deadline)
-            return Problem{Code::other_leader, {}, "working sessions of an earlier weir are still alive after 60 s",
-                           "SELECT pid, application_name FROM pg_stat_activity WHERE application_name LIKE 'weir % hand %'; "
-                           "end them with pg_terminate_backend(pid), and run again"};
+            return Problem{
+                Code::other_leader,
+                {},
+                "working sessions of an earlier weir are still alive after 60 s",
+                "SELECT pid, application_name FROM pg_stat_activity WHERE application_name LIKE 'weir % hand %'; "
+                "end them with pg_terminate_backend(pid), and run again"};
         std::this_thread::sleep_for(hands_poll);
     }
 }

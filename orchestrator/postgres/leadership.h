@@ -1,7 +1,7 @@
 #pragma once
 /// Who may act. A newcomer (1) takes the leader's lock, (2) raises the epoch, (3) polls until no working session of an
-/// earlier orchestrator is left, (4) acts; every transaction of a hand checks the epoch. Advisory locks are tried, never
-/// waited for.
+/// earlier orchestrator is left, (4) acts; every transaction of a hand checks the epoch. Advisory locks are tried,
+/// never waited for.
 #include <optional>
 #include <string>
 #include <variant>

@@ -17,8 +17,8 @@ struct SessionRole {
 
 /// What the connection turned out to be.
 struct ConnectionFacts {
-    int server_version{};      ///< 150020
-    bool pooler{};             ///< PQbackendPID() differs from pg_backend_pid()
+    int server_version{};  ///< 150020
+    bool pooler{};         ///< PQbackendPID() differs from pg_backend_pid()
     bool in_recovery{};
     bool superuser{};
     std::string user, database;

@@ -90,42 +90,43 @@ struct Shell::World : std::enable_shared_from_this<Shell::World> {
 
     void perform(Command command) {
         if (over) return;
-        std::visit(
-            Overloaded{
-                [&](Connect& c) {
-                    auto const n = static_cast<int>(c.session);
-                    hands[c.session] = std::make_unique<Session>(
-                        home, config.conninfo,
-                        SessionRole{"weir " + config.plan + " hand " + std::to_string(n), true});
-                    running[c.id] = c.session;
-                    hands[c.session]->connect(reply(c.id));
-                },
-                [&](Execute& c) {
-                    failpoint.sending();
-                    running[c.id] = c.session;
-                    session(c.session).execute(std::move(c.batch), c.transaction, c.limits, reply(c.id));
-                },
-                [&](Rest& c) {
-                    auto timer = std::make_unique<boost::asio::steady_timer>(home, c.time);
-                    timer->async_wait([self = shared_from_this(), id = c.id](boost::system::error_code error) {
-                        self->resting.erase(id);
-                        Outcome outcome;
-                        if (error) outcome.fate = Fate::canceled;
-                        self->give(Completed{id, std::move(outcome)});
-                    });
-                    resting[c.id] = std::move(timer);
-                },
-                [&](Cancel& c) {
-                    if (auto const timer = resting.find(c.target); timer != resting.end()) timer->second->cancel();
-                    if (auto const at = running.find(c.target); at != running.end()) session(at->second).cancel();
-                },
-                [&](Announce& c) { hear(c.event); },
-                [&](Finish& c) {
-                    over = true;
-                    config.finished(c.exit);
-                },
-            },
-            command);
+        std::visit(Overloaded{
+                       [&](Connect& c) {
+                           auto const n = static_cast<int>(c.session);
+                           hands[c.session] = std::make_unique<Session>(
+                               home, config.conninfo,
+                               SessionRole{"weir " + config.plan + " hand " + std::to_string(n), true});
+                           running[c.id] = c.session;
+                           hands[c.session]->connect(reply(c.id));
+                       },
+                       [&](Execute& c) {
+                           failpoint.sending();
+                           running[c.id] = c.session;
+                           session(c.session).execute(std::move(c.batch), c.transaction, c.limits, reply(c.id));
+                       },
+                       [&](Rest& c) {
+                           auto timer = std::make_unique<boost::asio::steady_timer>(home, c.time);
+                           timer->async_wait([self = shared_from_this(), id = c.id](boost::system::error_code error) {
+                               self->resting.erase(id);
+                               Outcome outcome;
+                               if (error) outcome.fate = Fate::canceled;
+                               self->give(Completed{id, std::move(outcome)});
+                           });
+                           resting[c.id] = std::move(timer);
+                       },
+                       [&](Cancel& c) {
+                           if (auto const timer = resting.find(c.target); timer != resting.end())
+                               timer->second->cancel();
+                           if (auto const at = running.find(c.target); at != running.end())
+                               session(at->second).cancel();
+                       },
+                       [&](Announce& c) { hear(c.event); },
+                       [&](Finish& c) {
+                           over = true;
+                           config.finished(c.exit);
+                       },
+                   },
+                   command);
     }
 };
 

@@ -17,9 +17,9 @@ class Shell {
   public:
     struct Config {
         std::string conninfo;
-        std::string plan;                       ///< for application_name
-        std::vector<Listener*> listeners;       ///< in this order; they outlive the shell
-        std::function<void(int exit)> finished; ///< once; the sessions are closed after it returns
+        std::string plan;                        ///< for application_name
+        std::vector<Listener*> listeners;        ///< in this order; they outlive the shell
+        std::function<void(int exit)> finished;  ///< once; the sessions are closed after it returns
     };
 
     /// `control` is connected and holds the leader's lock; it belongs to the caller and outlives the shell.

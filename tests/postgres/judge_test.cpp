@@ -56,7 +56,8 @@ TEST_F(Judge, expressions) {
     EXPECT_EQ(expression("half(id)", "integer"), (Answer{"", "", true, {"id"}, {}, false, ""}));
     EXPECT_EQ(expression("wobble(id)", "integer"), (Answer{"", "", false, {"id"}, {}, false, ""}));
     EXPECT_EQ(expression("random()", "double precision"), (Answer{"", "", false, {}, {}, false, ""}));
-    EXPECT_EQ(expression("at::timestamptz", "timestamp with time zone"), (Answer{"", "", false, {"at"}, {}, false, ""}));
+    EXPECT_EQ(expression("at::timestamptz", "timestamp with time zone"),
+              (Answer{"", "", false, {"at"}, {}, false, ""}));
     EXPECT_EQ(expression("(SELECT max(u.id) FROM users u)", "integer").immutable, false);
     EXPECT_EQ(expression("(SELECT max(u.id) FROM users u)", "integer").sqlstate, "");
     EXPECT_FALSE(expression("clock", "timestamp with time zone").immutable);  // the assignment's cast is not
@@ -99,7 +100,8 @@ TEST_F(Judge, mappings) {
     // Identity: a rename, and a change of type that goes both ways by assignment.
     EXPECT_EQ(mapping("name", "full_name", "text", "text", "", ""),
               (Answer{"", "", true, {"name"}, {"full_name"}, true, ""}));
-    EXPECT_EQ(mapping("id", "id_new", "integer", "bigint", "", ""), (Answer{"", "", true, {"id"}, {"id_new"}, true, ""}));
+    EXPECT_EQ(mapping("id", "id_new", "integer", "bigint", "", ""),
+              (Answer{"", "", true, {"id"}, {"id_new"}, true, ""}));
     EXPECT_EQ(mapping("name", "number", "text", "integer", "", "").sqlstate, "42804");
     EXPECT_FALSE(mapping("clock", "at3", "timestamp", "timestamp with time zone", "", "").immutable);
 
