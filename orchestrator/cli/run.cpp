@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <functional>
 #include <memory>
+#include <thread>
 
 #include "metrics/instruments.h"
 #include "orchestrator/cli/commands.h"
@@ -27,6 +28,8 @@ using std::chrono::milliseconds;
 constexpr milliseconds lag_poll{250};
 constexpr milliseconds orders_poll{5000};
 constexpr milliseconds reconnect_rest{1000};
+constexpr milliseconds dying_leader{1000};
+constexpr milliseconds orders_glance{50};
 constexpr Limits small{Millis{1000}, Millis{1500}, Millis{2000}};
 
 Millis steady_now() { return std::chrono::duration_cast<Millis>(std::chrono::steady_clock::now().time_since_epoch()); }
@@ -311,7 +314,7 @@ int with_outputs(Options const& options, Plan const* plan, std::string const& na
         http = std::make_unique<HttpListener>(io.get_executor(), options.http, [&] { return instruments.text(); });
         if (auto problem = http->start()) return tell(*problem);
     }
-    auto opened = Asker::open(io, options.database, {"weir " + name + " control", true});
+    auto opened = Asker::open(io, options.database, {control_name(name), true});
     if (auto* problem = std::get_if<Problem>(&opened)) return tell(*problem);
     return act(io, *std::get<std::unique_ptr<Asker>>(opened), plan, name, options, progress, instruments);
 }
@@ -332,13 +335,28 @@ int abort_command(Options const& options) {
     auto& asker = *std::get<std::unique_ptr<Asker>>(opened);
     auto prepared = prepare_live(asker, options.words[0]);
     if (auto* problems = std::get_if<Problems>(&prepared)) return tell(*problems);
+    auto const& name = options.words[0];
     auto const leader = asker.ask(who_leads());
     if (leader.fate != Fate::done) return tell(problem_of(leader, "cannot see who leads"));
-    if (leader.rows.empty()) return with_outputs(options, nullptr, options.words[0]);
-    auto const ordered = asker.ask(insert_order(options.words[0], "abort", ""));
+    // Nobody works on it, or somebody on another run: then take_lead() says who.
+    if (leader.rows.empty() || leader.rows[0].fields[2] != control_name(name))
+        return with_outputs(options, nullptr, name);
+    auto const ordered = asker.ask(insert_order(name, "abort", ""));
     if (ordered.fate != Fate::done) return tell(problem_of(ordered, "cannot give the order"));
-    std::printf("ordered: %s is undone by the weir that runs it (%s)\n", options.words[0].c_str(),
-                leader.rows[0].fields[2].value_or("").c_str());
+    // What looks like a leader may be the last moments of one that was killed: then nobody hears the order.
+    auto const deadline = std::chrono::steady_clock::now() + dying_leader;
+    while (std::chrono::steady_clock::now() < deadline) {
+        auto const still = asker.ask(who_leads());
+        if (still.fate != Fate::done) break;
+        if (still.rows.empty()) {
+            auto record = load_run(asker, name);
+            auto const* known = std::get_if<std::optional<RunRecord>>(&record);
+            if (known && *known && (*known)->undone) break;
+            return with_outputs(options, nullptr, name);
+        }
+        std::this_thread::sleep_for(orders_glance);
+    }
+    std::printf("ordered: %s is undone by the weir that runs it\n", name.c_str());
     return 0;
 }
 

@@ -92,7 +92,7 @@ int status_command(Options const& options) {
 
     json::array documents;
     for (auto const& row : runs) {
-        auto const state = state_of(row, leader == "weir " + field(row, 1) + " control");
+        auto const state = state_of(row, leader == control_name(field(row, 1)));
         auto const progress = asker.ask(list_progress(field(row, 0)));
         if (progress.fate != Fate::done) return tell(problem_of(progress, "cannot read the ledger"));
         if (!options.json) {

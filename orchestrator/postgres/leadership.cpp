@@ -40,6 +40,8 @@ std::optional<Problem> take_lead(Asker& asker) {
     }
 }
 
+std::string control_name(std::string const& plan_name) { return ("weir " + plan_name + " control").substr(0, 63); }
+
 std::variant<bool, Problem> has_ledger(Asker& asker) {
     auto const look = asker.ask(look_for_ledger());
     if (look.fate != Fate::done) return problem_of(look, "cannot look for the ledger");

@@ -2,6 +2,10 @@
 // simulated worlds hold together. The suite `golden` holds the stored catalogs against real servers.
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+
 #include "phases/operations.h"
 #include "phases/program.h"
 #include "plans/reader.h"
@@ -9,6 +13,11 @@
 
 namespace weir::tests {
 namespace {
+
+std::string text_of(std::filesystem::path const& path) {
+    std::ifstream file{path, std::ios::binary};
+    return {std::istreambuf_iterator<char>{file}, {}};
+}
 
 class GoldenPlan : public ::testing::TestWithParam<GoldenCase> {
   protected:
@@ -80,6 +89,19 @@ TEST(GoldenCases, CoverEachOperation) {
         EXPECT_GE(refusals, 1) << row.name;
         EXPECT_GE(hostile, 1) << row.name;
         EXPECT_GE(second, 1) << row.name;
+    }
+}
+
+/// And a page of its own, and an example that names it.
+TEST(Docs, CoverEachOperation) {
+    std::filesystem::path const root{WEIR_SOURCE_DIR};
+    std::string examples;
+    for (auto const& file : std::filesystem::directory_iterator{root / "examples"})
+        if (file.path().extension() == ".yaml") examples += text_of(file.path());
+    for (auto const& row : operations()) {
+        std::string const name{row.name};
+        EXPECT_TRUE(text_of(root / "docs/operations" / (name + ".md")).starts_with("# " + name + "\n")) << name;
+        EXPECT_NE(examples.find(name + ":"), std::string::npos) << name;
     }
 }
 

@@ -4,6 +4,7 @@
 #include <random>
 
 #include "golden.h"
+#include "phases/operations.h"
 #include "plans/reader.h"
 #include "table.h"
 
@@ -257,7 +258,7 @@ TEST(Reader, ReadsSizes) {
 }
 
 TEST(Schema, IsTheShippedOne) {
-    test::expect_golden(std::string{WEIR_SOURCE_DIR} + "/docs/plan.schema.json", plan_schema(test::operations()));
+    test::expect_golden(std::string{WEIR_SOURCE_DIR} + "/docs/plan.schema.json", plan_schema(weir::operations()));
 }
 
 }  // namespace
