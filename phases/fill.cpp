@@ -133,7 +133,7 @@ class Fill : public Operation {
             return;
         }
         if (Sync const* live = sync_to(table, column.text())) {
-            auto const trimmed = [](std::string text) {
+            auto const trimmed = [](std::string const& text) {
                 auto const first = text.find_first_not_of(" \t\r\n");
                 auto const last = text.find_last_not_of(" \t\r\n");
                 return first == std::string::npos ? std::string{} : text.substr(first, last - first + 1);

@@ -57,7 +57,7 @@ std::vector<Column> all_columns(Mapping const& m) {
 /// "Only the new side can have been given": what an INSERT that names the new column alone leaves in the old one.
 Sql old_not_given(Mapping const& m) {
     Ident const a = Ident::of(m.from.name);
-    Sql const null = sql("pg_catalog.num_nulls(NEW.{0}) = 1", a);
+    Sql null = sql("pg_catalog.num_nulls(NEW.{0}) = 1", a);
     // A default that is not constant, or an identity, cannot be told from a given value: the new side wins.
     if (!m.from.identity.empty()) return sql("true");
     if (m.from.default_expression.empty()) return null;

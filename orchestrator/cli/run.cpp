@@ -356,7 +356,7 @@ int abort_command(Options const& options) {
         }
         std::this_thread::sleep_for(orders_glance);
     }
-    std::printf("ordered: %s is undone by the weir that runs it\n", name.c_str());
+    std::printf("ordered: %s is undone by the weir that runs it (%s)\n", name.c_str(), control_name(name).c_str());
     return 0;
 }
 

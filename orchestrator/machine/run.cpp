@@ -649,7 +649,7 @@ void RunMachine::failed(Outcome const& outcome, Commands& out) {
     }
 }
 
-void RunMachine::stop(Problem why, Commands& out) {
+void RunMachine::stop(Problem const& why, Commands& out) {
     if (exit_) return;
     exit_ = exit_code(why.code);
     say(out, Stopped{why});

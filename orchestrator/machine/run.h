@@ -92,7 +92,7 @@ class RunMachine {
     void start_abort(std::string const& user, Commands& out);
     void stop_child(bool now, Commands& out);
     void failed(Outcome const& outcome, Commands& out);
-    void stop(Problem why, Commands& out);
+    void stop(Problem const& why, Commands& out);
     void quit(int exit, Commands& out);
     void say(Commands& out, decltype(Event::what) what) const;
     bool is_done(Step const& step) const { return record_.done.contains(step.id); }
