@@ -3,6 +3,7 @@
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <functional>
@@ -66,9 +67,11 @@ class Eye {
             if (outcome.fate == Fate::lost || outcome.fate == Fate::in_doubt)
                 after(reconnect_rest, [this] { connect(); });
             else
-                after(lag_poll, [this] { measure(); });
+                after(poll(), [this] { measure(); });
         });
     }
+    /// A reading may be too large by one poll: under a small limit the polls must be closer, or it would hold for ever.
+    milliseconds poll() const { return std::clamp(limit_ / 4, milliseconds{25}, lag_poll); }
     void lost(Outcome const& outcome) {
         tell(outcome);
         after(reconnect_rest, [this] { connect(); });
