@@ -34,8 +34,9 @@ if [ $install = yes ]; then
     install_missing build tests
 fi
 
-# A finding ends the program at once; leaks count.
+# A finding ends the program at once; leaks count, save libpqxx's own.
 export ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1:detect_stack_use_after_return=1
+export LSAN_OPTIONS=suppressions=$PWD/tests/lsan.supp:print_suppressions=0
 export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
 export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
 # The tests decide whom they talk to, not the caller's libpq settings.

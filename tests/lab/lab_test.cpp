@@ -109,6 +109,12 @@ TEST(Cluster, sessions_hold_locks_and_can_be_waited_for) {
     holder.exec("COMMIT");
     EXPECT_EQ(waiter.result().at(0).at(0), "0");
     waiter.send("SELECT pg_sleep(60)");
+    // A cancel that comes before its statement hits nothing.
+    EXPECT_TRUE(wait_until([&] {
+        return query_value(database.conninfo,
+                           "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND pid = " +
+                               std::to_string(waiter.backend())) == "1";
+    }));
     waiter.cancel();
     EXPECT_EQ(waiter.try_result(), "57014");
 }
