@@ -81,6 +81,9 @@ struct Instruments::World {
     void operator()(WorkKnown const& event);
     void operator()(BatchDone const& event);
     void operator()(BatchRetried const& event);
+    void operator()(WayChanged const& event);
+    void operator()(WorkersChanged const& event);
+    void operator()(Vacuumed const& event);
     void operator()(LockTried const& event);
     void operator()(PaceChanged const& event);
     void operator()(ReplicaLag const& event);
@@ -304,6 +307,12 @@ void Instruments::World::operator()(BatchDone const& event) {
 void Instruments::World::operator()(BatchRetried const& event) {
     batch_retries.Add({{"plan", plan}, {"table", event.table}}).Increment();
 }
+
+void Instruments::World::operator()(WayChanged const&) {}
+
+void Instruments::World::operator()(WorkersChanged const&) {}
+
+void Instruments::World::operator()(Vacuumed const&) { progress(); }
 
 void Instruments::World::operator()(LockTried const& event) {
     lock_attempts.Add({{"outcome", event.got ? "got" : "busy"}}).Increment();

@@ -22,6 +22,13 @@ std::string_view name(Phase phase);
 enum class RunState : std::uint8_t { pending, running, waiting, stopped, done, undone };
 std::string_view name(RunState state);
 
+/// How the rows of a leaf are gone through.
+enum class Way : std::uint8_t {
+    in_page,  ///< a few rows of each page at a time, so that updates stay on their page (docs/backfill.md)
+    ranges,   ///< page range by page range, each row once
+};
+std::string_view name(Way way);
+
 // clang-format off
 struct RunBegan      { std::string plan; std::int64_t run{}; bool resumed{}; int steps{}; };
 struct PhaseBegan    { Phase phase{}; };
@@ -32,8 +39,15 @@ struct StepUndone    { std::string step, title; Millis took{}; };
 /// A step that begins in phase proof is taken for a proof also where `proof` is not set.
 struct WorkKnown     { std::string step, table; std::int64_t pages{}, pages_done{}, rows_estimate{}, rows_done{}; bool proof{}; };
 /// `table` is the leaf: a partition, or the table of WorkKnown itself.
-struct BatchDone     { std::string step, table; std::int64_t pages{}, rows{}; Millis took{}; bool proof{}; };
+/// `hot` counts the written rows whose new version stayed on its page and needed no index entry.
+struct BatchDone     { std::string step, table; std::int64_t pages{}, rows{}; Millis took{}; bool proof{}; std::int64_t hot{}; };
 struct BatchRetried  { std::string step, table, reason; };
+/// How a leaf (`table`) is filled from now on, and why, with figures: `2 % of 40000 updates stayed on their page`.
+struct WayChanged    { std::string step, table; Way way{}; std::string reason; };
+/// How many batches run at a time from now on, and why.
+struct WorkersChanged{ std::string step; int workers{}; std::string reason; };
+/// A VACUUM that the fill ran for itself, so that later batches find room; `dead_rows` are those that it made since the last.
+struct Vacuumed      { std::string step, table; std::int64_t dead_rows{}; Millis took{}; };
 /// One try for a lock. `blockers` is filled when somebody was in the way and could be named.
 struct LockTried     { std::string step; bool got{}; Millis waited{}; std::vector<std::string> blockers; };
 /// 1 = unhindered, 0 = stopped; each reason says signal, value and limit, and begins with the signal's name in words:
@@ -50,8 +64,9 @@ struct RunDone       { RunState state{RunState::done}; Millis took{}; };
 
 struct Event {
     Instant at;
-    std::variant<RunBegan, PhaseBegan, StepBegan, StepDone, StepUndone, WorkKnown, BatchDone, BatchRetried, LockTried,
-                 PaceChanged, ReplicaLag, GateOpened, GateApproved, ProofDone, Warned, Stopped, RunDone>
+    std::variant<RunBegan, PhaseBegan, StepBegan, StepDone, StepUndone, WorkKnown, BatchDone, BatchRetried, WayChanged,
+                 WorkersChanged, Vacuumed, LockTried, PaceChanged, ReplicaLag, GateOpened, GateApproved, ProofDone,
+                 Warned, Stopped, RunDone>
         what;
 };
 

@@ -58,7 +58,10 @@ inline constexpr std::array gates{
 
 inline constexpr std::array batch{
     Key{"target", Use::optional, "the time that one batch is aimed at, 1ms to 10s; default 50ms"},
-    Key{"workers", Use::optional, "batches at a time, 1 to 8, or auto; default auto, which is 2"},
+    Key{"workers", Use::optional,
+        "batches at a time, 1 to 8, or auto: as many as raise the rate and leave commits as fast; default auto"},
+    Key{"order", Use::optional,
+        "auto: a few rows of each page at a time wherever that pays; plain: page by page; default auto"},
 };
 
 inline constexpr std::array throttle{
@@ -107,6 +110,6 @@ inline constexpr Bounds lock_timeout{Millis{5}, Millis{10'000}};
 inline constexpr Bounds lock_give_up{Millis{1000}, std::nullopt};
 inline constexpr Bounds lag_limit{Millis{100}, std::nullopt};
 inline constexpr int workers_max = 8;
-inline constexpr int workers_auto = 2;
+inline constexpr int workers_auto = 4;  ///< at most, when weir chooses
 
 }  // namespace weir::keys

@@ -15,7 +15,8 @@ enum class Gate : std::uint8_t { manual, none };
 
 struct Settings {
     Millis batch_target{50};                ///< `batch.target`: what a batch's time is aimed at
-    int workers{2};                         ///< `batch.workers`: 1..8; `auto` is 2 in this version
+    std::optional<int> workers;             ///< `batch.workers`: 1..8; nothing for `auto`
+    bool plain{};                           ///< `batch.order: plain`: page ranges, each row once, whatever it costs
     std::optional<Millis> lag_limit{2000};  ///< `throttle.replication_lag`; nothing for `none` (or `throttle: none`)
     Millis lock_timeout{100};  ///< `locks.timeout`: the longest that a statement of ours may make others wait
     Millis lock_give_up{15 * 60 * 1000};  ///< `locks.give_up`: after that the run stops, safe to resume

@@ -260,11 +260,17 @@ class Reader {
         auto const found = check_keys(node, keys::batch, "batch");
         if (auto const* target = found.at("target"))
             read_time(*target, "batch.target", keys::batch_target, plan.settings.batch_target);
+        if (auto const* order = found.at("order")) {
+            auto const* text = scalar(*order, "batch.order", "auto or plain");
+            if (text != nullptr && *text != "auto" && *text != "plain")
+                say(Code::bad_value, *order, "\"batch.order\" cannot be " + quote(*text), "write auto or plain");
+            plan.settings.plain = text != nullptr && *text == "plain";
+        }
         auto const* workers = found.at("workers");
         auto const* text = workers != nullptr ? scalar(*workers, "batch.workers", "auto or a number") : nullptr;
         if (text == nullptr) return;
         if (*text == "auto") {
-            plan.settings.workers = keys::workers_auto;
+            plan.settings.workers = std::nullopt;
             return;
         }
         int number = 0;

@@ -87,6 +87,7 @@ json::object gate_schema(std::string_view) { return one_of_words({"manual", "non
 
 json::object batch_schema(std::string_view key) {
     if (key == "target") return reference("duration");
+    if (key == "order") return one_of_words({"auto", "plain"});
     return {{"anyOf", json::array{one_of_words({"auto"}),
                                   json::object{{"type", "integer"}, {"minimum", 1}, {"maximum", keys::workers_max}}}}};
 }

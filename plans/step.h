@@ -45,6 +45,12 @@ struct Rows {
     /// Raises (SQLSTATE WE003) unless the sync's triggers are those of its step: present, ALWAYS, untouched. Empty: no
     /// sync.
     Batch guard;
+    /// SET LOCAL statements for every batch that writes.
+    Batch settings{};
+    bool erases{};  ///< the rows of `todo` are deleted; `set` is empty
+    /// Why an update of `set` can never stay on its page, for people: `the index users_name_idx is on the column`.
+    /// Empty: it may.
+    std::string never_in_page{};
 };
 
 struct Step {

@@ -3,6 +3,16 @@
 
 namespace weir {
 
+std::string_view name(Way way) {
+    switch (way) {
+        case Way::in_page:
+            return "in_page";
+        case Way::ranges:
+            return "ranges";
+    }
+    return "";
+}
+
 std::string_view name(Phase phase) {
     switch (phase) {
         case Phase::expand:

@@ -209,10 +209,30 @@ struct ToJson {
             .add("rows", e.rows)
             .add("took_ms", e.took)
             .add("proof", e.proof)
+            .add("hot", e.hot)
             .text();
     }
     std::string operator()(BatchRetried const& e) const {
         return Json{at, "batch_retried"}.add("step", e.step).add("table", e.table).add("reason", e.reason).text();
+    }
+    std::string operator()(WayChanged const& e) const {
+        return Json{at, "way_changed"}
+            .add("step", e.step)
+            .add("table", e.table)
+            .add("way", std::string{name(e.way)})
+            .add("reason", e.reason)
+            .text();
+    }
+    std::string operator()(WorkersChanged const& e) const {
+        return Json{at, "workers_changed"}.add("step", e.step).add("workers", e.workers).add("reason", e.reason).text();
+    }
+    std::string operator()(Vacuumed const& e) const {
+        return Json{at, "vacuumed"}
+            .add("step", e.step)
+            .add("table", e.table)
+            .add("dead_rows", e.dead_rows)
+            .add("took_ms", e.took)
+            .text();
     }
     std::string operator()(LockTried const& e) const {
         return Json{at, "lock_tried"}
@@ -479,6 +499,18 @@ struct Progress::World {
     }
     void operator()(BatchRetried const& e) {
         detail(e.step + " " + e.table + ": a batch was rolled back and is tried again: " + e.reason);
+    }
+    void operator()(WayChanged const& e) {
+        detail(e.step + " " + e.table + ": " + (e.way == Way::in_page ? "in-page order" : "page range by page range") +
+               ", because " + e.reason);
+    }
+    void operator()(WorkersChanged const& e) {
+        detail(e.step + ": " + std::to_string(e.workers) + (e.workers == 1 ? " worker" : " workers") + ", because " +
+               e.reason);
+    }
+    void operator()(Vacuumed const& e) {
+        detail(e.step + " " + e.table + ": vacuumed in " + duration(e.took) + " after " + std::to_string(e.dead_rows) +
+               " dead rows");
     }
     void operator()(LockTried const& e) {
         if (e.got) {

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "plans/keys.h"
+
 namespace weir {
 namespace {
 
@@ -68,7 +70,7 @@ Commands RunMachine::resume(Input const& input) {
 // ---- sessions ---------------------------------------------------------------------------------------------------
 
 void RunMachine::connect_next(Commands& out) {
-    if (connecting_hand_ > static_cast<std::size_t>(config_.settings.workers)) {
+    if (connecting_hand_ > static_cast<std::size_t>(config_.settings.workers.value_or(keys::workers_auto))) {
         doing_ = Doing::idle;
         advance(out);
         return;
@@ -285,10 +287,10 @@ void RunMachine::on_standalone(Completed const& completed, Commands& out) {
 }
 
 void RunMachine::start_backfill(Step const& step, Commands& out) {
-    backfill_.emplace(BackfillMachine::Config{config_.program.run, config_.epoch, step.id, *step.rows,
-                                              step.kind == StepKind::proof, record_.gate_opened,
-                                              config_.settings.workers, config_.settings.batch_target,
-                                              config_.settings.lock_timeout, config_.settings.lock_give_up});
+    backfill_.emplace(BackfillMachine::Config{
+        config_.program.run, config_.epoch, step.id, *step.rows, step.kind == StepKind::proof, record_.gate_opened,
+        config_.settings.workers.value_or(keys::workers_auto), config_.settings.batch_target,
+        config_.settings.lock_timeout, config_.settings.lock_give_up});
     doing_ = Doing::working;
     backfill_->start(at_, ids_, out);
     judge_pace(out);

@@ -160,7 +160,7 @@ class RandomWorld {
                 sim_.order(OrderWord::approve);
                 break;
             case lost: {
-                auto const session = SessionId{static_cast<std::uint8_t>(below(sim_.config.settings.workers + 1))};
+                auto const session = SessionId{static_cast<std::uint8_t>(below(*sim_.config.settings.workers + 1))};
                 sim_.connected.erase(session);
                 sim_.give(Lost{session, "the test cut it"});
                 break;

@@ -99,7 +99,7 @@ TEST(Reader, HasTheDefaultsOfTheManual) {
     auto const plan = with("");
     EXPECT_EQ(plan.settings, Settings{});
     EXPECT_EQ(plan.settings.batch_target, Millis{50});
-    EXPECT_EQ(plan.settings.workers, 2);
+    EXPECT_FALSE(plan.settings.workers);
     EXPECT_EQ(plan.settings.lag_limit, Millis{2000});
     EXPECT_EQ(plan.settings.lock_timeout, Millis{100});
     EXPECT_EQ(plan.settings.lock_give_up, Millis{900'000});
@@ -109,13 +109,15 @@ TEST(Reader, ReadsSettings) {
     auto const plan = with(
         "batch: { target: 1s, workers: 4 }\nthrottle: { replication_lag: 500ms }\n"
         "locks: { timeout: 5ms, give_up: 1h, on_blocked: wait }\ngates: { contract: none }\n");
-    EXPECT_EQ(plan.settings, (Settings{Millis{1000}, 4, Millis{500}, Millis{5}, Millis{3'600'000}}));
+    EXPECT_EQ(plan.settings, (Settings{Millis{1000}, 4, false, Millis{500}, Millis{5}, Millis{3'600'000}}));
     EXPECT_EQ(plan.contract_gate, Gate::none);
     EXPECT_EQ(with("gates: { contract: manual }\n").contract_gate, Gate::manual);
     EXPECT_EQ(with("throttle: none\n").settings.lag_limit, std::nullopt);
     EXPECT_EQ(with("throttle: { replication_lag: none }\n").settings.lag_limit, std::nullopt);
     EXPECT_EQ(with("throttle: {}\n").settings.lag_limit, Millis{2000});
-    EXPECT_EQ(with("batch: { workers: auto }\n").settings.workers, 2);
+    EXPECT_FALSE(with("batch: { workers: auto }\n").settings.workers);
+    EXPECT_TRUE(with("batch: { order: plain }\n").settings.plain);
+    EXPECT_FALSE(with("batch: { order: auto }\n").settings.plain);
 }
 
 TEST(Reader, AcceptsEveryBound) {
