@@ -12,10 +12,31 @@ constexpr Millis count_limit{5000};
 constexpr Millis statement_at_most{60000};
 constexpr int refill_rounds = 3;
 constexpr int passes_at_most = 5;
+/// How old the horizon may be while there is work, and while everything waits for it.
+constexpr Millis horizon_age{100};
+constexpr Millis horizon_rest{20};
 
 Value page(std::int64_t number) { return Value{"(" + std::to_string(number) + ",0)"}; }
 
 Int number(RunId run) { return Int{static_cast<std::int64_t>(run)}; }
+
+/// What every transaction before is over for everybody: running xids of the whole cluster, snapshots held in this
+/// database or by walsenders, and physical slots (RECIPES 13, 14: logical slots and snapshots of other databases are
+/// harmless). Snapshots of other roles need pg_read_all_stats; where they are not seen, the HOT share tells.
+Sql horizon() {
+    return sql(R"((SELECT least(pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot())::text::bigint,
+    h.now - (SELECT max(pg_catalog.age(a.backend_xmin)) FROM pg_catalog.pg_stat_activity a
+             WHERE a.pid <> pg_catalog.pg_backend_pid()
+               AND (a.datname = pg_catalog.current_database() OR a.backend_type = 'walsender')),
+    h.now - (SELECT max(pg_catalog.age(s.xmin)) FROM pg_catalog.pg_replication_slots s))
+  FROM (SELECT pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::text::bigint AS now) h))");
+}
+
+/// A fill's settings: small plans are cheap, and a page range must never be read by a scan of the whole table.
+Batch quiet_plans() {
+    return {sql("SET LOCAL synchronous_commit = off"), sql("SET LOCAL enable_seqscan = off"),
+            sql("SET LOCAL jit = off"), sql("SET LOCAL max_parallel_workers_per_gather = 0")};
+}
 
 SessionId hand(std::size_t worker) { return SessionId{static_cast<std::uint8_t>(worker + 1)}; }
 
@@ -49,16 +70,17 @@ void BackfillMachine::prepare(Ids& ids, Commands& out) {
     // New leaves and new pages at the end get stripes of their own.
     batch.push_back(sql(R"(INSERT INTO weir.progress (run, step, leaf, from_page, to_page, next_page, filenode)
 SELECT {0}, {1}, k.leaf, s, least(s + k.width, k.pages), s, pg_catalog.pg_relation_filenode(k.leaf)
-FROM (SELECT l.leaf, l.pages, greatest(16, (l.pages + 15) / 16) AS width,
+FROM (SELECT l.leaf, l.pages, greatest(16, least({3}, (l.pages + 63) / 64)) AS width,
         coalesce((SELECT max(p.to_page) FROM weir.progress p WHERE p.run = {0} AND p.step = {1} AND p.leaf = l.leaf), 0) AS first
       FROM (SELECT c.oid AS leaf, pg_catalog.pg_relation_size(c.oid) / current_setting('block_size')::bigint AS pages
             FROM pg_catalog.pg_class c
             WHERE c.relkind = 'r' AND (c.oid = pg_catalog.to_regclass({2})
               OR c.oid IN (SELECT relid FROM pg_catalog.pg_partition_tree(pg_catalog.to_regclass({2})) WHERE isleaf))) l) k,
   LATERAL pg_catalog.generate_series(k.first, k.pages - 1, k.width) s)",
-                        run, step, root));
+                        run, step, root, Int{config_.sweep.pages_at_most}));
     batch.push_back(sql(R"(SELECT p.leaf, n.nspname, c.relname, p.filenode, p.from_page, p.to_page, p.next_page, p.rows,
-  CASE WHEN row_number() OVER (PARTITION BY p.leaf ORDER BY p.from_page) = 1 THEN greatest(c.reltuples, 0)::bigint ELSE 0 END
+  CASE WHEN row_number() OVER (PARTITION BY p.leaf ORDER BY p.from_page) = 1 THEN greatest(c.reltuples, 0)::bigint ELSE 0 END,
+  CASE WHEN c.relpages > 0 THEN greatest(c.reltuples, 0) / c.relpages ELSE 0 END, current_setting('track_counts')
 FROM weir.progress p JOIN pg_catalog.pg_class c ON c.oid = p.leaf JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE p.run = {0} AND p.step = {1} ORDER BY n.nspname, c.relname, p.from_page)",
                         run, step));
@@ -84,21 +106,35 @@ void BackfillMachine::prepared(Stamp at, Outcome const& outcome, Ids& ids, Comma
     }
     restart_ = false;
     stripes_.clear();
+    leaves_.clear();
+    first_leaf_ = 0;
     pages_ = pages_done_ = rows_done_ = 0;
     std::int64_t estimate = 0;
     for (auto const& row : outcome.rows) {
         auto const field = [&](std::size_t i) { return row.fields[i].value_or("0"); };
-        Stripe stripe{std::stoll(field(0)),
-                      {Ident::of(field(1)), Ident::of(field(2))},
-                      std::stoll(field(3)),
-                      std::stoll(field(4)),
-                      std::stoll(field(5)),
-                      std::stoll(field(6)),
-                      false};
+        Stripe stripe{std::stoll(field(0)), {Ident::of(field(1)), Ident::of(field(2))},
+                      std::stoll(field(3)), std::stoll(field(4)),
+                      std::stoll(field(5)), std::stoll(field(6))};
         pages_ += stripe.to - stripe.from;
         pages_done_ += stripe.next - stripe.from;
         rows_done_ += std::stoll(field(7));
         estimate += std::stoll(field(8));
+        if (stripes_.empty() || stripes_.back().leaf != stripe.leaf) {
+            InPageOrder::Config order;
+            order.rows_a_page = std::stod(field(9));
+            order.never = config_.rows.never_in_page;
+            // What reads or deletes has no new versions.
+            order.plain = config_.plain || config_.proof || config_.rows.erases;
+            order.counted = field(10) == "on";
+            order.target = config_.target;
+            order.tuning = config_.sweep;
+            leaves_.push_back({InPageOrder{std::move(order)}, stripes_.size()});
+        }
+        stripe.of = leaves_.size() - 1;
+        if (stripe.next < stripe.to)
+            leaves_.back().order.add(stripe.next, stripe.to, stripe.next > stripe.from);
+        else
+            leaves_.back().order.add_done(stripe.from, stripe.to);
         stripes_.push_back(std::move(stripe));
     }
     // What was wrong before is looked at again; what a worker knew of its range holds no more.
@@ -106,13 +142,14 @@ void BackfillMachine::prepared(Stamp at, Outcome const& outcome, Ids& ids, Comma
     keys_.clear();
     for (auto& worker : workers_) {
         worker.stripe.reset();
+        worker.turn.reset();
         worker.failures = worker.rounds = 0;
         worker.waiting_since.reset();
     }
     ready_ = true;
     out.emplace_back(Announce{{at.wall, WorkKnown{config_.step, config_.rows.table.text(), pages_, pages_done_,
                                                   estimate, rows_done_, config_.proof}}});
-    for (std::size_t w = 0; w < workers_.size(); ++w) next(w, ids, out);
+    for (std::size_t w = 0; w < workers_.size(); ++w) next(w, at, ids, out);
     settle(at, ids, out);
 }
 
@@ -129,62 +166,138 @@ Sql BackfillMachine::in_range(Worker const& worker) const {
                page(stripe.next), page(worker.to));
 }
 
-Sql BackfillMachine::update(Worker const& worker, bool skip_locked, bool progress) const {
+Sql BackfillMachine::assignments() const {
+    std::vector<Sql> sets;
+    for (auto const& [column, value] : config_.rows.set) sets.push_back(sql("{0} = {1}", column, value));
+    return Sql::join(sets, ", ");
+}
+
+Sql BackfillMachine::mine(Stripe const& stripe) const {
+    return sql("p.run = {0} AND p.step = {1} AND p.leaf = {2} AND p.from_page = {3}", number(config_.run),
+               Value{config_.step}, Int{stripe.leaf}, Int{stripe.from});
+}
+
+/// Writes the rows of the range that are not right; its last SELECT gives their number.
+Sql BackfillMachine::write(Worker const& worker, bool skip_locked) const {
     auto const& stripe = stripes_[*worker.stripe];
     Ident const alias = config_.rows.table.name;
     Sql const todo = config_.gate_opened ? config_.rows.fill_after_gate : config_.rows.todo;
-    std::vector<Sql> sets;
-    for (auto const& [column, value] : config_.rows.set) sets.push_back(sql("{0} = {1}", column, value));
-    Sql const set = Sql::join(sets, ", ");
-    Sql const written =
-        skip_locked
-            ? sql(R"(WITH l AS MATERIALIZED (SELECT {1}.ctid FROM ONLY {0} AS {1} WHERE {2} AND {3} FOR NO KEY UPDATE SKIP LOCKED),
-u AS (UPDATE ONLY {0} AS {1} SET {4} WHERE {1}.ctid = ANY (ARRAY(SELECT l.ctid FROM l)) AND {3} RETURNING 1))",
-                  stripe.name, alias, in_range(worker), todo, set)
-            : sql("WITH u AS (UPDATE ONLY {0} AS {1} SET {4} WHERE {2} AND {3} RETURNING 1)", stripe.name, alias,
-                  in_range(worker), todo, set);
-    if (!progress) return sql("{0}\nSELECT count(*) FROM u", written);
-    return sql(R"({0},
-n AS (SELECT count(*) AS n FROM u)
-UPDATE weir.progress p SET next_page = {1}, rows = p.rows + n.n FROM n
-WHERE p.run = {2} AND p.step = {3} AND p.leaf = {4} AND p.from_page = {5} RETURNING n.n)",
-               written, Int{worker.to}, number(config_.run), Value{config_.step}, Int{stripe.leaf}, Int{stripe.from});
+    Sql const verb = config_.rows.erases ? sql("DELETE FROM ONLY {0} AS {1}", stripe.name, alias)
+                                         : sql("UPDATE ONLY {0} AS {1} SET {2}", stripe.name, alias, assignments());
+    if (!skip_locked)
+        return sql(
+            "WITH u AS ({0} WHERE {1} AND {2} RETURNING 1)\nSELECT pg_catalog.set_config('weir.rows', count(*)::text, "
+            "true) FROM u",
+            verb, in_range(worker), todo);
+    return sql(
+        R"(WITH l AS MATERIALIZED (SELECT {1}.ctid FROM ONLY {0} AS {1} WHERE {2} AND {3} FOR NO KEY UPDATE SKIP LOCKED),
+u AS ({4} WHERE {1}.ctid = ANY (ARRAY(SELECT l.ctid FROM l)) AND {3} RETURNING 1)
+SELECT pg_catalog.set_config('weir.rows', count(*)::text, true) FROM u)",
+        stripe.name, alias, in_range(worker), todo, verb);
 }
 
-void BackfillMachine::issue(std::size_t w, Doing what, Ids& ids, Commands& out) {
+/// The last pass over a range, with its progress: rows written, HOT ones, xid, horizon.
+Batch BackfillMachine::fill(Worker const& worker, bool skip_locked, bool look) const {
+    auto const& stripe = stripes_[*worker.stripe];
+    return {
+        sql("SELECT pg_catalog.set_config('weir.hot', pg_catalog.pg_stat_get_xact_tuples_hot_updated({0})::text, true)",
+            Int{stripe.leaf}),
+        write(worker, skip_locked),
+        sql(R"(UPDATE weir.progress p SET next_page = {0}, rows = p.rows + current_setting('weir.rows')::bigint
+WHERE {1} RETURNING current_setting('weir.rows'),
+  pg_catalog.pg_stat_get_xact_tuples_hot_updated({2}) - current_setting('weir.hot')::bigint,
+  pg_catalog.pg_current_xact_id_if_assigned()::text, {3})",
+            Int{worker.to}, mine(stripe), Int{stripe.leaf}, look ? horizon() : sql("NULL"))};
+}
+
+/// A page at a time: its scan prunes the page, and the limit takes the next few rows that are not right.
+Batch BackfillMachine::sweep(Worker const& worker, bool look) const {
+    auto const& stripe = stripes_[*worker.stripe];
+    auto const& turn = *worker.turn;
+    Ident const alias = config_.rows.table.name;
+    Sql const todo = config_.gate_opened ? config_.rows.fill_after_gate : config_.rows.todo;
+    return {
+        sql("SELECT pg_catalog.set_config('weir.hot', pg_catalog.pg_stat_get_xact_tuples_hot_updated({0})::text, true)",
+            Int{stripe.leaf}),
+        sql(R"(WITH u AS (UPDATE ONLY {0} AS {1} SET {2} WHERE {1}.ctid = ANY (ARRAY(
+  SELECT x.ctid FROM pg_catalog.generate_series({3}, {4}) AS b,
+    LATERAL (SELECT {1}.ctid FROM ONLY {0} AS {1}
+      WHERE {1}.ctid >= ('(' || b || ',0)')::pg_catalog.tid AND {1}.ctid < ('(' || b + 1 || ',0)')::pg_catalog.tid
+        AND {5} LIMIT {6}{7}) x)) AND {5} RETURNING 1)
+SELECT pg_catalog.set_config('weir.rows', count(*)::text, true) FROM u)",
+            stripe.name, alias, assignments(), Int{turn.from}, Int{turn.to - 1}, todo, Int{turn.rows_a_page},
+            turn.pass_locked ? sql(" FOR NO KEY UPDATE SKIP LOCKED") : sql("")),
+        sql(R"(UPDATE weir.progress p SET rows = p.rows + current_setting('weir.rows')::bigint
+WHERE {0} RETURNING current_setting('weir.rows'),
+  pg_catalog.pg_stat_get_xact_tuples_hot_updated({1}) - current_setting('weir.hot')::bigint,
+  pg_catalog.pg_current_xact_id_if_assigned()::text, {2})",
+            mine(stripe), Int{stripe.leaf}, look ? horizon() : sql("NULL"))};
+}
+
+void BackfillMachine::issue(std::size_t w, Doing what, Stamp at, Ids& ids, Commands& out) {
     auto& worker = workers_[w];
+    auto const execute = [&](Batch batch, Transaction transaction, Limits limits) {
+        worker.doing = what;
+        worker.pending = ids();
+        out.emplace_back(Execute{*worker.pending, hand(w), std::move(batch), transaction, limits});
+    };
+    if (what == Doing::horizon) {
+        execute({sql("SELECT {0}", horizon())}, Transaction::implicit, {});
+        return;
+    }
+    if (what == Doing::commit) {
+        // A commit as an application's: a record of a few bytes, synchronous.
+        execute({sql("SELECT pg_catalog.pg_logical_emit_message(true, 'weir', '')")}, Transaction::implicit,
+                Limits{Millis{100}, Millis{5000}, Millis{30000}});
+        return;
+    }
+    if (what == Doing::vacuum) {
+        auto const& name = stripes_[leaves_[worker.leaf].first].name;
+        execute({sql("VACUUM (TRUNCATE false) {0}", name)}, Transaction::standalone,
+                Limits{config_.bound, Millis{0}, Millis{0}});
+        return;
+    }
     auto const& stripe = stripes_[*worker.stripe];
     Ident const alias = config_.rows.table.name;
-    bool const writes = what == Doing::batch || what == Doing::skip_locked || what == Doing::refill;
+    bool const writes =
+        what == Doing::sweep || what == Doing::batch || what == Doing::skip_locked || what == Doing::refill;
+    bool const look = !config_.plain && (!horizon_read_ || at.steady - *horizon_read_ >= horizon_age);
     // Durable with the synchronous entry that ends the step (WAL order); data and progress share the transaction.
-    Batch batch{sql("SET LOCAL synchronous_commit = off"), sql("SET LOCAL enable_seqscan = off")};
-    if (writes) batch.push_back(sql("SET LOCAL weir.batch = 'on'"));
+    Batch batch = quiet_plans();
+    if (writes) {
+        batch.push_back(sql("SET LOCAL weir.batch = 'on'"));
+        batch.insert(batch.end(), config_.rows.settings.begin(), config_.rows.settings.end());
+    }
     batch.push_back(fence(config_.epoch));
     if (writes)
         batch.push_back(sql("LOCK TABLE ONLY {0} IN ROW EXCLUSIVE MODE", stripe.name));
     else
         batch.push_back(sql("LOCK TABLE ONLY {0} IN ACCESS SHARE MODE", stripe.name));
     batch.push_back(sql("SELECT weir.same_file({0}, {1})", Int{stripe.leaf}, Int{stripe.filenode}));
-    Sql const mine = sql("p.run = {0} AND p.step = {1} AND p.leaf = {2} AND p.from_page = {3}", number(config_.run),
-                         Value{config_.step}, Int{stripe.leaf}, Int{stripe.from});
+    auto const append = [&](Batch more) {
+        batch.insert(batch.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
+    };
     Sql const miss = config_.gate_opened ? config_.rows.miss_after_gate : config_.rows.todo;
     Limits limits{row_lock_wait, std::max(config_.bound, worker.statement), Millis{30000}};
     switch (what) {
         case Doing::batch:
-            batch.push_back(update(worker, false, true));
+            append(fill(worker, false, look));
             break;
         case Doing::skip_locked:
-            batch.push_back(update(worker, true, true));
+            append(fill(worker, true, look));
+            break;
+        case Doing::sweep:
+            append(sweep(worker, look));
             break;
         case Doing::refill:
-            batch.push_back(update(worker, false, false));
+            batch.push_back(write(worker, false));
             break;
         case Doing::count:
             batch.push_back(sql(R"(WITH n AS MATERIALIZED (SELECT count(*) AS n, count(*) FILTER (WHERE {3}) AS wrong
   FROM ONLY {0} AS {1} WHERE {2}),
 d AS (UPDATE weir.progress p SET next_page = {4}, rows = p.rows + n.n FROM n WHERE {5} AND n.wrong = 0)
 SELECT n.n, n.wrong FROM n)",
-                                stripe.name, alias, in_range(worker), miss, Int{worker.to}, mine));
+                                stripe.name, alias, in_range(worker), miss, Int{worker.to}, mine(stripe)));
             limits.statement = std::max(count_limit, worker.statement);
             limits.lock = config_.bound;
             break;
@@ -193,36 +306,167 @@ SELECT n.n, n.wrong FROM n)",
             batch.push_back(sql(R"(WITH k AS (SELECT {6} AS k FROM ONLY {0} AS {1} WHERE {2} AND {3} LIMIT 10),
 d AS (UPDATE weir.progress p SET next_page = {4}, misses = p.misses + {7} WHERE {5})
 SELECT k.k FROM k)",
-                                stripe.name, alias, in_range(worker), miss, Int{worker.to}, mine, key,
+                                stripe.name, alias, in_range(worker), miss, Int{worker.to}, mine(stripe), key,
                                 Int{worker.misses}));
             limits.statement = std::max(count_limit, worker.statement);
             limits.lock = config_.bound;
             break;
         }
         case Doing::idle:
+        case Doing::horizon:
+        case Doing::vacuum:
+        case Doing::commit:
         case Doing::resting:
             return;
     }
-    worker.doing = what;
-    worker.pending = ids();
-    out.emplace_back(Execute{*worker.pending, hand(w), std::move(batch), Transaction::implicit, limits});
+    execute(std::move(batch), Transaction::implicit, limits);
 }
 
-void BackfillMachine::next(std::size_t w, Ids& ids, Commands& out) {
+/// A VACUUM that is due, else a stripe that is to be finished, else a sweep; leaf by leaf.
+bool BackfillMachine::find_work(std::size_t w, Doing& what) {
+    auto& worker = workers_[w];
+    auto const vacuum = [&](std::size_t l) {
+        auto& leaf = leaves_[l];
+        if (leaf.vacuuming || !leaf.order.vacuum_due(horizon_)) return false;
+        leaf.vacuuming = true;
+        worker.leaf = l;
+        what = Doing::vacuum;
+        return true;
+    };
+    if (worker.stripe) {
+        vacuum(stripes_[*worker.stripe].of);
+        return true;
+    }
+    while (first_leaf_ < leaves_.size() && leaves_[first_leaf_].order.exhausted()) ++first_leaf_;
+    std::size_t open = 0;
+    for (auto const& leaf : leaves_) open += leaf.order.open();
+    for (auto l = first_leaf_; l < leaves_.size(); ++l) {
+        auto& leaf = leaves_[l];
+        if (vacuum(l)) return true;
+        if (auto const ripe = leaf.order.ripe(horizon_)) {
+            worker.stripe = leaf.first + *ripe;
+            what = config_.proof ? Doing::count : Doing::batch;
+            return true;
+        }
+        if (auto const turn = leaf.order.sweep(horizon_, open < config_.sweep.open_at_most)) {
+            worker.stripe = leaf.first + turn->stripe;
+            worker.turn = turn;
+            what = Doing::sweep;
+            return true;
+        }
+    }
+    return false;
+}
+
+void BackfillMachine::next(std::size_t w, Stamp at, Ids& ids, Commands& out) {
     auto& worker = workers_[w];
     worker.doing = Doing::idle;
     worker.pending.reset();
     if (stopping_ || failing_ || again_ || !ready_ || (held_ && !config_.proof)) return;
     if (worker.stripe && stripes_[*worker.stripe].next >= stripes_[*worker.stripe].to) worker.stripe.reset();
-    for (std::size_t s = 0; !worker.stripe && s < stripes_.size(); ++s)
-        if (!stripes_[s].taken && stripes_[s].next < stripes_[s].to) {
-            stripes_[s].taken = true;
-            worker.stripe = s;
-        }
-    if (!worker.stripe) return;
+    // One that is too many ends its stripe first: nobody else may have it.
+    if (!worker.stripe && static_cast<int>(w) >= crew_.size()) return;
+    if (w == 0 && !config_.proof && crew_.commit_due(at.steady)) {
+        issue(w, Doing::commit, at, ids, out);
+        return;
+    }
+    Doing what = config_.proof ? Doing::count : Doing::batch;
+    if (!find_work(w, what)) {
+        wait_for_horizon(w, at, ids, out);
+        return;
+    }
+    waiting_horizon_ = false;
+    patience_.work(at.steady);
+    if (what == Doing::vacuum) {
+        issue(w, what, at, ids, out);
+        return;
+    }
     auto const& stripe = stripes_[*worker.stripe];
-    worker.to = std::min(stripe.to, stripe.next + worker.size);
-    issue(w, config_.proof ? Doing::count : Doing::batch, ids, out);
+    if (!config_.proof) tell_way(stripe.of, at, out);
+    if (what != Doing::sweep) worker.to = std::min(stripe.to, stripe.next + worker.size);
+    issue(w, what, at, ids, out);
+}
+
+void BackfillMachine::wait_for_horizon(std::size_t w, Stamp at, Ids& ids, Commands& out) {
+    if (std::none_of(leaves_.begin(), leaves_.end(), [](Leaf const& leaf) { return leaf.order.waits(); })) return;
+    crew_.interrupted();
+    if (!patience_.wait(at.steady)) {
+        for (auto& leaf : leaves_)
+            if (leaf.order.waits())
+                leaf.order.held("an old snapshot or transaction keeps the old row versions, and so their room");
+        patience_.work(at.steady);
+        waiting_horizon_ = false;
+        rest(w, Doing::horizon, Millis{1}, ids, out);
+        return;
+    }
+    bool const first = !waiting_horizon_;
+    waiting_horizon_ = true;
+    if (first || !horizon_read_ || at.steady - *horizon_read_ >= horizon_rest)
+        issue(w, Doing::horizon, at, ids, out);
+    else
+        rest(w, Doing::horizon, horizon_rest, ids, out);
+}
+
+void BackfillMachine::tell_way(std::size_t l, Stamp at, Commands& out) {
+    auto& leaf = leaves_[l];
+    if (leaf.told && leaf.way == leaf.order.way()) return;
+    // Deletes and proofs have but one way.
+    bool const silent = config_.rows.erases;
+    leaf.told = true;
+    leaf.way = leaf.order.way();
+    if (!silent)
+        out.emplace_back(Announce{
+            {at.wall, WayChanged{config_.step, stripes_[leaf.first].name.text(), leaf.way, leaf.order.reason()}}});
+}
+
+void BackfillMachine::crew_moved(Stamp at, Ids& ids, Commands& out) {
+    auto const reason = crew_.judge(at.steady);
+    if (!reason) return;
+    out.emplace_back(Announce{{at.wall, WorkersChanged{config_.step, crew_.size(), *reason}}});
+    for (std::size_t w = 0; w < workers_.size() && static_cast<int>(w) < crew_.size(); ++w)
+        if (!workers_[w].pending) next(w, at, ids, out);
+}
+
+void BackfillMachine::read_horizon(Row const& row, std::size_t field, Stamp at) {
+    if (row.fields.size() <= field || !row.fields[field]) return;
+    horizon_ = std::stoll(*row.fields[field]);
+    horizon_read_ = at.steady;
+}
+
+void BackfillMachine::swept(std::size_t w, Stamp at, Outcome const& outcome, Commands& out) {
+    auto& worker = workers_[w];
+    auto& stripe = stripes_[*worker.stripe];
+    auto& order = leaves_[stripe.of].order;
+    auto const& row = outcome.rows.at(0);
+    auto const field = [&](std::size_t i) { return std::stoll(row.fields[i].value_or("0")); };
+    InPageOrder::Swept const result{field(0), field(1), field(0) > 0 ? field(2) : 0, outcome.took};
+    read_horizon(row, 3, at);
+    order.swept(*worker.turn, result);
+    stripe.swept += result.rows;
+    rows_done_ += result.rows;
+    worker.failures = 0;
+    worker.waiting_since.reset();
+    crew_.wrote(at.steady, result.rows);
+    // Of the stripe's pages as many are told as done as its share of swept rows; the last pass tells the rest.
+    std::int64_t pages = 0;
+    if (double const density = order.rows_a_page(); density > 0) {
+        auto const all = static_cast<double>(stripe.to - stripe.from);
+        auto const share = std::min(static_cast<double>(stripe.swept) / (density * all), 1.0);
+        pages = std::max<std::int64_t>(static_cast<std::int64_t>(share * (all - 1)) - stripe.told, 0);
+    }
+    stripe.told += pages;
+    pages_done_ += pages;
+    out.emplace_back(Announce{
+        {at.wall, BatchDone{config_.step, stripe.name.text(), pages, result.rows, outcome.took, false, result.hot}}});
+    worker.turn.reset();
+    worker.stripe.reset();
+}
+
+void BackfillMachine::sweep_failed(std::size_t w, InPageOrder::Trouble trouble) {
+    auto& worker = workers_[w];
+    leaves_[stripes_[*worker.stripe].of].order.failed(*worker.turn, trouble);
+    worker.turn.reset();
+    worker.stripe.reset();
 }
 
 void BackfillMachine::rest(std::size_t w, Doing then, Millis time, Ids& ids, Commands& out) {
@@ -233,14 +477,19 @@ void BackfillMachine::rest(std::size_t w, Doing then, Millis time, Ids& ids, Com
     out.emplace_back(Rest{*worker.pending, time});
 }
 
-void BackfillMachine::advance(std::size_t w, Stamp at, std::int64_t rows, Millis took, Commands& out) {
+void BackfillMachine::advance(std::size_t w, Stamp at, std::int64_t rows, std::int64_t hot, Millis took,
+                              Commands& out) {
     auto& worker = workers_[w];
     auto& stripe = stripes_[*worker.stripe];
     std::int64_t const pages = worker.to - stripe.next;
     bool const whole = pages == worker.size;
     stripe.next = worker.to;
-    pages_done_ += pages;
+    // What the sweeps told as done is not told twice.
+    auto const told = std::min(stripe.told, pages);
+    stripe.told -= told;
+    pages_done_ += pages - told;
     rows_done_ += rows;
+    crew_.wrote(at.steady, rows);
     worker.failures = worker.rounds = 0;
     worker.waiting_since.reset();
     // Only the page that needs more time than the bound gets it.
@@ -251,7 +500,7 @@ void BackfillMachine::advance(std::size_t w, Stamp at, std::int64_t rows, Millis
         worker.size = std::clamp<std::int64_t>(gentle, 1, pages_at_most);
     }
     out.emplace_back(
-        Announce{{at.wall, BatchDone{config_.step, stripe.name.text(), pages, rows, took, config_.proof}}});
+        Announce{{at.wall, BatchDone{config_.step, stripe.name.text(), pages - told, rows, took, config_.proof, hot}}});
 }
 
 void BackfillMachine::fail(Outcome const& outcome, Commands& out) {
@@ -369,27 +618,40 @@ void BackfillMachine::completed(Stamp at, Completed const& completed, Ids& ids, 
     if (was == Doing::resting) {
         if (stopping_ || failing_ || again_) {
             worker.doing = Doing::idle;
+        } else if (worker.stripe) {
+            issue(w, worker.after_rest, at, ids, out);
         } else {
-            issue(w, worker.after_rest, ids, out);
+            next(w, at, ids, out);
         }
         settle(at, ids, out);
         return;
     }
     bool const over = stopping_ || failing_ || again_;
+    if (was == Doing::horizon || was == Doing::commit || was == Doing::vacuum) {
+        completed_aside(w, was, at, outcome, ids, out);
+        settle(at, ids, out);
+        return;
+    }
     switch (outcome.fate) {
         case Fate::done:
-            if (was == Doing::batch || was == Doing::skip_locked) {
-                advance(w, at, first_field(0), outcome.took, out);
-                next(w, ids, out);
+            if (was == Doing::sweep) {
+                swept(w, at, outcome, out);
+                next(w, at, ids, out);
+            } else if (was == Doing::batch || was == Doing::skip_locked) {
+                auto& order = leaves_[stripes_[*worker.stripe].of].order;
+                order.filled({first_field(0), first_field(1), first_field(2), outcome.took});
+                if (!outcome.rows.empty()) read_horizon(outcome.rows[0], 3, at);
+                advance(w, at, first_field(0), first_field(1), outcome.took, out);
+                next(w, at, ids, out);
             } else if (was == Doing::count) {
                 worker.misses = first_field(1);
                 if (worker.misses == 0) {
-                    advance(w, at, first_field(0), outcome.took, out);
-                    next(w, ids, out);
+                    advance(w, at, first_field(0), 0, outcome.took, out);
+                    next(w, at, ids, out);
                 } else if (over) {
                     worker.doing = Doing::idle;
                 } else {
-                    issue(w, worker.rounds < refill_rounds ? Doing::refill : Doing::keys, ids, out);
+                    issue(w, worker.rounds < refill_rounds ? Doing::refill : Doing::keys, at, ids, out);
                 }
             } else if (was == Doing::refill) {
                 // Nothing was written: what is wrong is not ours to fill.
@@ -397,13 +659,13 @@ void BackfillMachine::completed(Stamp at, Completed const& completed, Ids& ids, 
                 if (over)
                     worker.doing = Doing::idle;
                 else
-                    issue(w, Doing::count, ids, out);
+                    issue(w, Doing::count, at, ids, out);
             } else if (was == Doing::keys) {
                 for (auto const& row : outcome.rows)
                     if (keys_.size() < 10) keys_.push_back(row.fields[0].value_or(""));
                 rows_wrong_ += worker.misses;
-                advance(w, at, 0, outcome.took, out);
-                next(w, ids, out);
+                advance(w, at, 0, 0, outcome.took, out);
+                next(w, at, ids, out);
             }
             break;
         case Fate::lock_busy: {
@@ -411,9 +673,15 @@ void BackfillMachine::completed(Stamp at, Completed const& completed, Ids& ids, 
                 worker.doing = Doing::idle;
                 break;
             }
+            if (was == Doing::sweep && !worker.turn->pass_locked) {
+                retried("a row or the table is locked; passing over locked rows");
+                sweep_failed(w, InPageOrder::Trouble::locked);
+                next(w, at, ids, out);
+                break;
+            }
             if (was == Doing::batch) {
                 retried("a row or the table is locked; passing over locked rows");
-                issue(w, Doing::skip_locked, ids, out);
+                issue(w, Doing::skip_locked, at, ids, out);
                 break;
             }
             if (!worker.waiting_since) worker.waiting_since = at.steady;
@@ -421,7 +689,7 @@ void BackfillMachine::completed(Stamp at, Completed const& completed, Ids& ids, 
                 // The count knows which rows: they are reported by key. Anything else is a lock that we cannot get
                 // past.
                 if (was == Doing::refill)
-                    issue(w, Doing::keys, ids, out);
+                    issue(w, Doing::keys, at, ids, out);
                 else
                     fail(outcome, out);
                 break;
@@ -442,6 +710,16 @@ void BackfillMachine::completed(Stamp at, Completed const& completed, Ids& ids, 
                 break;
             }
             retried(outcome.fate == Fate::deadlock ? "deadlock" : "longer than the bound");
+            if (was == Doing::sweep) {
+                bool const deadlock = outcome.fate == Fate::deadlock;
+                sweep_failed(w, deadlock ? InPageOrder::Trouble::locked : InPageOrder::Trouble::too_long);
+                ++worker.failures;
+                if (deadlock)
+                    rest(w, Doing::sweep, Millis{20LL << std::min(worker.failures, 5)}, ids, out);
+                else
+                    next(w, at, ids, out);
+                break;
+            }
             halve();
             ++worker.failures;
             {
@@ -450,13 +728,14 @@ void BackfillMachine::completed(Stamp at, Completed const& completed, Ids& ids, 
                 if (outcome.fate == Fate::deadlock)
                     rest(w, then, Millis{20LL << std::min(worker.failures, 5)}, ids, out);
                 else
-                    issue(w, then, ids, out);
+                    issue(w, then, at, ids, out);
             }
             break;
         case Fate::refused:
             worker.doing = Doing::idle;
-            if (outcome.sqlstate == "WE002") {
-                retried("the table was rewritten; its pages are counted anew");
+            // Rewritten, truncated, detached; or dropped before the lock was had.
+            if (outcome.sqlstate == "WE002" || (outcome.sqlstate == "42P01" && again_at_most_-- > 0)) {
+                retried("the table is another one now; its pages are counted anew");
                 again_ = true;
                 // Those that rest hold nothing; wake them, so that all settle at once.
                 for (auto const& other : workers_)
@@ -472,20 +751,56 @@ void BackfillMachine::completed(Stamp at, Completed const& completed, Ids& ids, 
             fail(outcome, out);
             break;
     }
+    // What this batch brought may be work for those that found none.
+    for (std::size_t other = 0; other < workers_.size(); ++other)
+        if (!workers_[other].pending && ready_) next(other, at, ids, out);
+    crew_moved(at, ids, out);
     settle(at, ids, out);
 }
 
-void BackfillMachine::hold(bool held, Ids& ids, Commands& out) {
+/// What is done between batches, and can fail without harm: a look at the horizon, an empty commit, a VACUUM.
+void BackfillMachine::completed_aside(std::size_t w, Doing was, Stamp at, Outcome const& outcome, Ids& ids,
+                                      Commands& out) {
+    auto& worker = workers_[w];
+    worker.doing = Doing::idle;
+    if (outcome.fate == Fate::fenced || outcome.fate == Fate::lost || outcome.fate == Fate::in_doubt) {
+        fail(outcome, out);
+        return;
+    }
+    bool const done = outcome.fate == Fate::done;
+    if (was == Doing::horizon) {
+        horizon_read_ = at.steady;
+        if (done && !outcome.rows.empty()) read_horizon(outcome.rows[0], 0, at);
+    } else if (was == Doing::commit) {
+        // A commit that takes longer than a limit is a slow one.
+        crew_.committed(at.steady, outcome.took);
+        crew_moved(at, ids, out);
+    } else {
+        auto& leaf = leaves_[worker.leaf];
+        leaf.vacuuming = false;
+        if (done)
+            out.emplace_back(Announce{{at.wall, Vacuumed{config_.step, stripes_[leaf.first].name.text(),
+                                                         leaf.order.dead_rows(), outcome.took}}});
+        // Somebody was in its way: the next one is due when as many rows are dead again.
+        leaf.order.vacuumed();
+    }
+    if (worker.pending) return;
+    next(w, at, ids, out);
+}
+
+void BackfillMachine::hold(bool held, Stamp at, Ids& ids, Commands& out) {
+    if (held && !held_) crew_.interrupted();
     held_ = held;
     if (held || !ready_) return;
     for (std::size_t w = 0; w < workers_.size(); ++w)
-        if (!workers_[w].pending) next(w, ids, out);
+        if (!workers_[w].pending) next(w, at, ids, out);
 }
 
 void BackfillMachine::stop(bool now, Commands& out) {
     stopping_ = true;
     for (auto const& worker : workers_)
-        if (worker.pending && (now || worker.doing == Doing::resting || worker.doing == Doing::count))
+        if (worker.pending &&
+            (now || worker.doing == Doing::resting || worker.doing == Doing::count || worker.doing == Doing::vacuum))
             out.emplace_back(Cancel{*worker.pending});
     if (preparing_) {
         if (now) out.emplace_back(Cancel{*preparing_});

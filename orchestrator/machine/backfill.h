@@ -5,8 +5,10 @@
 /// The pages of each leaf are cut into stripes, each with a progress row; a worker owns a stripe and goes through it in
 /// ranges. A batch and its progress row commit in one transaction, fenced, so that the ledger is exact after any crash.
 ///
+///   sweep   UPDATE a few rows of each page, in the order that in_page.h decides, as long as that pays
 ///   fill    UPDATE the rows of a range that are not right; on a locked row once more, passing over locked rows
-///           (the proof comes back to them)
+///           (the proof comes back to them). It ends every stripe, swept or not, and alone moves `next_page`
+///   vacuum  between batches, where updates leave dead rows behind that later batches could use the room of
 ///   proof   count the rows of a range that are not right; if there are any, fill the range and count again; what is
 ///           still wrong after that is a miss, named by key. Without a sync a row that is not right may move, by an
 ///           update of the application, from a range not read yet to one that was: so one look at the whole table, by
@@ -19,6 +21,8 @@
 #include <string>
 #include <vector>
 
+#include "orchestrator/machine/crew.h"
+#include "orchestrator/machine/in_page.h"
 #include "orchestrator/machine/ledger.h"
 #include "orchestrator/machine/protocol.h"
 #include "plans/step.h"
@@ -36,15 +40,19 @@ class BackfillMachine {
         std::string step;
         Rows rows;
         bool proof{};
-        bool gate_opened{};  ///< the new application writes: only what is still NULL may be filled
-        int workers{2};
+        bool gate_opened{};      ///< the new application writes: only what is still NULL may be filled
+        int workers{2};          ///< hands that may be used
+        bool all{true};          ///< all of them from the start; else as many as pay (crew.h)
         Millis target{50};       ///< a batch's time
         Millis bound{100};       ///< a batch is rolled back beyond it
         Millis give_up{900000};  ///< how long the proof waits for a locked row that is not right
+        bool plain{};            ///< page ranges only (`batch.order: plain`)
+        SweepTuning sweep{};
     };
     enum class State { running, done, misses, failed, stopped };
 
-    explicit BackfillMachine(Config config) : config_{std::move(config)} {
+    explicit BackfillMachine(Config config)
+        : config_{std::move(config)}, crew_{config_.all ? config_.workers : 1, config_.workers} {
         workers_.resize(static_cast<std::size_t>(config_.workers));
     }
 
@@ -53,7 +61,7 @@ class BackfillMachine {
     /// REQUIRES owns(completed.command).
     void completed(Stamp at, Completed const& completed, Ids& ids, Commands& out);
     /// While held no batch is begun; batches that run are finished.
-    void hold(bool held, Ids& ids, Commands& out);
+    void hold(bool held, Stamp at, Ids& ids, Commands& out);
     /// No new batch; `now` cancels those that run.
     void stop(bool now, Commands& out);
 
@@ -69,15 +77,26 @@ class BackfillMachine {
         std::int64_t leaf{};  ///< oid
         TableName name;
         std::int64_t filenode{}, from{}, to{}, next{};
-        bool taken{};
+        std::size_t of{};      ///< the leaf, in leaves_
+        std::int64_t swept{};  ///< rows that sweeps wrote
+        std::int64_t told{};   ///< pages that were told as done meanwhile
     };
-    enum class Doing { idle, batch, skip_locked, count, refill, keys, resting };
+    struct Leaf {
+        InPageOrder order;
+        std::size_t first{};  ///< of its stripes
+        bool told{};          ///< its way, to the listeners
+        Way way{};            ///< as told
+        bool vacuuming{};
+    };
+    enum class Doing { idle, sweep, horizon, batch, skip_locked, count, refill, keys, vacuum, commit, resting };
     struct Worker {
         Doing doing{Doing::idle};
         Doing after_rest{Doing::batch};
         std::optional<CommandId> pending;
         std::optional<std::size_t> stripe;
-        std::int64_t to{};  ///< the range of the batch: stripe.next .. to
+        std::optional<InPageOrder::Turn> turn;  ///< of a sweep
+        std::size_t leaf{};                     ///< of a VACUUM
+        std::int64_t to{};                      ///< the range of the batch: stripe.next .. to
         std::int64_t size{pages_at_first};
         std::int64_t misses{};                ///< of the range, at the last count
         int failures{};                       ///< in a row, on this range
@@ -91,23 +110,43 @@ class BackfillMachine {
     void checked_whole(Stamp at, Outcome const& outcome, Ids& ids, Commands& out);
     Sql key_text() const;
     void prepared(Stamp at, Outcome const& outcome, Ids& ids, Commands& out);
-    void next(std::size_t w, Ids& ids, Commands& out);
-    void issue(std::size_t w, Doing what, Ids& ids, Commands& out);
+    void next(std::size_t w, Stamp at, Ids& ids, Commands& out);
+    bool find_work(std::size_t w, Doing& what);
+    void wait_for_horizon(std::size_t w, Stamp at, Ids& ids, Commands& out);
+    void issue(std::size_t w, Doing what, Stamp at, Ids& ids, Commands& out);
+    void swept(std::size_t w, Stamp at, Outcome const& outcome, Commands& out);
+    void sweep_failed(std::size_t w, InPageOrder::Trouble trouble);
+    void tell_way(std::size_t leaf, Stamp at, Commands& out);
+    void completed_aside(std::size_t w, Doing was, Stamp at, Outcome const& outcome, Ids& ids, Commands& out);
+    void crew_moved(Stamp at, Ids& ids, Commands& out);
+    Batch sweep(Worker const& worker, bool look) const;
+    Batch fill(Worker const& worker, bool skip_locked, bool look) const;
+    Sql mine(Stripe const& stripe) const;
+    Sql assignments() const;
+    void read_horizon(Row const& row, std::size_t field, Stamp at);
     void rest(std::size_t w, Doing then, Millis time, Ids& ids, Commands& out);
-    void advance(std::size_t w, Stamp at, std::int64_t rows, Millis took, Commands& out);
+    void advance(std::size_t w, Stamp at, std::int64_t rows, std::int64_t hot, Millis took, Commands& out);
     void fail(Outcome const& outcome, Commands& out);
     void settle(Stamp at, Ids& ids, Commands& out);
     Sql in_range(Worker const& worker) const;
-    Sql update(Worker const& worker, bool skip_locked, bool progress) const;
+    Sql write(Worker const& worker, bool skip_locked) const;
     std::string leaf_text(Worker const& worker) const;
 
     Config config_;
     State state_{State::running};
     std::vector<Worker> workers_;
     std::vector<Stripe> stripes_;
+    std::vector<Leaf> leaves_;
+    std::size_t first_leaf_{};            ///< those before it have nothing left
+    std::int64_t horizon_{};              ///< transactions before it are over for everybody
+    std::optional<Millis> horizon_read_;  ///< nothing: not yet
+    Patience patience_;                   ///< for the horizon
+    bool waiting_horizon_{};
+    Crew crew_;
     std::optional<CommandId> preparing_;
     std::optional<CommandId> checking_;  ///< the look at the whole table
     Millis checking_since_{};            ///< it waits for a lock
+    int again_at_most_{3};               ///< tables that were gone when a batch came
     int passes_{};                       ///< that the whole look did not agree with
     Millis preparing_since_{};
     Outcome outcome_;

@@ -287,10 +287,22 @@ void RunMachine::on_standalone(Completed const& completed, Commands& out) {
 }
 
 void RunMachine::start_backfill(Step const& step, Commands& out) {
-    backfill_.emplace(BackfillMachine::Config{
-        config_.program.run, config_.epoch, step.id, *step.rows, step.kind == StepKind::proof, record_.gate_opened,
-        config_.settings.workers.value_or(keys::workers_auto), config_.settings.batch_target,
-        config_.settings.lock_timeout, config_.settings.lock_give_up});
+    auto const& settings = config_.settings;
+    bool const proof = step.kind == StepKind::proof;
+    // A proof only reads; how much a second reader adds is known.
+    BackfillMachine::Config config{.run = config_.program.run,
+                                   .epoch = config_.epoch,
+                                   .step = step.id,
+                                   .rows = *step.rows,
+                                   .proof = proof,
+                                   .gate_opened = record_.gate_opened,
+                                   .workers = settings.workers.value_or(proof ? proof_workers : keys::workers_auto),
+                                   .all = settings.workers.has_value() || proof,
+                                   .target = settings.batch_target,
+                                   .bound = settings.lock_timeout,
+                                   .give_up = settings.lock_give_up,
+                                   .plain = settings.plain};
+    backfill_.emplace(std::move(config));
     doing_ = Doing::working;
     backfill_->start(at_, ids_, out);
     judge_pace(out);
@@ -564,7 +576,7 @@ void RunMachine::judge_pace(Commands& out) {
         go_ = pace.go;
         say(out, PaceChanged{go_ ? 1.0 : 0.0, pace.reasons});
     }
-    if (doing_ == Doing::working && backfill_) backfill_->hold(!go_, ids_, out);
+    if (doing_ == Doing::working && backfill_) backfill_->hold(!go_, at_, ids_, out);
 }
 
 void RunMachine::on_order(Ordered const& order, Commands& out) {

@@ -26,6 +26,9 @@ namespace weir {
 /// Readings older than this stop the backfill: nobody is measuring.
 inline constexpr Millis reading_age_max{2000};
 
+/// Readers of a proof, when the plan leaves the number to weir.
+inline constexpr int proof_workers = 2;
+
 class RunMachine {
   public:
     struct Config {

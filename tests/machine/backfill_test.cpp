@@ -19,11 +19,12 @@ struct Stripe {
 };
 
 struct BackfillTest : testing::Test {
-    BackfillMachine::Config config{RunId{1}, Epoch{5}, "backfill.1", rows_of_users(), false,
-                                   false,    1,        Millis{50},   Millis{100},     Millis{900'000}};
+    BackfillMachine::Config config{RunId{1}, Epoch{5}, "backfill.1", rows_of_users(), false,           false,
+                                   1,        true,     Millis{50},   Millis{100},     Millis{900'000}, true};
     std::optional<BackfillMachine> machine;
     Ids ids;
     Millis now{1000};
+    std::string density{"10"};    ///< rows a page, by the server's estimate
     Commands out;                 ///< of the last input
     std::vector<Command> flying;  ///< Execute and Rest, first in first
 
@@ -60,7 +61,7 @@ struct BackfillTest : testing::Test {
         std::vector<Row> rows;
         for (auto const& s : stripes)
             rows.push_back(row({"16384", "public", "users", std::to_string(file), std::to_string(s.from),
-                                std::to_string(s.to), std::to_string(s.next), "3", "100"}));
+                                std::to_string(s.to), std::to_string(s.next), "3", "100", density, "on"}));
         answer(done(std::move(rows)));
     }
     Execute sent(std::size_t which = 0) const {
@@ -75,6 +76,17 @@ struct BackfillTest : testing::Test {
         if (which >= flying.size()) return "nothing";
         if (rests(which)) return "rest";
         auto const all = text(sent(which));
+        if (all.find("VACUUM") == 0) return "vacuum";
+        if (all.find("pg_logical_emit_message") != std::string::npos) return "commit";
+        if (all.find("SELECT (SELECT least(") == 0) return "horizon";
+        if (auto const at = all.find("generate_series(");
+            at != std::string::npos && all.find("LATERAL (SELECT") != std::string::npos) {
+            auto const from = std::stoll(all.substr(at + 16));
+            auto const to = std::stoll(all.substr(all.find(", ", at) + 2)) + 1;
+            auto const each = std::stoll(all.substr(all.find("LIMIT ") + 6));
+            return std::string{all.find("SKIP LOCKED") != std::string::npos ? "skip-sweep " : "sweep "} +
+                   std::to_string(from) + "-" + std::to_string(to) + " " + std::to_string(each);
+        }
         if (all.find("pg_relation_size") != std::string::npos) return "prepare";
         auto const part = [&](std::string const& mark) {
             auto const at = all.find(mark) + mark.size();
@@ -88,7 +100,11 @@ struct BackfillTest : testing::Test {
         return word + part("ctid >= '(") + "-" + part("ctid < '(");
     }
     Outcome count(int rows, int wrong) const { return done({row({std::to_string(rows), std::to_string(wrong)})}); }
-    Outcome wrote(int rows, int ms = 50) const { return done({row({std::to_string(rows)})}, Millis{ms}); }
+    Outcome wrote(int rows, int ms = 50, int hot = 0, int xid = 1000) const {
+        auto made = row({std::to_string(rows), std::to_string(hot), std::to_string(xid)});
+        made.fields.push_back(std::nullopt);
+        return done({std::move(made)}, Millis{ms});
+    }
     Outcome slow() const { return failure(Fate::canceled, "57014"); }
     Outcome locked() const { return failure(Fate::lock_busy, "55P03"); }
 };
@@ -129,6 +145,168 @@ TEST_F(BackfillTest, ABatchIsOneFencedStringWithItsProgress) {
                       HasSubstr("NOT ok"), HasSubstr("next_page = 16"), HasSubstr("p.step = 'backfill.1'")));
     EXPECT_EQ(sent().limits.lock, Millis{10});
     EXPECT_EQ(sent().limits.statement, Millis{100});
+}
+
+struct InPageTest : BackfillTest {
+    InPageTest() {
+        config.plain = false;
+        density = "40";
+    }
+    /// What a sweep or a last pass says, with the horizon when it was asked for.
+    Outcome swept(int rows, int hot, int xid, std::optional<int> horizon = std::nullopt, int ms = 30) const {
+        auto outcome = wrote(rows, ms, hot, xid);
+        if (horizon) outcome.rows[0].fields[3] = std::to_string(*horizon);
+        return outcome;
+    }
+    Outcome horizon(int xid) const { return done({row({std::to_string(xid)})}); }
+};
+
+TEST_F(InPageTest, SweepsInRoundsAndEndsWithTheRange) {
+    start();
+    prepared({{0, 32, 0}});
+    ASSERT_EQ(told<WayChanged>(out).size(), 1U);
+    EXPECT_EQ(told<WayChanged>(out)[0].way, Way::in_page);
+    EXPECT_EQ(what(), "sweep 0-32 3");
+    EXPECT_THAT(text(sent()), AllOf(HasSubstr("SELECT weir.fence(5)"), HasSubstr("SELECT weir.same_file(16384, 77)"),
+                                    HasSubstr("LOCK TABLE ONLY \"public\".\"users\" IN ROW EXCLUSIVE MODE"),
+                                    HasSubstr("AND NOT ok LIMIT 3"), HasSubstr("backend_xmin")));
+    answer(swept(96, 0, 500, 501));
+    EXPECT_EQ(told<BatchDone>(out)[0].rows, 96);
+    EXPECT_EQ(what(), "sweep 0-32 3");
+    EXPECT_THAT(text(sent()), Not(HasSubstr("backend_xmin"))) << "the horizon is young enough";
+    answer(swept(96, 80, 501, 502));
+    EXPECT_EQ(told<BatchDone>(out)[0].hot, 80);
+    answer(swept(20, 20, 502, 503));
+    EXPECT_EQ(what(), "batch 0-16");
+    answer(swept(1, 1, 503));
+    answer(swept(1, 1, 504));
+    EXPECT_EQ(machine->state(), State::done);
+    EXPECT_EQ(machine->pages_done(), 32);
+}
+
+TEST_F(InPageTest, WaitsForTheHorizonAndThenGoesOnWithout) {
+    start();
+    prepared({{0, 16, 0}});
+    answer(swept(48, 0, 500, 400));
+    EXPECT_EQ(what(), "horizon");
+    answer(horizon(400));
+    EXPECT_EQ(what(), "rest");
+    now += Millis{20};
+    answer(done());
+    EXPECT_EQ(what(), "horizon");
+    now += Millis{1000};
+    answer(horizon(400));
+    answer(done());
+    ASSERT_EQ(told<WayChanged>(out).size(), 1U);
+    EXPECT_EQ(told<WayChanged>(out)[0].way, Way::ranges);
+    EXPECT_EQ(what(), "batch 0-16");
+}
+
+TEST_F(InPageTest, TheHorizonMoves) {
+    start();
+    prepared({{0, 16, 0}});
+    answer(swept(48, 0, 500, 400));
+    answer(horizon(501));
+    EXPECT_EQ(what(), "sweep 0-16 3");
+}
+
+TEST_F(InPageTest, ALockedRowIsPassedOverInLaterSweeps) {
+    start();
+    prepared({{0, 16, 0}});
+    answer(locked());
+    EXPECT_EQ(told<BatchRetried>(out).size(), 1U);
+    EXPECT_EQ(what(), "skip-sweep 0-16 3");
+    answer(locked());
+    EXPECT_EQ(what(), "rest") << "the table itself is locked";
+    answer(done());
+    EXPECT_EQ(what(), "skip-sweep 0-16 3");
+}
+
+TEST_F(InPageTest, TooLongIsHalved) {
+    start();
+    prepared({{0, 64, 0}});
+    answer(slow());
+    EXPECT_EQ(what(), "sweep 0-32 3");
+    answer(failure(Fate::deadlock, "40P01"));
+    EXPECT_EQ(what(), "rest");
+    answer(done());
+    EXPECT_EQ(what(), "skip-sweep 0-32 3");
+}
+
+TEST_F(InPageTest, DeadRowsOfPageRangesAreVacuumed) {
+    config.rows.never_in_page = "the index i is on the column";
+    config.sweep.vacuum_at_least = 100;
+    start();
+    prepared({{0, 160, 0}});
+    EXPECT_EQ(told<WayChanged>(out)[0].reason, "the index i is on the column");
+    EXPECT_EQ(what(), "batch 0-16");
+    answer(swept(640, 0, 500, 400, 50));
+    EXPECT_EQ(what(), "batch 16-32");
+    answer(swept(640, 0, 501, 400, 50));
+    EXPECT_EQ(what(), "batch 32-48") << "somebody may still see what is dead";
+    answer(swept(640, 0, 502, 503, 50));
+    EXPECT_EQ(what(), "vacuum");
+    EXPECT_EQ(sent().transaction, Transaction::standalone);
+    answer(done({}, Millis{700}));
+    ASSERT_EQ(told<Vacuumed>(out).size(), 1U);
+    EXPECT_EQ(told<Vacuumed>(out)[0].dead_rows, 1920);
+    EXPECT_THAT(what(), HasSubstr("batch 48-"));
+}
+
+TEST_F(InPageTest, AVacuumThatFindsTheTableBusyIsLeftOut) {
+    config.rows.never_in_page = "the index i is on the column";
+    config.sweep.vacuum_at_least = 100;
+    start();
+    prepared({{0, 160, 0}});
+    answer(swept(1000, 0, 500, 501, 50));
+    EXPECT_EQ(what(), "vacuum");
+    answer(locked());
+    EXPECT_TRUE(told<Vacuumed>(out).empty());
+    EXPECT_EQ(what(), "batch 16-32");
+    machine->stop(false, out);
+    answer(swept(10, 0, 501));
+    EXPECT_EQ(machine->state(), State::stopped);
+}
+
+TEST_F(InPageTest, ErasesByRangesAndSaysNothingOfWays) {
+    config.rows.erases = true;
+    config.rows.set.clear();
+    start();
+    prepared({{0, 16, 0}});
+    EXPECT_TRUE(told<WayChanged>(out).empty());
+    EXPECT_THAT(text(sent()), AllOf(HasSubstr("WITH u AS (DELETE FROM ONLY"), HasSubstr("NOT ok")));
+    answer(locked());
+    EXPECT_THAT(text(sent()), AllOf(HasSubstr("u AS (DELETE FROM ONLY"), HasSubstr("SKIP LOCKED")));
+}
+
+TEST_F(InPageTest, SettingsStandInEveryBatchThatWrites) {
+    config.rows.settings = {sql("SET LOCAL session_replication_role = replica")};
+    start();
+    prepared({{0, 16, 0}});
+    EXPECT_THAT(text(sent()), HasSubstr("session_replication_role = replica"));
+}
+
+TEST_F(InPageTest, AutoBeginsWithOneWorkerAndTriesAnother) {
+    config.workers = 4;
+    config.all = false;
+    start();
+    std::vector<Stripe> stripes;
+    for (int at = 0; at < 6400; at += 64) stripes.push_back({at, at + 64, at});
+    prepared(stripes);
+    ASSERT_EQ(flying.size(), 1U);
+    int commits = 0;
+    int xid = 500;
+    while (flying.size() == 1 && now < Millis{20'000}) {
+        bool const commit = what() == "commit";
+        commits += commit ? 1 : 0;
+        now += Millis{commit ? 2 : 40};
+        ++xid;
+        answer(commit ? done({}, Millis{2}) : swept(192, 150, xid, xid + 1));
+    }
+    EXPECT_EQ(flying.size(), 2U) << "a second one works";
+    EXPECT_GE(commits, 5);
+    ASSERT_EQ(told<WorkersChanged>(out).size(), 1U);
+    EXPECT_EQ(told<WorkersChanged>(out)[0].workers, 2);
 }
 
 TEST_F(BackfillTest, GoesOnWhereTheProgressStands) {
@@ -264,7 +442,7 @@ TEST_F(BackfillTest, HoldLetsBatchesEndAndReleaseGoesOn) {
     prepared({{0, 32, 0}, {32, 64, 32}});
     auto const hold = [&](bool held) {
         out.clear();
-        machine->hold(held, ids, out);
+        machine->hold(held, stamp(now), ids, out);
         note();
     };
     hold(true);
@@ -283,7 +461,7 @@ TEST_F(BackfillTest, HoldLetsBatchesEndAndReleaseGoesOn) {
 
 TEST_F(BackfillTest, HeldFromTheStart) {
     start();
-    machine->hold(true, ids, out);
+    machine->hold(true, stamp(now), ids, out);
     prepared({{0, 16, 0}});
     EXPECT_TRUE(flying.empty());
     EXPECT_EQ(machine->state(), State::running);
@@ -487,7 +665,7 @@ TEST_F(ProofTest, ARewriteForgetsTheRoundsOfTheOldRange) {
 
 TEST_F(ProofTest, IsNotHeld) {
     start();
-    machine->hold(true, ids, out);
+    machine->hold(true, stamp(now), ids, out);
     prepared({{0, 16, 0}});
     EXPECT_EQ(what(), "count 0-16");
 }

@@ -27,6 +27,9 @@ class RandomWorld {
     explicit RandomWorld(std::uint64_t seed) : dice_{seed}, sim_{make_program()} {
         sim_.config.settings.workers = 1 + below(4);
         sim_.world.right.assign(static_cast<std::size_t>(below(5) == 0 ? 0 : below(120)), false);
+        sim_.config.settings.plain = chance(40);
+        if (chance(30)) sim_.config.settings.workers.reset();
+        sim_.world.rows_a_page = below(30);
         sim_.world.width = 16 * (1 + below(3));
         if (chance(50)) sim_.config.settings.lag_limit = Millis{2000};
         if (chance(40)) sim_.config.approve = {"all"};
@@ -75,6 +78,7 @@ class RandomWorld {
         kill,
         rewritten,
         grown,
+        snapshot,
         touched,
         stuck,
         readings,
@@ -160,7 +164,8 @@ class RandomWorld {
                 sim_.order(OrderWord::approve);
                 break;
             case lost: {
-                auto const session = SessionId{static_cast<std::uint8_t>(below(*sim_.config.settings.workers + 1))};
+                auto const session =
+                    SessionId{static_cast<std::uint8_t>(below(sim_.config.settings.workers.value_or(4) + 1))};
                 sim_.connected.erase(session);
                 sim_.give(Lost{session, "the test cut it"});
                 break;
@@ -176,6 +181,9 @@ class RandomWorld {
                 break;
             case grown:
                 world.right.resize(world.right.size() + static_cast<std::size_t>(below(20)), true);
+                break;
+            case snapshot:
+                world.held = !world.held;
                 break;
             case touched:
                 world.triggers_touched = !world.triggers_touched;
@@ -205,6 +213,8 @@ class RandomWorld {
 
     void settle() {
         sim_.world.hopeless.clear();
+        // In half of the worlds the old snapshot stays for ever.
+        if (chance(50)) sim_.world.held = false;
         sim_.world.triggers_touched = false;
         sim_.took = Millis{20};
         note("calm");

@@ -29,17 +29,19 @@ std::int64_t needed(std::string_view text, std::string_view mark) {
     return number(*rest);
 }
 
+void progress_action(std::string_view text, Tx::Action& action) {
+    action.step = quoted(text, "p.step = ");
+    action.stripe = needed(text, "p.from_page = ");
+    if (after(text, "next_page = ")) action.next = needed(text, "next_page = ");
+    if (needed(text, "p.run = ") != 1) throw std::logic_error{"progress of another run"};
+}
+
 Tx::Action rows_action(Tx::Verb verb, std::string_view text) {
     Tx::Action action;
     action.verb = verb;
     action.from = needed(text, "ctid >= '(");
     action.to = needed(text, "ctid < '(");
-    if (after(text, "UPDATE weir.progress")) {
-        action.step = quoted(text, "p.step = ");
-        action.stripe = needed(text, "p.from_page = ");
-        action.next = needed(text, "next_page = ");
-        if (needed(text, "p.run = ") != 1) throw std::logic_error{"progress of another run"};
-    }
+    if (after(text, "UPDATE weir.progress")) progress_action(text, action);
     return action;
 }
 
@@ -52,6 +54,7 @@ void read(std::string_view text, Tx& tx) {
         tx.actions.push_back(std::move(action));
     };
     if (starts_with(text, "SET LOCAL ") || starts_with(text, "LOCK TABLE ")) return;
+    if (starts_with(text, "SELECT pg_catalog.set_config('weir.hot'")) return;
     if (starts_with(text, "SELECT weir.fence(")) {
         tx.epoch = needed(text, "fence(");
     } else if (starts_with(text, "INSERT INTO weir.entries ")) {
@@ -78,6 +81,24 @@ void read(std::string_view text, Tx& tx) {
         simple(Verb::stripes, "p.step = ");
     } else if (starts_with(text, "SELECT p.leaf")) {
         simple(Verb::list, "p.step = ");
+    } else if (starts_with(text, "WITH u AS (UPDATE ONLY") && after(text, "generate_series(")) {
+        Tx::Action action;
+        action.verb = Verb::sweep;
+        action.from = needed(text, "generate_series(");
+        action.to = needed(*after(text, "generate_series("), ", ") + 1;
+        action.skips = after(text, "SKIP LOCKED").has_value();
+        tx.actions.push_back(std::move(action));
+    } else if (starts_with(text, "UPDATE weir.progress p SET")) {
+        Tx::Action action;
+        action.verb = Verb::moved;
+        progress_action(text, action);
+        action.tells_horizon = after(text, "backend_xmin").has_value();
+        tx.actions.push_back(std::move(action));
+    } else if (starts_with(text, "SELECT (SELECT least(")) {
+        tx.actions.push_back({.verb = Verb::horizon});
+    } else if (starts_with(text, "SELECT pg_catalog.pg_logical_emit_message(") ||
+               starts_with(text, "VACUUM (TRUNCATE false)")) {
+        tx.actions.push_back({.verb = Verb::aside});
     } else if (starts_with(text, "WITH u AS (UPDATE ONLY")) {
         tx.actions.push_back(rows_action(Verb::update, text));
     } else if (starts_with(text, "WITH l AS MATERIALIZED")) {
@@ -178,8 +199,9 @@ void World::list(std::string const& step, Outcome& outcome) const {
     auto const found = progress.find(step);
     if (found == progress.end()) return;
     for (auto const& s : found->second)
-        outcome.rows.push_back(row({"16384", "public", "users", std::to_string(file), std::to_string(s.from),
-                                    std::to_string(s.to), std::to_string(s.next), "0", "0"}));
+        outcome.rows.push_back(
+            row({"16384", "public", "users", std::to_string(file), std::to_string(s.from), std::to_string(s.to),
+                 std::to_string(s.next), "0", "0", std::to_string(rows_a_page), "on"}));
 }
 
 Outcome World::perform(Tx const& tx) {
@@ -188,7 +210,8 @@ Outcome World::perform(Tx const& tx) {
     if (tx.epoch && *tx.epoch != epoch) return failure(Fate::fenced, "WE001");
     if (!tx.epoch && !tx.standalone)  // reading needs none
         for (auto const& action : tx.actions)
-            if (action.verb != Verb::probe) object("a transaction without a fence");
+            if (action.verb != Verb::probe && action.verb != Verb::horizon && action.verb != Verb::aside)
+                object("a transaction without a fence");
     bool entered = false;
     for (auto const& action : tx.actions) {
         if (action.verb == Verb::guard && triggers_touched) return failure(Fate::refused, "WE003");
@@ -202,6 +225,8 @@ Outcome World::perform(Tx const& tx) {
         }
     }
     Outcome outcome;
+    Tx::Action const* update = nullptr;
+    std::int64_t written = 0;
     if (tx.looks) outcome.rows = {row({"pid 42"})};
     for (auto const& action : tx.actions) {
         switch (action.verb) {
@@ -248,8 +273,41 @@ Outcome World::perform(Tx const& tx) {
             case Verb::list:
                 list(action.step, outcome);
                 break;
+            case Verb::horizon:
+                outcome.rows = {row({std::to_string(horizon_now())})};
+                break;
+            case Verb::aside:
+                break;
+            case Verb::sweep: {
+                // One row stands for a page: a sweep makes every second one right.
+                bool take = true;
+                for (auto page = action.from; page < action.to; ++page) {
+                    auto const at = static_cast<std::size_t>(page);
+                    if (action.skips || hopeless.contains(page) || right.at(at)) continue;
+                    if (take) {
+                        right[at] = true;
+                        ++written;
+                    }
+                    take = !take;
+                }
+                if (written > 0 && has("aborting")) object("rows were swept after the abort");
+                update = &action;
+                break;
+            }
+            case Verb::moved: {
+                if (update == nullptr) throw std::logic_error{"progress without an update"};
+                ++xid;
+                outcome.rows = {row({std::to_string(written), std::to_string(written / 2), std::to_string(xid)})};
+                outcome.rows[0].fields.push_back(action.tells_horizon ? std::optional{std::to_string(horizon_now())}
+                                                                      : std::nullopt);
+                if (action.next > 0)
+                    move(action, *update);
+                else if (stripe(action.step, action.stripe) == nullptr)
+                    object(action.step + " has no stripe from " + std::to_string(action.stripe));
+                break;
+            }
             case Verb::update: {
-                std::int64_t written = 0;
+                written = 0;
                 for (auto page = action.from; page < action.to; ++page) {
                     auto const at = static_cast<std::size_t>(page);
                     // Passing over locked rows is at its worst here: all of them are locked.
@@ -259,7 +317,7 @@ Outcome World::perform(Tx const& tx) {
                 }
                 if (written > 0 && has("aborting")) object("rows were filled after the abort");
                 outcome.rows = {row({std::to_string(written)})};
-                if (action.next > 0) move(action);
+                update = &action;
                 break;
             }
             case Verb::count: {
@@ -267,7 +325,7 @@ Outcome World::perform(Tx const& tx) {
                 for (auto page = action.from; page < action.to; ++page)
                     if (!right.at(static_cast<std::size_t>(page))) ++wrong;
                 outcome.rows = {row({std::to_string(action.to - action.from), std::to_string(wrong)})};
-                if (wrong == 0) move(action);
+                if (wrong == 0) move(action, action);
                 break;
             }
             case Verb::keys:
@@ -275,7 +333,7 @@ Outcome World::perform(Tx const& tx) {
                 for (auto page = action.from; page < action.to && outcome.rows.size() < 10; ++page)
                     if (!right.at(static_cast<std::size_t>(page)))
                         outcome.rows.push_back(row({"id=" + std::to_string(page)}));
-                move(action);
+                move(action, action);
                 stripe(action.step, action.stripe)->misses += action.number;
                 break;
         }
@@ -283,15 +341,20 @@ Outcome World::perform(Tx const& tx) {
     return outcome;
 }
 
-void World::move(Tx::Action const& action) {
+std::int64_t World::horizon_now() {
+    if (!held) horizon = xid + 1;
+    return horizon;
+}
+
+void World::move(Tx::Action const& action, Tx::Action const& update) {
     auto* s = stripe(action.step, action.stripe);
     if (s == nullptr) {
         object(action.step + " has no stripe from " + std::to_string(action.stripe));
         return;
     }
-    if (s->next != action.from)
-        object(action.step + " leaps from page " + std::to_string(s->next) + " to " + std::to_string(action.from));
-    if (action.next != action.to || action.to > s->to) object(action.step + " notes other pages than it did");
+    if (s->next != update.from)
+        object(action.step + " leaps from page " + std::to_string(s->next) + " to " + std::to_string(update.from));
+    if (action.next != update.to || update.to > s->to) object(action.step + " notes other pages than it did");
     s->next = action.next;
 }
 

@@ -26,6 +26,10 @@ struct Tx {
         stripes,
         list,
         update,
+        sweep,
+        moved,  // the progress of the update before it
+        horizon,
+        aside,  // an empty commit, a VACUUM
         count,
         keys,
         hand,
@@ -35,11 +39,11 @@ struct Tx {
     };
     struct Action {
         Verb verb{};
-        std::string step, kind;
+        std::string step{}, kind{};
         std::int64_t from{}, to{};      ///< pages
         std::int64_t stripe{}, next{};  ///< of the progress row; next 0: it is not touched
         std::int64_t number{};          ///< seq, file, misses
-        bool skips{};
+        bool skips{}, tells_horizon{};
     };
     std::vector<Action> actions;
     std::optional<std::int64_t> epoch;
@@ -69,6 +73,9 @@ struct World {
     // How this world is made.
     Steered rules;
     std::int64_t width{32};
+    double rows_a_page{10};  ///< as the server estimates
+    bool held{};             ///< an old snapshot keeps the horizon
+    std::int64_t xid{100}, horizon{100};
 
     // What commits.
     std::int64_t epoch{0}, file{1};
@@ -121,7 +128,8 @@ struct World {
     void apply_forward(std::string const& step);
     void apply_undo(std::string const& step, bool entered);
     void apply_entry(Tx::Action const& action);
-    void move(Tx::Action const& action);
+    void move(Tx::Action const& action, Tx::Action const& update);
+    std::int64_t horizon_now();
     void list(std::string const& step, Outcome& outcome) const;
 };
 
@@ -163,6 +171,7 @@ struct Sim {
         }
         world.rules.gate = program.gate;
         config.settings.workers = 2;
+        config.settings.plain = true;
         config.settings.lag_limit.reset();
         config.user = "olga";
         config.program = std::move(program);
