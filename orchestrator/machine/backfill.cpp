@@ -210,7 +210,8 @@ WHERE {1} RETURNING current_setting('weir.rows'),
             Int{worker.to}, mine(stripe), Int{stripe.leaf}, look ? horizon() : sql("NULL"))};
 }
 
-/// A page at a time: its scan prunes the page, and the limit takes the next few rows that are not right.
+/// A page at a time: its scan prunes the page, and the limit takes the next few rows that are not right. The table's
+/// columns come first when a bare name is looked up, so ours are qualified by a name that no table of a plan has.
 Batch BackfillMachine::sweep(Worker const& worker, bool look) const {
     auto const& stripe = stripes_[*worker.stripe];
     auto const& turn = *worker.turn;
@@ -220,9 +221,10 @@ Batch BackfillMachine::sweep(Worker const& worker, bool look) const {
         sql("SELECT pg_catalog.set_config('weir.hot', pg_catalog.pg_stat_get_xact_tuples_hot_updated({0})::text, true)",
             Int{stripe.leaf}),
         sql(R"(WITH u AS (UPDATE ONLY {0} AS {1} SET {2} WHERE {1}.ctid = ANY (ARRAY(
-  SELECT x.ctid FROM pg_catalog.generate_series({3}, {4}) AS b,
+  SELECT x.ctid FROM pg_catalog.generate_series({3}, {4}) AS "weir page"(n),
     LATERAL (SELECT {1}.ctid FROM ONLY {0} AS {1}
-      WHERE {1}.ctid >= ('(' || b || ',0)')::pg_catalog.tid AND {1}.ctid < ('(' || b + 1 || ',0)')::pg_catalog.tid
+      WHERE {1}.ctid >= ('(' || "weir page".n || ',0)')::pg_catalog.tid
+        AND {1}.ctid < ('(' || "weir page".n + 1 || ',0)')::pg_catalog.tid
         AND {5} LIMIT {6}{7}) x)) AND {5} RETURNING 1)
 SELECT pg_catalog.set_config('weir.rows', count(*)::text, true) FROM u)",
             stripe.name, alias, assignments(), Int{turn.from}, Int{turn.to - 1}, todo, Int{turn.rows_a_page},
