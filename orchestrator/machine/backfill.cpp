@@ -18,6 +18,14 @@ constexpr Millis horizon_rest{20};
 
 Value page(std::int64_t number) { return Value{"(" + std::to_string(number) + ",0)"}; }
 
+/// The physical tables: the table itself, or its partitions.
+Sql leaves(Value const& root) {
+    return sql(
+        "SELECT pg_catalog.to_regclass({0})::oid UNION ALL "
+        "SELECT t.relid FROM pg_catalog.pg_partition_tree(pg_catalog.to_regclass({0})) t WHERE t.isleaf",
+        root);
+}
+
 Int number(RunId run) { return Int{static_cast<std::int64_t>(run)}; }
 
 /// What every transaction before is over for everybody: running xids of the whole cluster, snapshots held in this
@@ -53,6 +61,8 @@ void BackfillMachine::prepare(Ids& ids, Commands& out) {
     Int const run = number(config_.run);
     Value const step{config_.step};
     Batch batch{fence(config_.epoch)};
+    // A table that is gone is no table that is done.
+    batch.push_back(sql("SELECT {0}::pg_catalog.regclass", root));
     batch.insert(batch.end(), config_.rows.guard.begin(), config_.rows.guard.end());
     // What was wrong when the run stopped is looked at again.
     batch.push_back(
@@ -62,11 +72,12 @@ void BackfillMachine::prepare(Ids& ids, Commands& out) {
     if (restart_)
         batch.push_back(
             sql("UPDATE weir.progress SET next_page = from_page, rows = 0 WHERE run = {0} AND step = {1}", run, step));
-    // A table that was rewritten or truncated has another file: its pages say nothing any more.
+    // A table that was rewritten or truncated has another file: its pages say nothing any more. A partition that was
+    // detached is none of ours.
     batch.push_back(
         sql("DELETE FROM weir.progress WHERE run = {0} AND step = {1} "
-            "AND filenode IS DISTINCT FROM pg_catalog.pg_relation_filenode(leaf)",
-            run, step));
+            "AND (filenode IS DISTINCT FROM pg_catalog.pg_relation_filenode(leaf) OR leaf NOT IN ({2}))",
+            run, step, leaves(root)));
     // New leaves and new pages at the end get stripes of their own.
     batch.push_back(sql(R"(INSERT INTO weir.progress (run, step, leaf, from_page, to_page, next_page, filenode)
 SELECT {0}, {1}, k.leaf, s, least(s + k.width, k.pages), s, pg_catalog.pg_relation_filenode(k.leaf)
@@ -74,16 +85,16 @@ FROM (SELECT l.leaf, l.pages, greatest(16, least({3}, (l.pages + 63) / 64)) AS w
         coalesce((SELECT max(p.to_page) FROM weir.progress p WHERE p.run = {0} AND p.step = {1} AND p.leaf = l.leaf), 0) AS first
       FROM (SELECT c.oid AS leaf, pg_catalog.pg_relation_size(c.oid) / current_setting('block_size')::bigint AS pages
             FROM pg_catalog.pg_class c
-            WHERE c.relkind = 'r' AND (c.oid = pg_catalog.to_regclass({2})
-              OR c.oid IN (SELECT relid FROM pg_catalog.pg_partition_tree(pg_catalog.to_regclass({2})) WHERE isleaf))) l) k,
+            WHERE c.relkind = 'r' AND c.oid IN ({2})) l) k,
   LATERAL pg_catalog.generate_series(k.first, k.pages - 1, k.width) s)",
-                        run, step, root, Int{config_.sweep.pages_at_most}));
+                        run, step, leaves(root), Int{config_.sweep.pages_at_most}));
     batch.push_back(sql(R"(SELECT p.leaf, n.nspname, c.relname, p.filenode, p.from_page, p.to_page, p.next_page, p.rows,
   CASE WHEN row_number() OVER (PARTITION BY p.leaf ORDER BY p.from_page) = 1 THEN greatest(c.reltuples, 0)::bigint ELSE 0 END,
-  CASE WHEN c.relpages > 0 THEN greatest(c.reltuples, 0) / c.relpages ELSE 0 END, current_setting('track_counts')
+  CASE WHEN c.relpages > 0 THEN greatest(c.reltuples, 0) / c.relpages ELSE 0 END, current_setting('track_counts'),
+  pg_catalog.to_regclass({2})::oid
 FROM weir.progress p JOIN pg_catalog.pg_class c ON c.oid = p.leaf JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE p.run = {0} AND p.step = {1} ORDER BY n.nspname, c.relname, p.from_page)",
-                        run, step));
+                        run, step, root));
     preparing_ = ids();
     out.emplace_back(Execute{*preparing_, first_hand, std::move(batch), Transaction::implicit,
                              Limits{Millis{1000}, Millis{30000}, Millis{60000}}});
@@ -130,6 +141,8 @@ void BackfillMachine::prepared(Stamp at, Outcome const& outcome, Ids& ids, Comma
             order.tuning = config_.sweep;
             leaves_.push_back({InPageOrder{std::move(order)}, stripes_.size()});
         }
+        root_ = std::stoll(field(11));
+        partitioned_ = partitioned_ || stripe.leaf != root_;
         stripe.of = leaves_.size() - 1;
         if (stripe.next < stripe.to)
             leaves_.back().order.add(stripe.next, stripe.to, stripe.next > stripe.from);
@@ -154,7 +167,7 @@ void BackfillMachine::prepared(Stamp at, Outcome const& outcome, Ids& ids, Comma
 }
 
 bool BackfillMachine::owns(CommandId id) const {
-    if (preparing_ == id || checking_ == id) return true;
+    if (preparing_ == id || checking_ == id || looking_ == id) return true;
     return std::any_of(workers_.begin(), workers_.end(), [&](Worker const& w) { return w.pending == id; });
 }
 
@@ -275,7 +288,7 @@ void BackfillMachine::issue(std::size_t w, Doing what, Stamp at, Ids& ids, Comma
         batch.push_back(sql("LOCK TABLE ONLY {0} IN ROW EXCLUSIVE MODE", stripe.name));
     else
         batch.push_back(sql("LOCK TABLE ONLY {0} IN ACCESS SHARE MODE", stripe.name));
-    batch.push_back(sql("SELECT weir.same_file({0}, {1})", Int{stripe.leaf}, Int{stripe.filenode}));
+    batch.push_back(sql("SELECT weir.same_file({0}, {1}, {2})", Int{stripe.leaf}, Int{stripe.filenode}, Int{root_}));
     auto const append = [&](Batch more) {
         batch.insert(batch.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
     };
@@ -365,6 +378,7 @@ void BackfillMachine::next(std::size_t w, Stamp at, Ids& ids, Commands& out) {
     worker.doing = Doing::idle;
     worker.pending.reset();
     if (stopping_ || failing_ || again_ || !ready_ || (held_ && !config_.proof)) return;
+    if (state_ != State::running || preparing_ || checking_ || looking_) return;
     if (worker.stripe && stripes_[*worker.stripe].next >= stripes_[*worker.stripe].to) worker.stripe.reset();
     // One that is too many ends its stripe first: nobody else may have it.
     if (!worker.stripe && static_cast<int>(w) >= crew_.size()) return;
@@ -513,7 +527,7 @@ void BackfillMachine::fail(Outcome const& outcome, Commands& out) {
 }
 
 void BackfillMachine::settle(Stamp at, Ids& ids, Commands& out) {
-    if (state_ != State::running || preparing_ || checking_) return;
+    if (state_ != State::running || preparing_ || checking_ || looking_) return;
     if (std::any_of(workers_.begin(), workers_.end(), [](Worker const& w) { return w.pending.has_value(); })) return;
     if (failing_) {
         state_ = State::failed;
@@ -524,13 +538,33 @@ void BackfillMachine::settle(Stamp at, Ids& ids, Commands& out) {
         preparing_since_ = at.steady;
         prepare(ids, out);
     } else if (std::all_of(stripes_.begin(), stripes_.end(), [](Stripe const& s) { return s.next >= s.to; })) {
-        if (rows_wrong_ > 0)
-            state_ = State::misses;
-        else if (config_.proof && config_.rows.guard.empty())
-            check_whole(ids, out);
+        if (partitioned_)
+            look_for_leaves(ids, out);
         else
-            state_ = State::done;
+            ended(ids, out);
     }
+}
+
+void BackfillMachine::ended(Ids& ids, Commands& out) {
+    if (rows_wrong_ > 0)
+        state_ = State::misses;
+    else if (config_.proof && config_.rows.guard.empty())
+        check_whole(ids, out);
+    else
+        state_ = State::done;
+}
+
+/// A partition that was attached since the pages were counted, or rewritten after its last batch.
+void BackfillMachine::look_for_leaves(Ids& ids, Commands& out) {
+    Value const root{sql("{0}", config_.rows.table).text()};
+    looking_ = ids();
+    Batch batch{fence(config_.epoch), sql(R"(SELECT EXISTS (SELECT FROM pg_catalog.pg_class c
+  WHERE c.relkind = 'r' AND c.oid IN ({0}) AND pg_catalog.pg_relation_size(c.oid) > 0
+    AND NOT EXISTS (SELECT FROM weir.progress p WHERE p.run = {1} AND p.step = {2} AND p.leaf = c.oid
+                      AND p.filenode = pg_catalog.pg_relation_filenode(c.oid))))",
+                                          leaves(root), number(config_.run), Value{config_.step})};
+    out.emplace_back(Execute{*looking_, first_hand, std::move(batch), Transaction::implicit,
+                             Limits{Millis{1000}, Millis{30000}, Millis{60000}}});
 }
 
 Sql BackfillMachine::key_text() const {
@@ -588,6 +622,23 @@ void BackfillMachine::completed(Stamp at, Completed const& completed, Ids& ids, 
     if (preparing_ == completed.command) {
         preparing_.reset();
         prepared(at, completed.outcome, ids, out);
+        return;
+    }
+    if (looking_ == completed.command) {
+        looking_.reset();
+        auto const& outcome = completed.outcome;
+        if (outcome.fate == Fate::done && !outcome.rows.empty() && outcome.rows[0].fields[0] == "t") {
+            again_ = true;
+            settle(at, ids, out);
+        } else if (outcome.fate == Fate::done) {
+            ended(ids, out);
+        } else if (stopping_ && outcome.fate != Fate::fenced && outcome.fate != Fate::refused) {
+            state_ = outcome.fate == Fate::lost || outcome.fate == Fate::in_doubt ? State::failed : State::stopped;
+            outcome_ = outcome;
+        } else {
+            outcome_ = outcome;
+            state_ = State::failed;
+        }
         return;
     }
     if (checking_ == completed.command) {
@@ -657,6 +708,7 @@ void BackfillMachine::completed(Stamp at, Completed const& completed, Ids& ids, 
                 }
             } else if (was == Doing::refill) {
                 // Nothing was written: what is wrong is not ours to fill.
+                rows_filled_ += first_field(0);
                 worker.rounds = first_field(0) == 0 ? refill_rounds : worker.rounds + 1;
                 if (over)
                     worker.doing = Doing::idle;
@@ -808,8 +860,8 @@ void BackfillMachine::stop(bool now, Commands& out) {
         if (now) out.emplace_back(Cancel{*preparing_});
         return;
     }
-    if (checking_) {
-        out.emplace_back(Cancel{*checking_});
+    if (checking_ || looking_) {
+        out.emplace_back(Cancel{checking_ ? *checking_ : *looking_});
         return;
     }
     if (std::none_of(workers_.begin(), workers_.end(), [](Worker const& w) { return w.pending.has_value(); }))

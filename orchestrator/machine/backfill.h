@@ -46,6 +46,7 @@ class BackfillMachine {
         Millis target{50};       ///< a batch's time
         Millis bound{100};       ///< a batch is rolled back beyond it
         Millis give_up{900000};  ///< how long the proof waits for a locked row that is not right
+        bool afresh{};           ///< a proof that is repeated: what was counted before is forgotten
         bool plain{};            ///< page ranges only (`batch.order: plain`)
         SweepTuning sweep{};
     };
@@ -54,6 +55,7 @@ class BackfillMachine {
     explicit BackfillMachine(Config config)
         : config_{std::move(config)}, crew_{config_.all ? config_.workers : 1, config_.workers} {
         workers_.resize(static_cast<std::size_t>(config_.workers));
+        restart_ = config_.afresh;
     }
 
     void start(Stamp at, Ids& ids, Commands& out);
@@ -66,7 +68,9 @@ class BackfillMachine {
     void stop(bool now, Commands& out);
 
     State state() const { return state_; }
-    Outcome const& outcome() const { return outcome_; }  ///< of State::failed
+    Outcome const& outcome() const { return outcome_; }        ///< of State::failed
+    std::int64_t rows_done() const { return rows_done_; }      ///< written; of a proof: looked at
+    std::int64_t rows_filled() const { return rows_filled_; }  ///< by a proof, because they were wrong
     std::int64_t rows_wrong() const { return rows_wrong_; }
     std::vector<std::string> const& keys() const { return keys_; }
     std::int64_t pages() const { return pages_; }
@@ -106,6 +110,8 @@ class BackfillMachine {
     };
 
     void prepare(Ids& ids, Commands& out);
+    void look_for_leaves(Ids& ids, Commands& out);
+    void ended(Ids& ids, Commands& out);
     void check_whole(Ids& ids, Commands& out);
     void checked_whole(Stamp at, Outcome const& outcome, Ids& ids, Commands& out);
     Sql key_text() const;
@@ -151,7 +157,10 @@ class BackfillMachine {
     Millis preparing_since_{};
     Outcome outcome_;
     std::vector<std::string> keys_;
-    std::int64_t pages_{}, pages_done_{}, rows_done_{}, rows_wrong_{};
+    std::int64_t pages_{}, pages_done_{}, rows_done_{}, rows_filled_{}, rows_wrong_{};
+    std::int64_t root_{};               ///< oid of the table
+    bool partitioned_{};                ///< leaves may come and go
+    std::optional<CommandId> looking_;  ///< for new leaves, at the end
     bool held_{}, stopping_{}, again_{}, failing_{}, ready_{}, restart_{};
 };
 

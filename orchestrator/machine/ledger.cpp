@@ -17,6 +17,7 @@ constexpr std::array kinds{
     std::pair{EntryKind::step_told, std::string_view{"step_told"}},
     std::pair{EntryKind::gate_opened, std::string_view{"gate_opened"}},
     std::pair{EntryKind::gate_approved, std::string_view{"gate_approved"}},
+    std::pair{EntryKind::checked, std::string_view{"checked"}},
     std::pair{EntryKind::aborting, std::string_view{"aborting"}},
     std::pair{EntryKind::step_undone, std::string_view{"step_undone"}},
     std::pair{EntryKind::finished, std::string_view{"finished"}},
@@ -88,11 +89,14 @@ BEGIN
   END IF;
 END
 )"))),
-        sql("CREATE FUNCTION weir.same_file(leaf oid, noted oid) RETURNS void LANGUAGE plpgsql AS {0}",
+        sql("CREATE FUNCTION weir.same_file(leaf oid, noted oid, root oid) RETURNS void LANGUAGE plpgsql AS {0}",
             Sql::body(sql(R"(
 BEGIN
   IF pg_catalog.pg_relation_filenode(leaf) IS DISTINCT FROM noted THEN
     RAISE EXCEPTION 'table % was rewritten', leaf::pg_catalog.regclass USING ERRCODE = 'WE002';
+  END IF;
+  IF leaf <> root AND NOT EXISTS (SELECT FROM pg_catalog.pg_partition_ancestors(leaf) a WHERE a.relid = root) THEN
+    RAISE EXCEPTION 'table % was detached', leaf::pg_catalog.regclass USING ERRCODE = 'WE002';
   END IF;
 END
 )"))),
@@ -201,6 +205,12 @@ Sql insert_entry(RunId run, std::int64_t seq, Epoch epoch, EntryKind kind, std::
     add("user", detail.user);
     add("message", detail.message);
     add("hint", detail.hint);
+    auto const count = [&](char const* key, std::optional<std::int64_t> n) {
+        if (n) add(key, std::to_string(*n));
+    };
+    count("rows_read", detail.rows_read);
+    count("rows_filled", detail.rows_filled);
+    count("rows_wrong", detail.rows_wrong);
     return sql(
         "INSERT INTO weir.entries (run, seq, epoch, kind, step, detail) VALUES ({0}, {1}, {2}, {3}, {4}, "
         "pg_catalog.jsonb_build_object({5}))",
@@ -228,7 +238,7 @@ std::optional<RunRecord> fold(std::vector<Row> const& rows) {
         std::string const step = field(3);
         auto const is = [&](EntryKind k) { return kind == name(k); };
         if (is(EntryKind::began)) {
-            record.begin = {field(5), field(6), field(7), field(8), field(9), field(10), {}, {}, {}};
+            record.begin = {field(5), field(6), field(7), field(8), field(9), field(10), {}, {}, {}, {}, {}, {}};
             record.began_at = field(4);
         }
         if (is(EntryKind::step_begun)) record.begun.insert(step);

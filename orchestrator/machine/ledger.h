@@ -48,6 +48,7 @@ enum class EntryKind : std::uint8_t {
     step_told,  ///< the synchronous echo of a transactional step
     gate_opened,
     gate_approved,
+    checked,   ///< a proof was repeated while the gate was open
     aborting,  ///< from here on the run undoes
     step_undone,
     finished,
@@ -61,6 +62,9 @@ struct EntryDetail {
     std::string name, plan, catalog, version, hash, identity;  ///< began
     std::string user;                                          ///< gate_approved, aborting
     std::string message, hint;                                 ///< stopped
+    /// Of a proof (step_done, checked): rows looked at, filled again because they were found wrong, and wrong at the
+    /// end.
+    std::optional<std::int64_t> rows_read, rows_filled, rows_wrong;
 };
 
 Sql insert_entry(RunId run, std::int64_t seq, Epoch epoch, EntryKind kind, std::string const& step,

@@ -66,12 +66,13 @@ struct Measured    { std::vector<Reading> readings; };
 struct Ordered     { OrderWord word{}; std::string argument, user; std::int64_t order{}; };
 struct Interrupted { int times{}; };      ///< 1: finish the batches; 2: cancel them
 struct Lost        { SessionId session{}; std::string message; };
+struct Ticked {};                         ///< some seconds went by
 struct Stamp       { Instant wall; Millis steady{}; };  ///< wall: events; steady: pace, rests, ages
 // clang-format on
 
 struct Input {
     Stamp at;
-    std::variant<Started, Completed, Measured, Ordered, Interrupted, Lost> what;
+    std::variant<Started, Completed, Measured, Ordered, Interrupted, Lost, Ticked> what;
 };
 
 enum class Transaction : std::uint8_t {

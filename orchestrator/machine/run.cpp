@@ -57,6 +57,8 @@ Commands RunMachine::resume(Input const& input) {
         on_order(*order, out);
     } else if (auto const* interrupted = std::get_if<Interrupted>(&input.what)) {
         on_interrupt(*interrupted, out);
+    } else if (std::holds_alternative<Ticked>(input.what)) {
+        on_tick(out);
     } else if (auto const* lost = std::get_if<Lost>(&input.what)) {
         stop({Code::connection_lost,
               {},
@@ -286,27 +288,40 @@ void RunMachine::on_standalone(Completed const& completed, Commands& out) {
     conclude();
 }
 
-void RunMachine::start_backfill(Step const& step, Commands& out) {
+BackfillMachine::Config RunMachine::backfill_config(Step const& step) const {
     auto const& settings = config_.settings;
     bool const proof = step.kind == StepKind::proof;
     // A proof only reads; how much a second reader adds is known.
-    BackfillMachine::Config config{.run = config_.program.run,
-                                   .epoch = config_.epoch,
-                                   .step = step.id,
-                                   .rows = *step.rows,
-                                   .proof = proof,
-                                   .gate_opened = record_.gate_opened,
-                                   .workers = settings.workers.value_or(proof ? proof_workers : keys::workers_auto),
-                                   .all = settings.workers.has_value() || proof,
-                                   .target = settings.batch_target,
-                                   .bound = settings.lock_timeout,
-                                   .give_up = settings.lock_give_up,
-                                   .plain = settings.plain};
-    backfill_.emplace(std::move(config));
+    return {.run = config_.program.run,
+            .epoch = config_.epoch,
+            .step = step.id,
+            .rows = *step.rows,
+            .proof = proof,
+            .gate_opened = record_.gate_opened,
+            .workers = settings.workers.value_or(proof ? proof_workers : keys::workers_auto),
+            .all = settings.workers.has_value() || proof,
+            .target = settings.batch_target,
+            .bound = settings.lock_timeout,
+            .give_up = settings.lock_give_up,
+            .afresh = false,
+            .plain = settings.plain,
+            .sweep = {}};
+}
+
+void RunMachine::start_backfill(Step const& step, Commands& out) {
+    backfill_.emplace(backfill_config(step));
     doing_ = Doing::working;
     backfill_->start(at_, ids_, out);
     judge_pace(out);
     backfill_moved(out);
+}
+
+EntryDetail RunMachine::proof_figures() const {
+    EntryDetail detail;
+    detail.rows_read = backfill_->rows_done();
+    detail.rows_filled = backfill_->rows_filled();
+    detail.rows_wrong = backfill_->rows_wrong();
+    return detail;
 }
 
 void RunMachine::backfill_moved(Commands& out) {
@@ -318,7 +333,8 @@ void RunMachine::backfill_moved(Commands& out) {
         case BackfillMachine::State::done:
             if (step.kind == StepKind::proof) say(out, ProofDone{step.id, table, 0, {}});
             // The guard once more: the triggers were there all the while, so what the pass saw still holds.
-            write(EntryKind::step_done, step.id, {}, step.rows->guard, out);
+            write(EntryKind::step_done, step.id, step.kind == StepKind::proof ? proof_figures() : EntryDetail{},
+                  step.rows->guard, out);
             doing_ = Doing::concluding;
             return;
         case BackfillMachine::State::misses: {
@@ -367,6 +383,7 @@ void RunMachine::open_gate(Commands& out) {
         return;
     }
     say(out, GateOpened{"contract", config_.program.gate_notes});
+    watched_ = at_.steady;
     if (!approval_user_.empty()) {
         approved(approval_user_, out);
     } else if (config_.no_wait) {
@@ -379,6 +396,80 @@ void RunMachine::approved(std::string const& user, Commands& out) {
     detail.user = user;
     write(EntryKind::gate_approved, "", detail, {}, out);
     doing_ = Doing::concluding;
+}
+
+/// While people deploy, the proofs are repeated: what they find is told, and what is still NULL is filled.
+void RunMachine::on_tick(Commands& out) {
+    if (doing_ != Doing::gate || at_.steady - watched_ < gate_proof_every) return;
+    watching_ = 0;
+    watch_next(out);
+}
+
+void RunMachine::watch_next(Commands& out) {
+    auto const& steps = config_.program.steps;
+    bool const leaving = stopping_ || abort_wanted_;
+    if (!leaving && !approval_user_.empty()) {
+        doing_ = Doing::gate;
+        approved(approval_user_, out);
+        return;
+    }
+    while (!leaving && watching_ < steps.size() &&
+           !(steps[watching_].kind == StepKind::proof && steps[watching_].phase == Phase::proof &&
+             is_done(steps[watching_])))
+        ++watching_;
+    if (leaving) {
+        advance(out);
+        return;
+    }
+    if (watching_ == steps.size()) {
+        watched_ = at_.steady;
+        doing_ = Doing::gate;
+        return;
+    }
+    auto config = backfill_config(steps[watching_]);
+    // Its own progress: that of the step belongs to the step.
+    config.step += ".again";
+    config.afresh = true;
+    backfill_.emplace(std::move(config));
+    doing_ = Doing::watching;
+    backfill_->start(at_, ids_, out);
+    watch_moved(out);
+}
+
+void RunMachine::watch_moved(Commands& out) {
+    Step const& step = config_.program.steps[watching_];
+    auto const table = step.rows->table.text();
+    switch (backfill_->state()) {
+        case BackfillMachine::State::running:
+            return;
+        case BackfillMachine::State::done:
+        case BackfillMachine::State::misses:
+            say(out, ProofDone{step.id, table, backfill_->rows_wrong(), backfill_->keys()});
+            if (backfill_->rows_wrong() > 0) {
+                std::string keys;
+                for (auto const& key : backfill_->keys()) keys += (keys.empty() ? "" : "; ") + key;
+                say(out,
+                    Warned{std::to_string(backfill_->rows_wrong()) + " rows of " + table +
+                               " are not right while the gate is open, among them " + keys,
+                           "compare both columns and mend them: the contract phase begins with the same proof, and "
+                           "stops on them"});
+            }
+            ++watching_;
+            write(EntryKind::checked, step.id, proof_figures(), {}, out);
+            doing_ = Doing::concluding;
+            return;
+        case BackfillMachine::State::failed:
+            failed(backfill_->outcome(), out);
+            return;
+        case BackfillMachine::State::stopped:
+            watch_next(out);
+            return;
+    }
+}
+
+void RunMachine::stop_watching(Commands& out) {
+    backfill_->stop(true, out);
+    watch_moved(out);
 }
 
 // ---- undo and the end -------------------------------------------------------------------------------------------
@@ -471,6 +562,9 @@ void RunMachine::wrote(Outcome const& outcome, Commands& out) {
             say(out, GateApproved{"contract", writing_detail_.user});
             advance(out);
             return;
+        case EntryKind::checked:
+            watch_next(out);
+            return;
         case EntryKind::aborting:
             record_.aborting = undoing_ = true;
             advance(out);
@@ -504,6 +598,7 @@ void RunMachine::on(Completed const& completed, Commands& out) {
         judge_pace(out);
         backfill_->completed(at_, completed, ids_, out);
         if (doing_ == Doing::working) backfill_moved(out);
+        if (doing_ == Doing::watching) watch_moved(out);
         return;
     }
     if (pending_ != completed.command) return;
@@ -551,6 +646,7 @@ void RunMachine::on(Completed const& completed, Commands& out) {
         case Doing::ladder:
         case Doing::working:
         case Doing::gate:
+        case Doing::watching:
         case Doing::over:
             return;
     }
@@ -583,6 +679,7 @@ void RunMachine::on_order(Ordered const& order, Commands& out) {
     if (order.word == OrderWord::approve) {
         approval_user_ = order.user;
         if (doing_ == Doing::gate) approved(order.user, out);
+        if (doing_ == Doing::watching) stop_watching(out);
         return;
     }
     if (undoing_ || abort_wanted_) return;
@@ -590,6 +687,8 @@ void RunMachine::on_order(Ordered const& order, Commands& out) {
     abort_user_ = order.user;
     if (doing_ == Doing::gate)
         advance(out);
+    else if (doing_ == Doing::watching)
+        stop_watching(out);
     else
         stop_child(false, out);
 }
@@ -598,6 +697,10 @@ void RunMachine::on_interrupt(Interrupted const& interrupted, Commands& out) {
     stopping_ = true;
     if (doing_ == Doing::gate) {
         advance(out);
+        return;
+    }
+    if (doing_ == Doing::watching) {
+        stop_watching(out);
         return;
     }
     stop_child(interrupted.times > 1, out);

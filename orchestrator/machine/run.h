@@ -26,6 +26,8 @@ namespace weir {
 /// Readings older than this stop the backfill: nobody is measuring.
 inline constexpr Millis reading_age_max{2000};
 
+/// How often the proofs are repeated while a gate is open.
+inline constexpr Millis gate_proof_every{600'000};
 /// Readers of a proof, when the plan leaves the number to weir.
 inline constexpr int proof_workers = 2;
 
@@ -65,6 +67,7 @@ class RunMachine {
         working,     // backfill child
         concluding,  // entry that ends such a step, or the gate, or the run
         gate,
+        watching,  // the gate is open, and a proof is repeated
         over,
     };
 
@@ -78,6 +81,12 @@ class RunMachine {
     void execute(Doing doing, Batch const& batch, Commands& out);
     void on_standalone(Completed const& completed, Commands& out);
     void start_backfill(Step const& step, Commands& out);
+    BackfillMachine::Config backfill_config(Step const& step) const;
+    EntryDetail proof_figures() const;
+    void on_tick(Commands& out);
+    void watch_next(Commands& out);
+    void watch_moved(Commands& out);
+    void stop_watching(Commands& out);
     void step_finished(Commands& out);
     void open_gate(Commands& out);
     void approved(std::string const& user, Commands& out);
@@ -114,6 +123,8 @@ class RunMachine {
     std::optional<BackfillMachine> backfill_;
     std::size_t step_{};
     Millis step_began_{}, run_began_{};
+    Millis watched_{};        ///< when the gate opened, or its proofs were repeated last
+    std::size_t watching_{};  ///< the step whose proof is repeated; those before it were
     std::optional<Phase> phase_;
     EntryKind writing_{};
     EntryDetail writing_detail_;

@@ -15,6 +15,8 @@ Stamp now() {
             duration_cast<milliseconds>(steady_clock::now().time_since_epoch())};
 }
 
+constexpr std::chrono::seconds tick_every{5};
+
 template <class... F>
 struct Overloaded : F... {
     using F::operator()...;
@@ -67,6 +69,17 @@ struct Shell::World : std::enable_shared_from_this<Shell::World> {
     std::map<CommandId, std::unique_ptr<boost::asio::steady_timer>> resting;
     Failpoint failpoint;
     bool over{};
+    boost::asio::steady_timer ticking{home};
+
+    void tick() {
+        ticking.expires_after(tick_every);
+        ticking.async_wait([self = weak_from_this()](boost::system::error_code error) {
+            auto const world = self.lock();
+            if (error || !world || world->over) return;
+            world->give(Ticked{});
+            world->tick();
+        });
+    }
 
     Session& session(SessionId id) { return id == control ? *control_session : *hands.at(id); }
 
@@ -123,6 +136,7 @@ struct Shell::World : std::enable_shared_from_this<Shell::World> {
                        [&](Announce& c) { hear(c.event); },
                        [&](Finish& c) {
                            over = true;
+                           ticking.cancel();
                            config.finished(c.exit);
                        },
                    },
@@ -135,11 +149,15 @@ Shell::Shell(boost::asio::any_io_executor home, Config config, RunMachine machin
 
 Shell::~Shell() {
     world_->over = true;
+    world_->ticking.cancel();
     world_->resting.clear();
     world_->hands.clear();
 }
 
-void Shell::give(decltype(Input::what) what) { world_->give(std::move(what)); }
+void Shell::give(decltype(Input::what) what) {
+    if (std::holds_alternative<Started>(what)) world_->tick();
+    world_->give(std::move(what));
+}
 
 void Shell::announce(decltype(Event::what) what) { world_->hear(Event{now().wall, std::move(what)}); }
 

@@ -19,11 +19,17 @@ struct Stripe {
 };
 
 struct BackfillTest : testing::Test {
-    BackfillMachine::Config config{RunId{1}, Epoch{5}, "backfill.1", rows_of_users(), false,           false,
-                                   1,        true,     Millis{50},   Millis{100},     Millis{900'000}, true};
+    BackfillMachine::Config config{.run = RunId{1},
+                                   .epoch = Epoch{5},
+                                   .step = "backfill.1",
+                                   .rows = rows_of_users(),
+                                   .workers = 1,
+                                   .plain = true,
+                                   .sweep = {}};
     std::optional<BackfillMachine> machine;
     Ids ids;
     Millis now{1000};
+    std::string root{"16384"};    ///< oid of the table; another one: its leaves are partitions
     std::string density{"10"};    ///< rows a page, by the server's estimate
     Commands out;                 ///< of the last input
     std::vector<Command> flying;  ///< Execute and Rest, first in first
@@ -61,7 +67,7 @@ struct BackfillTest : testing::Test {
         std::vector<Row> rows;
         for (auto const& s : stripes)
             rows.push_back(row({"16384", "public", "users", std::to_string(file), std::to_string(s.from),
-                                std::to_string(s.to), std::to_string(s.next), "3", "100", density, "on"}));
+                                std::to_string(s.to), std::to_string(s.next), "3", "100", density, "on", root}));
         answer(done(std::move(rows)));
     }
     Execute sent(std::size_t which = 0) const {
@@ -141,7 +147,7 @@ TEST_F(BackfillTest, ABatchIsOneFencedStringWithItsProgress) {
                 AllOf(HasSubstr("SET LOCAL synchronous_commit = off"), HasSubstr("SET LOCAL weir.batch = 'on'"),
                       HasSubstr("SELECT weir.fence(5)"),
                       HasSubstr("LOCK TABLE ONLY \"public\".\"users\" IN ROW EXCLUSIVE MODE"),
-                      HasSubstr("SELECT weir.same_file(16384, 77)"), HasSubstr("SET \"full_name\" = name"),
+                      HasSubstr("SELECT weir.same_file(16384, 77, 16384)"), HasSubstr("SET \"full_name\" = name"),
                       HasSubstr("NOT ok"), HasSubstr("next_page = 16"), HasSubstr("p.step = 'backfill.1'")));
     EXPECT_EQ(sent().limits.lock, Millis{10});
     EXPECT_EQ(sent().limits.statement, Millis{100});
@@ -167,9 +173,10 @@ TEST_F(InPageTest, SweepsInRoundsAndEndsWithTheRange) {
     ASSERT_EQ(told<WayChanged>(out).size(), 1U);
     EXPECT_EQ(told<WayChanged>(out)[0].way, Way::in_page);
     EXPECT_EQ(what(), "sweep 0-32 3");
-    EXPECT_THAT(text(sent()), AllOf(HasSubstr("SELECT weir.fence(5)"), HasSubstr("SELECT weir.same_file(16384, 77)"),
-                                    HasSubstr("LOCK TABLE ONLY \"public\".\"users\" IN ROW EXCLUSIVE MODE"),
-                                    HasSubstr("AND NOT ok LIMIT 3"), HasSubstr("backend_xmin")));
+    EXPECT_THAT(text(sent()),
+                AllOf(HasSubstr("SELECT weir.fence(5)"), HasSubstr("SELECT weir.same_file(16384, 77, 16384)"),
+                      HasSubstr("LOCK TABLE ONLY \"public\".\"users\" IN ROW EXCLUSIVE MODE"),
+                      HasSubstr("AND NOT ok LIMIT 3"), HasSubstr("backend_xmin")));
     answer(swept(96, 0, 500, 501));
     EXPECT_EQ(told<BatchDone>(out)[0].rows, 96);
     EXPECT_EQ(what(), "sweep 0-32 3");
@@ -309,6 +316,32 @@ TEST_F(InPageTest, AutoBeginsWithOneWorkerAndTriesAnother) {
     EXPECT_EQ(told<WorkersChanged>(out)[0].workers, 2);
 }
 
+TEST_F(BackfillTest, LooksForNewPartitionsAtTheEnd) {
+    root = "16000";
+    start();
+    prepared({{0, 16, 0}});
+    answer(wrote(1));
+    EXPECT_EQ(machine->state(), State::running);
+    EXPECT_THAT(text(sent()), HasSubstr("SELECT EXISTS (SELECT FROM pg_catalog.pg_class c"));
+    answer(done({row({"t"})}));
+    EXPECT_EQ(what(), "prepare") << "one was attached";
+    prepared({{0, 16, 16}, {16, 32, 16}});
+    EXPECT_EQ(what(), "batch 16-32");
+    answer(wrote(1));
+    answer(done({row({"f"})}));
+    EXPECT_EQ(machine->state(), State::done);
+}
+
+TEST_F(BackfillTest, APartitionThatIsGoneIsNoFailureATableThatIsGoneIs) {
+    start();
+    prepared({{0, 16, 0}});
+    answer(failure(Fate::refused, "42P01", "relation \"users_1\" does not exist"));
+    EXPECT_EQ(what(), "prepare");
+    answer(failure(Fate::refused, "42P01", "relation \"users\" does not exist"));
+    EXPECT_EQ(machine->state(), State::failed);
+    EXPECT_EQ(machine->outcome().sqlstate, "42P01");
+}
+
 TEST_F(BackfillTest, GoesOnWhereTheProgressStands) {
     start();
     prepared({{0, 32, 32}, {32, 64, 48}});
@@ -430,7 +463,7 @@ TEST_F(BackfillTest, ARewrittenTableIsCountedAnew) {
     ASSERT_EQ(flying.size(), 1U);
     EXPECT_EQ(what(), "prepare");
     prepared({{0, 16, 0}}, 78);
-    EXPECT_THAT(text(sent()), HasSubstr("same_file(16384, 78)"));
+    EXPECT_THAT(text(sent()), HasSubstr("same_file(16384, 78, 16384)"));
     answer(wrote(1));
     EXPECT_EQ(machine->state(), State::done);
     EXPECT_EQ(machine->pages(), 16);

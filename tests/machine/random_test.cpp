@@ -29,6 +29,7 @@ class RandomWorld {
         sim_.world.right.assign(static_cast<std::size_t>(below(5) == 0 ? 0 : below(120)), false);
         sim_.config.settings.plain = chance(40);
         if (chance(30)) sim_.config.settings.workers.reset();
+        sim_.world.partitioned = chance(30);
         sim_.world.rows_a_page = below(30);
         sim_.world.width = 16 * (1 + below(3));
         if (chance(50)) sim_.config.settings.lag_limit = Millis{2000};
@@ -79,6 +80,7 @@ class RandomWorld {
         rewritten,
         grown,
         snapshot,
+        tick,
         touched,
         stuck,
         readings,
@@ -181,6 +183,10 @@ class RandomWorld {
                 break;
             case grown:
                 world.right.resize(world.right.size() + static_cast<std::size_t>(below(20)), true);
+                break;
+            case tick:
+                sim_.now += gate_proof_every;
+                sim_.give(Ticked{});
                 break;
             case snapshot:
                 world.held = !world.held;

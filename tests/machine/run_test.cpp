@@ -240,6 +240,75 @@ TEST(Run, BehindTheGateTheProofCountsOtherRows) {
     EXPECT_TRUE(sim.pending[*after].tx.after_gate);
 }
 
+TEST(Run, RepeatsTheProofWhileTheGateIsOpen) {
+    auto sim = simulation();
+    sim.start();
+    sim.calm();
+    sim.now += gate_proof_every / 2;
+    sim.give(Ticked{});
+    EXPECT_TRUE(sim.waits()) << "not yet";
+    auto const before = sim.heard<ProofDone>().size();
+    for (int times = 0; times < 2; ++times) {
+        sim.now += gate_proof_every;
+        sim.give(Ticked{});
+        EXPECT_FALSE(sim.waits());
+        EXPECT_TRUE(sim.until(has_verb(Verb::count, "proof.1.again")));
+        sim.calm();
+        EXPECT_TRUE(sim.waits());
+    }
+    EXPECT_EQ(sim.heard<ProofDone>().size(), before + 2);
+    EXPECT_EQ(sim.world.journal().back(), "checked proof.1");
+    sim.order(OrderWord::approve, "otto");
+    sim.calm();
+    EXPECT_EQ(sim.exit, 0);
+    EXPECT_THAT(sim.world.objections, IsEmpty());
+}
+
+TEST(Run, WhatARepeatedProofFindsIsToldAndTheRunWaitsOn) {
+    auto sim = simulation();
+    sim.start();
+    sim.calm();
+    sim.world.right[7] = false;
+    sim.world.hopeless.insert(7);
+    sim.now += gate_proof_every;
+    sim.give(Ticked{});
+    sim.calm();
+    EXPECT_TRUE(sim.waits());
+    EXPECT_EQ(sim.heard<ProofDone>().back().rows_wrong, 1);
+    ASSERT_FALSE(sim.heard<Warned>().empty());
+    EXPECT_THAT(sim.heard<Warned>().back().message, testing::HasSubstr("id=7"));
+    EXPECT_THAT(sim.heard<Stopped>(), IsEmpty());
+}
+
+TEST(Run, OrdersAreHeardWhileAProofIsRepeated) {
+    for (int at = 0; at < 6; ++at) {
+        auto const watching = [&] {
+            auto sim = simulation();
+            sim.start();
+            sim.calm();
+            sim.now += gate_proof_every;
+            sim.give(Ticked{});
+            for (int i = 0; i < at && !sim.waits(); ++i) sim.answer(0, Answer::done);
+            return sim;
+        };
+        auto approved = watching();
+        approved.order(OrderWord::approve, "otto");
+        approved.calm();
+        EXPECT_EQ(approved.exit, 0) << at;
+        EXPECT_THAT(approved.world.objections, IsEmpty()) << at;
+        auto aborted = watching();
+        aborted.order(OrderWord::abort, "otto");
+        aborted.calm();
+        EXPECT_EQ(aborted.exit, 6) << at;
+        EXPECT_THAT(aborted.world.objections, IsEmpty()) << at;
+        auto stopped = watching();
+        stopped.give(Interrupted{1});
+        stopped.calm();
+        EXPECT_EQ(stopped.exit, 4) << at;
+        EXPECT_THAT(stopped.world.objections, IsEmpty()) << at;
+    }
+}
+
 // ---- abort --------------------------------------------------------------------------------------------------------
 
 TEST(Run, AbortAtEveryPointUndoesOrIsRefused) {

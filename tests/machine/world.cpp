@@ -55,6 +55,7 @@ void read(std::string_view text, Tx& tx) {
     };
     if (starts_with(text, "SET LOCAL ") || starts_with(text, "LOCK TABLE ")) return;
     if (starts_with(text, "SELECT pg_catalog.set_config('weir.hot'")) return;
+    if (starts_with(text, "SELECT '\"public\".\"users\"'::pg_catalog.regclass")) return;
     if (starts_with(text, "SELECT weir.fence(")) {
         tx.epoch = needed(text, "fence(");
     } else if (starts_with(text, "INSERT INTO weir.entries ")) {
@@ -75,6 +76,7 @@ void read(std::string_view text, Tx& tx) {
         simple(Verb::probe, "probe(");
     } else if (starts_with(text, "UPDATE weir.progress SET next_page = from_page")) {
         simple(Verb::reset, "step = ");
+        if (!after(text, "misses > 0")) tx.actions.back().number = 1;  // whatever it found
     } else if (starts_with(text, "DELETE FROM weir.progress")) {
         simple(Verb::prune, "step = ");
     } else if (starts_with(text, "INSERT INTO weir.progress")) {
@@ -94,6 +96,8 @@ void read(std::string_view text, Tx& tx) {
         progress_action(text, action);
         action.tells_horizon = after(text, "backend_xmin").has_value();
         tx.actions.push_back(std::move(action));
+    } else if (starts_with(text, "SELECT EXISTS (SELECT FROM pg_catalog.pg_class c")) {
+        simple(Verb::leaves, "p.step = ");
     } else if (starts_with(text, "SELECT (SELECT least(")) {
         tx.actions.push_back({.verb = Verb::horizon});
     } else if (starts_with(text, "SELECT pg_catalog.pg_logical_emit_message(") ||
@@ -199,9 +203,9 @@ void World::list(std::string const& step, Outcome& outcome) const {
     auto const found = progress.find(step);
     if (found == progress.end()) return;
     for (auto const& s : found->second)
-        outcome.rows.push_back(
-            row({"16384", "public", "users", std::to_string(file), std::to_string(s.from), std::to_string(s.to),
-                 std::to_string(s.next), "0", "0", std::to_string(rows_a_page), "on"}));
+        outcome.rows.push_back(row({"16384", "public", "users", std::to_string(file), std::to_string(s.from),
+                                    std::to_string(s.to), std::to_string(s.next), "0", "0", std::to_string(rows_a_page),
+                                    "on", partitioned ? "16000" : "16384"}));
 }
 
 Outcome World::perform(Tx const& tx) {
@@ -253,7 +257,7 @@ Outcome World::perform(Tx const& tx) {
                 break;
             case Verb::reset:
                 for (auto& s : progress[action.step])
-                    if (s.misses > 0) {
+                    if (s.misses > 0 || action.number == 1) {
                         s.next = s.from;
                         s.misses = 0;
                     }
@@ -276,6 +280,11 @@ Outcome World::perform(Tx const& tx) {
             case Verb::horizon:
                 outcome.rows = {row({std::to_string(horizon_now())})};
                 break;
+            case Verb::leaves: {
+                auto const noted = files.find(action.step);
+                outcome.rows = {row({noted == files.end() || noted->second != file ? "t" : "f"})};
+                break;
+            }
             case Verb::aside:
                 break;
             case Verb::sweep: {

@@ -29,6 +29,7 @@ struct Tx {
         sweep,
         moved,  // the progress of the update before it
         horizon,
+        leaves,
         aside,  // an empty commit, a VACUUM
         count,
         keys,
@@ -74,7 +75,8 @@ struct World {
     Steered rules;
     std::int64_t width{32};
     double rows_a_page{10};  ///< as the server estimates
-    bool held{};             ///< an old snapshot keeps the horizon
+    bool partitioned{};
+    bool held{};  ///< an old snapshot keeps the horizon
     std::int64_t xid{100}, horizon{100};
 
     // What commits.
