@@ -238,7 +238,7 @@ std::optional<RunRecord> fold(std::vector<Row> const& rows) {
         std::string const step = field(3);
         auto const is = [&](EntryKind k) { return kind == name(k); };
         if (is(EntryKind::began)) {
-            record.begin = {field(5), field(6), field(7), field(8), field(9), field(10), {}, {}, {}, {}, {}, {}};
+            record.begin = {field(5), field(6), field(7), field(8), field(9), field(10), {}, {}, {}};
             record.began_at = field(4);
         }
         if (is(EntryKind::step_begun)) record.begun.insert(step);

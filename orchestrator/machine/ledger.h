@@ -64,7 +64,7 @@ struct EntryDetail {
     std::string message, hint;                                 ///< stopped
     /// Of a proof (step_done, checked): rows looked at, filled again because they were found wrong, and wrong at the
     /// end.
-    std::optional<std::int64_t> rows_read, rows_filled, rows_wrong;
+    std::optional<std::int64_t> rows_read{}, rows_filled{}, rows_wrong{};
 };
 
 Sql insert_entry(RunId run, std::int64_t seq, Epoch epoch, EntryKind kind, std::string const& step,
