@@ -81,7 +81,7 @@ void BackfillMachine::prepare(Ids& ids, Commands& out) {
     // New leaves and new pages at the end get stripes of their own.
     batch.push_back(sql(R"(INSERT INTO weir.progress (run, step, leaf, from_page, to_page, next_page, filenode)
 SELECT {0}, {1}, k.leaf, s, least(s + k.width, k.pages), s, pg_catalog.pg_relation_filenode(k.leaf)
-FROM (SELECT l.leaf, l.pages, greatest(16, least({3}, (l.pages + 63) / 64)) AS width,
+FROM (SELECT l.leaf, l.pages, greatest(16, least({3}, (l.pages + 31) / 32)) AS width,
         coalesce((SELECT max(p.to_page) FROM weir.progress p WHERE p.run = {0} AND p.step = {1} AND p.leaf = l.leaf), 0) AS first
       FROM (SELECT c.oid AS leaf, pg_catalog.pg_relation_size(c.oid) / current_setting('block_size')::bigint AS pages
             FROM pg_catalog.pg_class c

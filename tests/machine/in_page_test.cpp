@@ -40,7 +40,7 @@ struct Play {
     Play(Heap::Shape shape, InPageOrder::Config config)
         : heap{shape},
           order{std::move(config)},
-          stripe_pages{std::clamp<std::int64_t>((shape.pages + 63) / 64, 16, 1024)},
+          stripe_pages{std::clamp<std::int64_t>((shape.pages + 31) / 32, 16, 1024)},
           pages{shape.pages} {
         for (std::int64_t at = 0; at < pages; at += stripe_pages)
             order.add(at, std::min(at + stripe_pages, pages), false);
