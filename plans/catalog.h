@@ -45,6 +45,7 @@ struct Column {
     std::vector<Grant> grants;  ///< column grants only, sorted
     bool in_partition_key{};
     std::vector<Dependent> dependents;  ///< sorted
+    bool planned{};  ///< an operation of this plan adds it: the server does not have it yet. Never in a snapshot
     bool operator==(Column const&) const = default;
 };
 
@@ -95,11 +96,19 @@ struct Table {
     bool operator==(Table const&) const = default;
 };
 
+/// A column that the server does not have yet when it is asked.
+struct PlannedColumn {
+    std::string name;
+    std::string type;
+    auto operator<=>(PlannedColumn const&) const = default;
+};
+
 /// What the server says of an expression over a table's columns, asked once in a rolled-back transaction.
 struct ExpressionQuestion {
     TableName table;
     std::string expression;
-    std::string column_type;  ///< the type that it must be assignable to; a column's with typmod
+    std::string column_type;               ///< the type that it must be assignable to; a column's with typmod
+    std::vector<PlannedColumn> planned{};  ///< what the expression may read beside the table's columns
     auto operator<=>(ExpressionQuestion const&) const = default;
 };
 
@@ -121,8 +130,9 @@ struct Answer {
     bool immutable{};                  ///< an ExpressionQuestion's expression, cast included; both mappings
     std::vector<std::string> columns;  ///< the columns that it reads (forward's, for a mapping), sorted
     std::vector<std::string> reverse_columns;
-    bool null_is_value{};  ///< f(g(NULL)) is NULL; true for identity
-    std::string type{};    ///< the question's column_type (to_type) as format_type() writes it
+    bool null_is_value{};   ///< f(g(NULL)) is NULL; true for identity
+    std::string type{};     ///< the question's column_type (to_type) as format_type() writes it
+    bool calls_volatile{};  ///< an ExpressionQuestion's expression does
     bool operator==(Answer const&) const = default;
 };
 

@@ -155,6 +155,13 @@ class Writer {
                 member("table", expression->table);
                 member("expression", expression->expression);
                 member("column_type", expression->column_type);
+                key("planned");
+                list(expression->planned, [&](PlannedColumn const& column) {
+                    object([&] {
+                        member("name", column.name);
+                        member("type", column.type);
+                    });
+                });
             } else {
                 auto const& mapping = std::get<MappingQuestion>(question);
                 member("question", std::string{"mapping"});
@@ -169,6 +176,7 @@ class Writer {
             member("sqlstate", v.sqlstate);
             member("error", v.error);
             member("immutable", v.immutable);
+            member("calls_volatile", v.calls_volatile);
             member("columns", v.columns);
             member("reverse_columns", v.reverse_columns);
             member("null_is_value", v.null_is_value);
@@ -349,6 +357,10 @@ std::pair<Question, Answer> answer(json::value const& v) {
     if (kind == "expression") {
         ExpressionQuestion q{std::move(name), {}, {}};
         members("expression", q.expression)("column_type", q.column_type);
+        for (auto const& item : array(members.at("planned"))) {
+            auto& column = q.planned.emplace_back();
+            Members{item}("name", column.name)("type", column.type).end();
+        }
         question = std::move(q);
     } else if (kind == "mapping") {
         MappingQuestion q{std::move(name), {}, {}, {}, {}, {}, {}};
@@ -359,8 +371,9 @@ std::pair<Question, Answer> answer(json::value const& v) {
         throw Wrong{"no such question: " + kind};
     }
     Answer out;
-    members("sqlstate", out.sqlstate)("error", out.error)("immutable", out.immutable)("columns", out.columns)(
-        "reverse_columns", out.reverse_columns)("null_is_value", out.null_is_value)("type", out.type)
+    members("sqlstate", out.sqlstate)("error", out.error)("immutable", out.immutable)(
+        "calls_volatile", out.calls_volatile)("columns", out.columns)("reverse_columns", out.reverse_columns)(
+        "null_is_value", out.null_is_value)("type", out.type)
         .end();
     return {*std::move(question), std::move(out)};
 }

@@ -243,8 +243,8 @@ TEST(CatalogJson, is_strict_and_carries_everything) {
     table.indexes["i"] = "CREATE INDEX …";
     table.syncs.push_back({9007199254740993, 2, "a", "b", false, "a || c", "", {"c"}});
     catalog.other_relations.insert(name_of("x.y", "z"));
-    catalog.answers[ExpressionQuestion{users, "a || b", "text"}] = {"42703", "no column", true, {"a", "b"},
-                                                                    {},      false,       ""};
+    catalog.answers[ExpressionQuestion{users, "a || b", "text", {{"b", "text"}}}] = {
+        "42703", "no column", true, {"a", "b"}, {}, false, ""};
     catalog.answers[MappingQuestion{users, "a", "b", "int", "text", "", ""}] = {"",    "",   true,  {"a"},
                                                                                 {"b"}, true, "text"};
     auto const text = to_json(catalog);
