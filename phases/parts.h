@@ -6,11 +6,7 @@
 
 namespace weir {
 
-/// fill, then its proof and the vacuum that follows it: three parts.
-std::vector<Part> fill_parts(TableName table, FieldAssignments set, std::optional<UserExpr> where,
-                             FieldValues const& at);
-
-/// Fills and proves `to` by the live sync that keeps it equal to its old column.
+/// Fills and proves `to` by the live sync that keeps it equal to its old column, then vacuums: three parts.
 std::vector<Part> synced_fill_parts(TableName table, Ident to, Place place);
 
 /// NOT NULL by CHECK NOT VALID, VALIDATE, SET NOT NULL; only when `like` (if given) is NOT NULL itself.

@@ -318,8 +318,8 @@ void RunMachine::backfill_moved(Commands& out) {
                   std::to_string(backfill_->rows_wrong()) + " rows of " + table + " are not right, among them " + keys,
                   record_.gate_opened
                       ? "the new application may have written them: compare both columns, mend the rows, and run again"
-                      : "the expression gives NULL, or the rows stayed locked: mend the rows or the plan, and run "
-                        "again"},
+                      : "the expression gives NULL (or finds no row), or the rows stayed locked: mend the rows or the "
+                        "plan, and run again"},
                  out);
             return;
         }
@@ -606,6 +606,16 @@ void RunMachine::stop_child(bool now, Commands& out) {
 
 // ---- how it ends ------------------------------------------------------------------------------------------------
 
+std::string RunMachine::refused_hint(Outcome const& outcome) const {
+    if (!current() || !current()->rows || undoing_)
+        return "mend what the server names, and run again; nothing of this step is left behind";
+    auto const table = current()->rows->table.text();
+    if (outcome.sqlstate == "21000")
+        return "a subquery finds more than one row for a row of " + table +
+               ": make its condition (on) unique or take one by min(), mend the plan or the rows, and run again";
+    return "mend what the server names, and run again: it goes on where the batches stand";
+}
+
 void RunMachine::failed(Outcome const& outcome, Commands& out) {
     std::string const where =
         current() && doing_ != Doing::connecting ? "step " + current()->id + " (" + current()->title + "): " : "";
@@ -645,7 +655,7 @@ void RunMachine::failed(Outcome const& outcome, Commands& out) {
                 stop({Code::statement_refused,
                       {},
                       where + "the server refuses (" + outcome.sqlstate + "): " + words,
-                      "mend what the server names, and run again; nothing of this step is left behind"},
+                      refused_hint(outcome)},
                      out);
             return;
     }

@@ -238,6 +238,25 @@ TEST_F(Changed, SchemasNamedLikeOursAreLeftAlone) {
     EXPECT_EQ(value("SELECT count(*) FROM pg_class WHERE relnamespace = 'weir'::regnamespace"), "1");
 }
 
+TEST_F(Changed, TwoRowsForOneStopTheFill) {
+    make_users(*this, 30);
+    sql("CREATE TABLE cities (user_id int, city text); INSERT INTO cities SELECT i, 'c' || i FROM generate_series(1, "
+        "30) i;"
+        "INSERT INTO cities VALUES (7, 'another')");
+    auto const file = plan(
+        "weir: 1\nname: cities\nexpand:\n  - add_column: { table: users, column: city, type: text }\n"
+        "backfill:\n  - fill: { table: users, set: { city: cities.city }, from: cities, on: user_id = users.id }\n");
+    auto const ran = weir({"run", file});
+    EXPECT_TRUE(
+        refused(ran, 4, "statement-refused", {"fill users.city from cities", "21000", "more than one row", "unique"}));
+    sql("DELETE FROM cities WHERE city = 'another' OR user_id = 9");
+    auto const again = weir({"run", file});
+    EXPECT_TRUE(refused(again, 4, "misses", {"1 rows", "id=9", "no row"}));
+    sql("INSERT INTO cities VALUES (9, 'late')");
+    EXPECT_EQ(weir({"run", file}).status, 0);
+    EXPECT_EQ(value("SELECT count(*) FROM users WHERE city IS NULL"), "0");
+}
+
 TEST_F(Changed, FillsThatGiveNullAreNamed) {
     make_users(*this, 30);
     sql("UPDATE users SET note = NULL WHERE id IN (7, 9)");
