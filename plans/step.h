@@ -66,6 +66,7 @@ struct Step {
     Batch forward;
     Batch undo;  ///< empty: nothing to do, and `undo_note` says why
     std::string undo_note;
+    std::vector<std::string> notes{};  ///< what the operator should know of it: the triggers that it fires
     std::vector<TableLock> undo_locks;
     Batch probe;               ///< standalone only: one SELECT that gives a Probe's word; empty: harmless to repeat
     bool may_fail{};           ///< standalone only: the run goes on without it, with a warning (VACUUM)

@@ -126,6 +126,13 @@ Batch ask(ExpressionQuestion const& question) {
     return batch;
 }
 
+Batch ask(QuietQuestion const&) {
+    auto batch = tools();
+    batch.push_back(sql("SET LOCAL session_replication_role = replica"));
+    batch.push_back(sql(R"(SELECT pg_temp."weir say"('WE100', '{{}}'))"));
+    return batch;
+}
+
 Batch ask(MappingQuestion const& question) {
     bool const identity = question.forward.empty() && question.reverse.empty();
     bool const two_way = identity || !question.reverse.empty();

@@ -172,6 +172,15 @@ TEST_F(Judge, refused_mappings) {
     EXPECT_EQ(mapping("name", "b", "text", "text", "(SELECT name)", "b").immutable, false);
 }
 
+TEST_F(Judge, who_may_keep_triggers_quiet) {
+    EXPECT_EQ(ask(QuietQuestion{}).sqlstate, "");
+    EXPECT_EQ(caller.execute({sql("SHOW session_replication_role")}).rows.at(0).fields.at(0).value_or(""), "origin");
+    server.psql(database, "DO $$ BEGIN IF to_regrole('clerk') IS NULL THEN CREATE ROLE clerk LOGIN; END IF; END $$");
+    Caller clerk{server.conninfo(database, "clerk")};
+    ASSERT_EQ(clerk.connect().fate, Fate::done);
+    EXPECT_EQ(judge_answer(QuietQuestion{}, clerk.execute(judge_batch(QuietQuestion{}))).sqlstate, "42501");
+}
+
 TEST_F(Judge, leaves_nothing_behind) {
     auto const count = [&] {
         return server.psql(
