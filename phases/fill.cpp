@@ -213,34 +213,10 @@ class Prove : public Operation {
     Subject s_;
 };
 
-/// The fill wiped the visibility map and the statistics know nothing of the new column.
-class Vacuum : public Operation {
-  public:
-    explicit Vacuum(Subject subject) : s_{std::move(subject)} {}
-    Problems validate(Catalog const&) const override { return {}; }
-    Steps compile(Catalog const&, RunId) const override {
-        Step step;
-        step.kind = StepKind::standalone;
-        step.title = "vacuum and analyze " + s_.table.text();
-        step.holds = lock_of(s_.table, LockMode::share_update_exclusive);
-        step.scans = true;
-        step.may_fail = true;
-        // Truncating the tail would take ACCESS EXCLUSIVE, here and on every replica.
-        step.forward = {sql("VACUUM (ANALYZE, TRUNCATE false) {0}", s_.table)};
-        step.undo_note = "nothing to undo";
-        return {step};
-    }
-    void apply(Catalog&, RunId) const override {}
-    std::vector<Touched> touches() const override { return Fill{s_}.touches(); }
-
-  private:
-    Subject s_;
-};
-
 std::vector<Part> parts_of(Subject const& s) {
     return {{Phase::backfill, std::make_shared<Fill>(s)},
             {Phase::proof, std::make_shared<Prove>(s)},
-            {Phase::proof, std::make_shared<Vacuum>(s)}};
+            {Phase::proof, make_vacuum(s.table, Fill{s}.touches())}};
 }
 
 class MisplacedFill : public Operation {

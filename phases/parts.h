@@ -9,6 +9,10 @@ namespace weir {
 /// Fills and proves `to` by the live sync that keeps it equal to its old column, then vacuums: three parts.
 std::vector<Part> synced_fill_parts(TableName table, Ident to, Place place);
 
+/// VACUUM and ANALYZE after batches that wiped the visibility map and changed what the statistics say; the run goes on
+/// without it.
+std::shared_ptr<Operation const> make_vacuum(TableName table, std::vector<Touched> touched);
+
 /// NOT NULL by CHECK NOT VALID, VALIDATE, SET NOT NULL; only when `like` (if given) is NOT NULL itself.
 std::shared_ptr<Operation const> make_set_not_null(TableName table, Ident column, std::optional<Ident> like,
                                                    Place place);

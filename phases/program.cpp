@@ -168,7 +168,9 @@ Program compile(Plan const& plan, Catalog const& catalog, RunId run) {
                 Table const& table = *world.find(step.rows->table);
                 if (!plan.fire_triggers) step.rows->settings = quiet_settings();
                 step.rows->never_in_page = why_never_in_page(*step.rows, table, world.server_version);
-                if (step.kind == StepKind::fill) step.notes = trigger_notes(*step.rows, table, !plan.fire_triggers);
+                if (step.kind == StepKind::fill)
+                    for (auto& note : trigger_notes(*step.rows, table, !plan.fire_triggers))
+                        step.notes.push_back(std::move(note));
             }
             // One vacuum of a table in a phase is enough, if it is the last one.
             if (step.may_fail)

@@ -55,7 +55,7 @@ Problems quiet_refused(Rows const& rows, Table const& table, Place const& place)
                             "leave fire_triggers out; or disable the one trigger for the time of the run"});
     };
     for (auto const& key : table.foreign_keys) {
-        std::string const what = "the foreign key " + key.name + " of " + key.table;
+        std::string const what = "the foreign key " + key.name + " of " + key.table.text();
         if (rows.erases && key.refers_to_us)
             refuse(what + ", which refers to " + rows.table.text());
         else if (auto const* column = set_among(rows, key.columns))

@@ -68,7 +68,7 @@ struct Index {
 /// A foreign key that the table has, or that refers to it; those of its partitions alone among them.
 struct ForeignKey {
     std::string name;
-    std::string table;                 ///< whose constraint it is: `orders`, `shop.orders`
+    TableName table;                   ///< whose constraint it is
     bool refers_to_us{};               ///< else the table is the one that refers; one to itself is there twice
     std::string on_delete;             ///< confdeltype: a, r, c, n, d
     std::vector<std::string> columns;  ///< of this table, in the key's order

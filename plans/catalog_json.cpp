@@ -274,7 +274,6 @@ void read(json::value const& v, Dependent& out);
 void read(json::value const& v, Column& out);
 void read(json::value const& v, Constraint& out);
 void read(json::value const& v, Trigger& out);
-void read(json::value const& v, ForeignKey& out);
 void read(json::value const& v, Sync& out);
 template <class T>
 void read(json::value const& v, std::vector<T>& out);
@@ -352,11 +351,6 @@ void read(json::value const& v, Trigger& out) {
         "columns", out.columns)("function", out.function)
         .end();
 }
-void read(json::value const& v, ForeignKey& out) {
-    Members{v}("name", out.name)("table", out.table)("refers_to_us", out.refers_to_us)("on_delete", out.on_delete)(
-        "columns", out.columns)
-        .end();
-}
 void read(json::value const& v, Sync& out) {
     Members{v}("run", out.run)("number", out.number)("from", out.from)("to", out.to)("two_way", out.two_way)(
         "forward", out.forward)("reverse", out.reverse)("reads", out.reads)
@@ -378,9 +372,14 @@ std::pair<TableName, Table> table(json::value const& v) {
         if (!out.indexes.emplace(std::move(name_of_index), std::move(index)).second)
             throw Wrong{"an index stands there twice"};
     }
-    members("constraints", out.constraints)("foreign_keys", out.foreign_keys)("triggers", out.triggers)("syncs",
-                                                                                                        out.syncs)
-        .end();
+    for (auto const& item : array(members.at("foreign_keys"))) {
+        Members key{item};
+        auto owner = table_name(key.at("table"));
+        auto& made = out.foreign_keys.emplace_back(ForeignKey{{}, std::move(owner), {}, {}, {}});
+        key("name", made.name)("refers_to_us", made.refers_to_us)("on_delete", made.on_delete)("columns", made.columns)
+            .end();
+    }
+    members("constraints", out.constraints)("triggers", out.triggers)("syncs", out.syncs).end();
     return {std::move(name), std::move(out)};
 }
 

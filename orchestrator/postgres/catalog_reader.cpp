@@ -152,18 +152,17 @@ Sql indexes() {
 Sql foreign_keys() {
     return sql(R"(
     SELECT coalesce(json_agg(json_build_object(
-      'name', name, 'table', "table", 'refers_to_us', refers_to_us, 'on_delete', on_delete, 'columns', columns)
-      ORDER BY "table" COLLATE "C", name COLLATE "C", refers_to_us), '[]')
+      'name', name, 'table', json_build_array(schema, "table"), 'refers_to_us', refers_to_us, 'on_delete', on_delete, 'columns', columns)
+      ORDER BY schema COLLATE "C", "table" COLLATE "C", name COLLATE "C", refers_to_us), '[]')
     FROM (
-      SELECT k.conname::text AS name, {2} AS "table", way.refers_to_us, k.confdeltype::text AS on_delete,
+      SELECT k.conname::text AS name, o.nspname::text AS schema, r.relname::text AS "table", way.refers_to_us, k.confdeltype::text AS on_delete,
              CASE WHEN way.refers_to_us THEN {1} ELSE {0} END AS columns
       FROM (SELECT c.oid AS relid UNION SELECT relid::oid FROM pg_partition_tree(c.oid)) s
       CROSS JOIN (VALUES (false), (true)) AS way(refers_to_us)
       JOIN pg_constraint k ON CASE WHEN way.refers_to_us THEN k.confrelid ELSE k.conrelid END = s.relid
       JOIN pg_class r ON r.oid = k.conrelid JOIN pg_namespace o ON o.oid = r.relnamespace
       WHERE k.contype = 'f' AND k.conparentid = 0) found)",
-               names_of(sql("k.conrelid"), sql("k.conkey")), names_of(sql("k.confrelid"), sql("k.confkey")),
-               said(sql("o.nspname"), sql("r.relname")));
+               names_of(sql("k.conrelid"), sql("k.conkey")), names_of(sql("k.confrelid"), sql("k.confkey")));
 }
 
 Sql triggers() {

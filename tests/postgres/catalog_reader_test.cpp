@@ -169,7 +169,8 @@ TEST(CatalogReader, reads_a_rich_table) {
     EXPECT_EQ(users.indexes.at("users_name_idx").columns, (std::vector<std::string>{"name", "price"}));
     EXPECT_EQ(users.indexes.at("users_pkey").columns, (std::vector<std::string>{"id", "tenant"}));
     EXPECT_EQ(users.foreign_keys,
-              (std::vector<ForeignKey>{{"orders_tenant_user_name_fkey", "orders", true, "a", {"tenant", "name"}}}));
+              (std::vector<ForeignKey>{
+                  {"orders_tenant_user_name_fkey", name_of("public", "orders"), true, "a", {"tenant", "name"}}}));
     EXPECT_EQ(users.constraints[2].columns, (std::vector<std::string>{"tenant", "name"}));
     std::vector<std::string> constraints;
     for (auto const& one : users.constraints)
@@ -261,7 +262,7 @@ CREATE INDEX ON events USING brin (kind) WHERE up > 0;
     auto const& events = *catalog.find(name_of("public", "events"));
     std::vector<std::string> keys;
     for (auto const& key : events.foreign_keys)
-        keys.push_back(key.table + " " + key.name + " " + key.on_delete + (key.refers_to_us ? " in " : " out ") +
+        keys.push_back(key.table.text() + " " + key.name + " " + key.on_delete + (key.refers_to_us ? " in " : " out ") +
                        key.columns.at(0));
     EXPECT_EQ(keys, (std::vector<std::string>{"events events_kind_fkey a out kind", "events events_up_fkey c out up",
                                               "events events_up_fkey c in id", "notes notes_event_fkey n in id",
@@ -288,7 +289,7 @@ TEST(CatalogJson, is_strict_and_carries_everything) {
     table.columns[0].grants.push_back({"", "SELECT", true});
     table.indexes["i"] = {"CREATE INDEX …", "btree", {"name"}};
     table.constraints.push_back({"c", "c", "CHECK (true)", true, {"name"}});
-    table.foreign_keys.push_back({"f", "shop.orders", true, "c", {"name"}});
+    table.foreign_keys.push_back({"f", name_of("shop", "orders"), true, "c", {"name"}});
     table.triggers.push_back({"t", "CREATE TRIGGER …", "O", "part", true, true, true, false, {"name"}, "shop.tick"});
     catalog.answers[QuietQuestion{}] = {"42501", "no", false, {}, {}, false, ""};
     table.syncs.push_back({9007199254740993, 2, "a", "b", false, "a || c", "", {"c"}});
