@@ -15,6 +15,8 @@ struct Subject {
     FieldAssignments set;  ///< empty: the column `to` by its live sync
     std::optional<Ident> to;
     std::optional<UserExpr> where;
+    std::optional<TableName> from;  ///< the table that the values come from, by `on`
+    std::optional<UserExpr> on;
     FieldValues at;
 };
 
@@ -29,6 +31,12 @@ std::string columns_said(Subject const& s) {
     std::string text;
     for (auto const& [column, value] : s.set) text += (text.empty() ? "" : ", ") + said(s.table, column.text());
     return text;
+}
+
+/// A scalar subquery, so that a batch stays an UPDATE of one table, and two rows that match are an error.
+Sql value_of(Subject const& s, UserExpr const& value) {
+    if (!s.from) return sql("{0}", value);
+    return sql("(SELECT {0} FROM {1} AS {2} WHERE {3})", value, *s.from, s.from->name, *s.on);
 }
 
 Sql is_null(Ident const& column) { return sql("pg_catalog.num_nulls({0}) = 1", column); }
@@ -50,9 +58,10 @@ Rows rows_of(Subject const& s, Catalog const& catalog) {
     std::vector<Sql> nulls;
     for (auto const& [column, value] : s.set) {
         nulls.push_back(is_null(column));
+        Sql const filled = value_of(s, value);
         rows.set.push_back({column, s.set.size() == 1
-                                        ? sql("{0}", value)
-                                        : sql("CASE WHEN {0} THEN {1} ELSE {2} END", is_null(column), value, column)});
+                                        ? filled
+                                        : sql("CASE WHEN {0} THEN {1} ELSE {2} END", is_null(column), filled, column)});
     }
     rows.todo = sql("({0})", Sql::join(nulls, " OR "));
     if (s.where) rows.todo = sql("({0} AND {1})", rows.todo, *s.where);
@@ -68,9 +77,12 @@ class Fill : public Operation {
         Questions asked;
         Table const* table = catalog.find(s_.table);
         if (table == nullptr || live_sync(s_, *table)) return asked;
+        if (s_.from.has_value() != s_.on.has_value()) return asked;
         for (auto const& [column, value] : s_.set)
-            if (Column const* known = table->find(column.text())) asked.push_back(value_question(value, *known));
-        if (s_.where) asked.push_back(where_question());
+            if (Column const* known = table->find(column.text()))
+                asked.push_back(value_question(value, *known, *table));
+        if (s_.on) asked.push_back(on_question(*table));
+        if (s_.where) asked.push_back(where_question(*table));
         return asked;
     }
 
@@ -84,16 +96,18 @@ class Fill : public Operation {
                 problems.push_back({Code::unknown_column, at, columns_said(s_) + " has no live sync", ""});
             return problems;
         }
+        check_from(catalog, *table, problems);
+        if (!problems.empty()) return problems;
         for (auto const& [column, value] : s_.set) check_one(catalog, *table, column, value, problems);
         if (s_.where && problems.empty() && live_sync(s_, *table) == nullptr)
-            refused(answer(catalog, where_question()), s_.at.place_of("where"), "where", problems);
+            refused(answer(catalog, where_question(*table)), s_.at.place_of("where"), "where", problems);
         return problems;
     }
 
     Steps compile(Catalog const& catalog, RunId) const override {
         Step step;
         step.kind = StepKind::fill;
-        step.title = "fill " + columns_said(s_);
+        step.title = "fill " + columns_said(s_) + (s_.from ? " from " + s_.from->text() : "");
         step.rows = rows_of(s_, catalog);
         step.holds = lock_of(s_.table, LockMode::row_exclusive);
         step.undo_note = "the values stay; a column that this plan added goes with its own step";
@@ -109,17 +123,40 @@ class Fill : public Operation {
     }
 
   private:
-    Question value_question(UserExpr const& value, Column const& column) const {
-        return ExpressionQuestion{s_.table, value.text(), column.type};
+    Question value_question(UserExpr const& value, Column const& column, Table const& table) const {
+        return ExpressionQuestion{s_.table, s_.from ? value_of(s_, value).text() : value.text(), column.type,
+                                  planned_columns(table)};
     }
-    Question where_question() const { return ExpressionQuestion{s_.table, s_.where->text(), "boolean"}; }
+    Question on_question(Table const& table) const {
+        Sql const matches = sql("EXISTS (SELECT FROM {0} AS {1} WHERE {2})", *s_.from, s_.from->name, *s_.on);
+        return ExpressionQuestion{s_.table, matches.text(), "boolean", planned_columns(table)};
+    }
+    Question where_question(Table const& table) const {
+        return ExpressionQuestion{s_.table, s_.where->text(), "boolean", planned_columns(table)};
+    }
 
-    static void refused(Answer const* judged, Place const& place, std::string const& what, Problems& problems) {
-        if (judged && !judged->sqlstate.empty())
-            problems.push_back(
-                {Code::bad_expression, place, "the server refuses the expression of " + what + ": " + judged->error,
-                 "expressions are SQL over the table's columns as they are before the plan, by bare name; names "
-                 "resolve in pg_catalog and public"});
+    void check_from(Catalog const& catalog, Table const& table, Problems& problems) const {
+        if (!s_.from && !s_.on) return;
+        auto const at = s_.at.place_of(s_.from ? "from" : "on");
+        if (!s_.on)
+            problems.push_back({Code::missing_key, at, "fill with from needs the key \"on\"",
+                                "`on`: which row of " + s_.from->text() + " belongs to a row of " + s_.table.text()});
+        else if (!s_.from)
+            problems.push_back({Code::missing_key, at, "fill with on needs the key \"from\"",
+                                "`from`: the table that the values come from"});
+        else if (s_.from->name == s_.table.name)
+            problems.push_back({Code::bad_value, at,
+                                "fill cannot tell " + s_.from->text() + " from the table that it fills",
+                                "write a subquery with a name of its own: set: { column: (SELECT other.column FROM " +
+                                    s_.from->text() + " other WHERE …) }"});
+        else if (catalog.find(*s_.from) == nullptr && !catalog.other_relations.contains(*s_.from))
+            unknown_table(catalog, *s_.from, at, problems);
+        else
+            refused(answer(catalog, on_question(table)), s_.at.place_of("on"), "on", problems);
+    }
+
+    void refused(Answer const* judged, Place const& place, std::string const& what, Problems& problems) const {
+        refused_expression(judged, what, s_.table.text() + (s_.from ? " and " + s_.from->text() : ""), place, problems);
     }
 
     void check_one(Catalog const& catalog, Table const& table, Ident const& column, UserExpr const& value,
@@ -139,10 +176,10 @@ class Fill : public Operation {
                 return first == std::string::npos ? std::string{} : text.substr(first, last - first + 1);
             };
             std::string const declared = live->forward.empty() ? live->from : trimmed(live->forward);
-            if (s_.set.size() > 1 || s_.where)
+            if (s_.set.size() > 1 || s_.where || s_.from)
                 problems.push_back({Code::conflict, at,
                                     said(s_.table, column.text()) + " has a live sync: every row of it must be right",
-                                    "fill it alone and without where"});
+                                    "fill it alone, without where and from"});
             else if (trimmed(value.text()) != declared)
                 problems.push_back(
                     {Code::conflict, at,
@@ -150,7 +187,7 @@ class Fill : public Operation {
                      "write the same expression in fill, or leave the sync out"});
             return;
         }
-        refused(answer(catalog, value_question(value, *known)), at, column.text(), problems);
+        refused(answer(catalog, value_question(value, *known, table)), at, column.text(), problems);
     }
 
     Subject s_;
@@ -176,34 +213,10 @@ class Prove : public Operation {
     Subject s_;
 };
 
-/// The fill wiped the visibility map and the statistics know nothing of the new column.
-class Vacuum : public Operation {
-  public:
-    explicit Vacuum(Subject subject) : s_{std::move(subject)} {}
-    Problems validate(Catalog const&) const override { return {}; }
-    Steps compile(Catalog const&, RunId) const override {
-        Step step;
-        step.kind = StepKind::standalone;
-        step.title = "vacuum and analyze " + s_.table.text();
-        step.holds = lock_of(s_.table, LockMode::share_update_exclusive);
-        step.scans = true;
-        step.may_fail = true;
-        // Truncating the tail would take ACCESS EXCLUSIVE, here and on every replica.
-        step.forward = {sql("VACUUM (ANALYZE, TRUNCATE false) {0}", s_.table)};
-        step.undo_note = "nothing to undo";
-        return {step};
-    }
-    void apply(Catalog&, RunId) const override {}
-    std::vector<Touched> touches() const override { return Fill{s_}.touches(); }
-
-  private:
-    Subject s_;
-};
-
 std::vector<Part> parts_of(Subject const& s) {
     return {{Phase::backfill, std::make_shared<Fill>(s)},
             {Phase::proof, std::make_shared<Prove>(s)},
-            {Phase::proof, std::make_shared<Vacuum>(s)}};
+            {Phase::proof, make_vacuum(s.table, Fill{s}.touches())}};
 }
 
 class MisplacedFill : public Operation {
@@ -225,28 +238,31 @@ constexpr std::array specs{
     FieldSpec{"table", FieldKind::table, FieldUse::required, "the table"},
     FieldSpec{"set", FieldKind::assignments, FieldUse::required, "column: expression over the row's columns"},
     FieldSpec{"where", FieldKind::expression, FieldUse::optional, "only these rows; not for a synced column"},
+    FieldSpec{"from", FieldKind::table, FieldUse::optional, "another table, whose columns `set` may read; needs `on`"},
+    FieldSpec{"on", FieldKind::expression, FieldUse::optional, "which one row of `from` belongs to a row of the table"},
 };
 
 }  // namespace
 
-std::vector<Part> fill_parts(TableName table, FieldAssignments set, std::optional<UserExpr> where,
-                             FieldValues const& at) {
-    return parts_of({std::move(table), std::move(set), std::nullopt, std::move(where), at});
-}
-
 std::vector<Part> synced_fill_parts(TableName table, Ident to, Place place) {
-    return parts_of({std::move(table), {}, std::move(to), std::nullopt, FieldValues{std::move(place), {}}});
+    return parts_of(
+        {std::move(table), {}, std::move(to), std::nullopt, std::nullopt, std::nullopt, {std::move(place), {}}});
 }
 
 OperationRow const fill_row{
     "fill", Level::primitive, specs,
     [](FieldValues const& fields, Phase listed) {
-        auto const* where = fields.find<UserExpr>("where");
+        auto const given = [&]<class T>(std::string_view field, std::optional<T>& into) {
+            if (auto const* value = fields.find<T>(field)) into = *value;
+        };
         if (listed != Phase::backfill)
             return std::vector<Part>{
                 {listed, std::make_shared<MisplacedFill>(fields.place, fields.get<TableName>("table"))}};
-        return fill_parts(fields.get<TableName>("table"), fields.get<FieldAssignments>("set"),
-                          where ? std::optional{*where} : std::nullopt, fields);
+        Subject subject{fields.get<TableName>("table"), fields.get<FieldAssignments>("set"), {}, {}, {}, {}, fields};
+        given("where", subject.where);
+        given("from", subject.from);
+        given("on", subject.on);
+        return parts_of(subject);
     },
     "writes a column in small batches over page ranges, then proves every row"};
 

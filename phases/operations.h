@@ -8,6 +8,7 @@ OperationTable operations();
 
 // One file each, phases/<name>.cpp.
 extern OperationRow const add_column_row;
+extern OperationRow const delete_rows_row;
 extern OperationRow const drop_column_row;
 extern OperationRow const fill_row;
 extern OperationRow const rename_column_row;

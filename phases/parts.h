@@ -6,12 +6,12 @@
 
 namespace weir {
 
-/// fill, then its proof and the vacuum that follows it: three parts.
-std::vector<Part> fill_parts(TableName table, FieldAssignments set, std::optional<UserExpr> where,
-                             FieldValues const& at);
-
-/// Fills and proves `to` by the live sync that keeps it equal to its old column.
+/// Fills and proves `to` by the live sync that keeps it equal to its old column, then vacuums: three parts.
 std::vector<Part> synced_fill_parts(TableName table, Ident to, Place place);
+
+/// VACUUM and ANALYZE after batches that wiped the visibility map and changed what the statistics say; the run goes on
+/// without it.
+std::shared_ptr<Operation const> make_vacuum(TableName table, std::vector<Touched> touched);
 
 /// NOT NULL by CHECK NOT VALID, VALIDATE, SET NOT NULL; only when `like` (if given) is NOT NULL itself.
 std::shared_ptr<Operation const> make_set_not_null(TableName table, Ident column, std::optional<Ident> like,

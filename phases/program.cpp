@@ -6,6 +6,9 @@
 #include <set>
 #include <sstream>
 
+#include "phases/subject.h"
+#include "phases/writes.h"
+
 namespace weir {
 namespace {
 
@@ -23,7 +26,15 @@ void print(std::ostringstream& out, std::string_view label, Batch const& batch, 
 }
 
 void print(std::ostringstream& out, Rows const& rows, bool proof) {
-    if (!proof) {
+    for (auto const& statement : rows.settings)
+        if (!proof) indent(out, statement.text() + ";", "    ");
+    if (!proof && rows.erases) {
+        indent(out,
+               sql("DELETE FROM {0} AS {1}\n  WHERE ctid >= '(…,0)' AND ctid < '(…,0)' AND {2};", rows.table,
+                   rows.table.name, rows.todo)
+                   .text(),
+               "    ");
+    } else if (!proof) {
         std::vector<Sql> sets;
         for (auto const& [column, value] : rows.set) sets.push_back(sql("{0} = {1}", column, value));
         indent(out,
@@ -84,8 +95,33 @@ Questions questions(Plan const& plan, Catalog const& catalog) {
         for (auto& question : part.operation->questions(before))
             if (std::find(asked.begin(), asked.end(), question) == asked.end()) asked.push_back(std::move(question));
     });
+    if (!plan.fire_triggers) asked.emplace_back(QuietQuestion{});
     return asked;
 }
+
+namespace {
+
+/// What keeps `fire_triggers: no` from being granted. REQUIRES that the operations can be compiled.
+Problems quiet_problems(Plan const& plan, Catalog world) {
+    Problems problems;
+    if (Answer const* may = answer(world, QuietQuestion{}); may && !may->sqlstate.empty())
+        problems.push_back({Code::no_privilege, plan.fire_triggers_at,
+                            "the connected role may not keep triggers quiet: " + may->error,
+                            "from PostgreSQL 15 on: GRANT SET ON PARAMETER session_replication_role TO the role that "
+                            "weir uses; before, only a superuser may"});
+    for (auto const& part : plan.parts) {
+        for (auto const& step : part.operation->compile(world, trial)) {
+            if (!step.rows) continue;
+            for (auto& problem : quiet_refused(*step.rows, *world.find(step.rows->table), plan.fire_triggers_at))
+                if (std::find(problems.begin(), problems.end(), problem) == problems.end())
+                    problems.push_back(std::move(problem));
+        }
+        part.operation->apply(world, trial);
+    }
+    return problems;
+}
+
+}  // namespace
 
 Problems validate(Plan const& plan, Catalog const& catalog) {
     Catalog world = catalog;
@@ -108,6 +144,7 @@ Problems validate(Plan const& plan, Catalog const& catalog) {
     if (problems.empty())
         for (auto const& part : plan.parts)
             for (auto& problem : part.operation->validate_outcome(world)) problems.push_back(std::move(problem));
+    if (problems.empty() && !plan.fire_triggers) problems = quiet_problems(plan, catalog);
     std::stable_sort(problems.begin(), problems.end(),
                      [](Problem const& a, Problem const& b) { return a.place < b.place; });
     return problems;
@@ -127,6 +164,14 @@ Program compile(Plan const& plan, Catalog const& catalog, RunId run) {
         }
         for (auto& step : part.operation->compile(world, run)) {
             step.phase = part.phase;
+            if (step.rows) {
+                Table const& table = *world.find(step.rows->table);
+                if (!plan.fire_triggers) step.rows->settings = quiet_settings();
+                step.rows->never_in_page = why_never_in_page(*step.rows, table, world.server_version);
+                if (step.kind == StepKind::fill)
+                    for (auto& note : trigger_notes(*step.rows, table, !plan.fire_triggers))
+                        step.notes.push_back(std::move(note));
+            }
             // One vacuum of a table in a phase is enough, if it is the last one.
             if (step.may_fail)
                 std::erase_if(program.steps, [&](Step const& earlier) {
@@ -170,6 +215,9 @@ std::string to_text(Program const& program) {
         for (auto const& lock : step.holds)
             out << "  lock     " << lock.table.text() << ": " << name(lock.mode) << " (" << who_waits(lock.mode)
                 << " wait)\n";
+        for (auto const& note : step.notes) out << "  note     " << note << '\n';
+        if (step.kind == StepKind::fill && !step.rows->never_in_page.empty())
+            out << "  note     " << step.rows->never_in_page << '\n';
         if (step.rows) {
             out << "  forward\n";
             print(out, *step.rows, step.kind == StepKind::proof);

@@ -102,6 +102,7 @@ class CopyColumn : public Operation {
         to.not_null = false;
         to.default_expression.clear();
         to.default_is_constant = false;
+        to.planned = true;
         return {run, number, table_, from, to, {}, {}, true, {}};
     }
 

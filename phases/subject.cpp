@@ -10,6 +10,33 @@ namespace weir {
 
 std::string said(TableName const& table, std::string_view column) { return table.text() + "." + std::string{column}; }
 
+void unknown_table(Catalog const& catalog, TableName const& name, Place const& place, Problems& problems) {
+    std::string hint;
+    std::vector<std::string> names;
+    auto const consider = [&](TableName const& other) {
+        if (other.name == name.name && hint.empty())
+            hint = "there is one in schema " + other.schema.text() + ": write table: " + other.schema.text() + "." +
+                   other.name.text();
+        else if (other.schema == name.schema)
+            names.push_back(other.name.text());
+    };
+    for (auto const& [other, unused] : catalog.tables) consider(other);
+    for (auto const& other : catalog.other_relations) consider(other);
+    if (hint.empty()) {
+        auto const near = nearest(name.name.text(), {names.begin(), names.end()});
+        hint = near.empty() ? "names are written as stored, without SQL quotes or folding; no schema means public"
+                            : "did you mean " + near + "?";
+    }
+    problems.push_back({Code::unknown_table, place, "table " + name.text() + " does not exist", hint});
+}
+
+std::vector<PlannedColumn> planned_columns(Table const& table) {
+    std::vector<PlannedColumn> planned;
+    for (auto const& column : table.columns)
+        if (column.planned) planned.push_back({column.name, column.type});
+    return planned;
+}
+
 Table const* usable_table(Catalog const& catalog, TableName const& name, Place const& place, Problems& problems) {
     Table const* table = catalog.find(name);
     if (table == nullptr && catalog.other_relations.contains(name)) {
@@ -18,23 +45,7 @@ Table const* usable_table(Catalog const& catalog, TableName const& name, Place c
         return nullptr;
     }
     if (table == nullptr) {
-        std::string hint;
-        std::vector<std::string> names;
-        auto const consider = [&](TableName const& other) {
-            if (other.name == name.name && hint.empty())
-                hint = "there is one in schema " + other.schema.text() + ": write table: " + other.schema.text() + "." +
-                       other.name.text();
-            else if (other.schema == name.schema)
-                names.push_back(other.name.text());
-        };
-        for (auto const& [other, unused] : catalog.tables) consider(other);
-        for (auto const& other : catalog.other_relations) consider(other);
-        if (hint.empty()) {
-            auto const near = nearest(name.name.text(), {names.begin(), names.end()});
-            hint = near.empty() ? "names are written as stored, without SQL quotes or folding; no schema means public"
-                                : "did you mean " + near + "?";
-        }
-        problems.push_back({Code::unknown_table, place, "table " + name.text() + " does not exist", hint});
+        unknown_table(catalog, name, place, problems);
         return nullptr;
     }
     auto const refuse = [&](Code code, std::string message, std::string hint) {
@@ -135,6 +146,18 @@ std::vector<Ident> key_of(Table const& table) {
 Answer const* answer(Catalog const& catalog, Question const& question) {
     auto const found = catalog.answers.find(question);
     return found == catalog.answers.end() ? nullptr : &found->second;
+}
+
+void refused_expression(Answer const* judged, std::string const& what, std::string const& over, Place const& place,
+                        Problems& problems) {
+    if (judged == nullptr || judged->sqlstate.empty()) return;
+    // The judge's own column stands for what the expression is for.
+    constexpr std::string_view stand_in{"column \" weir value\""};
+    auto words = judged->error;
+    if (auto const at = words.find(stand_in); at != std::string::npos) words.replace(at, stand_in.size(), what);
+    problems.push_back({Code::bad_expression, place, "the server refuses the expression of " + what + ": " + words,
+                        "expressions are SQL over the columns of " + over +
+                            "; functions and tables outside pg_catalog and public need their schema"});
 }
 
 std::vector<TableLock> lock_of(TableName const& table, LockMode mode) { return {TableLock{table, mode}}; }

@@ -13,6 +13,12 @@ namespace weir {
 /// connected role.
 Table const* usable_table(Catalog const&, TableName const&, Place const&, Problems&);
 
+/// Adds that there is no such table, with the nearest name or the schema that has it as hint.
+void unknown_table(Catalog const&, TableName const&, Place const&, Problems&);
+
+/// The columns of the table that the plan adds before; questions about expressions carry them.
+std::vector<PlannedColumn> planned_columns(Table const&);
+
 /// The column, or an unknown_column problem with the nearest name.
 Column const* known_column(Table const&, TableName const&, Ident const& column, Place const&, Problems&);
 
@@ -38,6 +44,10 @@ std::vector<Ident> key_of(Table const&);
 
 /// The answer to a question, or nothing when nobody asked yet.
 Answer const* answer(Catalog const&, Question const&);
+
+/// Adds what the server has against an expression, if anything. `what` is the field or column that it is for, `over`
+/// the tables that it may read.
+void refused_expression(Answer const*, std::string const& what, std::string const& over, Place const&, Problems&);
 
 /// The SQLSTATE of the answer to "NULL" for a type of which no empty column can be added without a rewrite.
 inline constexpr std::string_view rewrites{"WE101"};

@@ -45,6 +45,7 @@ struct Column {
     std::vector<Grant> grants;  ///< column grants only, sorted
     bool in_partition_key{};
     std::vector<Dependent> dependents;  ///< sorted
+    bool planned{};  ///< an operation of this plan adds it: the server does not have it yet. Never in a snapshot
     bool operator==(Column const&) const = default;
 };
 
@@ -53,13 +54,38 @@ struct Constraint {
     std::string kind;        ///< contype: c, f, p, u, x, n, t
     std::string definition;  ///< pg_get_constraintdef(); says NOT VALID when it is
     bool validated{true};
+    std::vector<std::string> columns{};  ///< those of the table that it is on, in its order
     bool operator==(Constraint const&) const = default;
+};
+
+struct Index {
+    std::string definition;            ///< pg_get_indexdef()
+    std::string method;                ///< `btree`, `brin`, …
+    std::vector<std::string> columns;  ///< of its key, INCLUDE, expressions and predicate, sorted
+    bool operator==(Index const&) const = default;
+};
+
+/// A foreign key that the table has, or that refers to it; those of its partitions alone among them.
+struct ForeignKey {
+    std::string name;
+    TableName table;                   ///< whose constraint it is
+    bool refers_to_us{};               ///< else the table is the one that refers; one to itself is there twice
+    std::string on_delete;             ///< confdeltype: a, r, c, n, d
+    std::vector<std::string> columns;  ///< of this table, in the key's order
+    bool operator==(ForeignKey const&) const = default;
 };
 
 struct Trigger {
     std::string name;
-    std::string definition;  ///< pg_get_triggerdef()
-    std::string enabled;     ///< tgenabled: O, D, R, A
+    std::string definition;   ///< pg_get_triggerdef()
+    std::string enabled;      ///< tgenabled: O, D, R, A
+    std::string partition{};  ///< the one that it is on, as people write it; empty: the table itself
+    bool each_row{};          ///< else once a statement
+    bool before{};            ///< else after it
+    bool on_update{};
+    bool on_delete{};
+    std::vector<std::string> columns{};  ///< of UPDATE OF; empty: any
+    std::string function{};              ///< `touch`, `shop.touch`
     bool operator==(Trigger const&) const = default;
 };
 
@@ -80,14 +106,16 @@ struct Table {
     std::string kind;         ///< relkind: r, p, f, v, m
     std::string persistence;  ///< relpersistence: p, u, t
     std::string owner;
-    bool owned_by_us{};                          ///< the connected role may ALTER it
-    bool has_children{};                         ///< inheritance children that are not partitions
-    bool is_child{};                             ///< an inheritance child or a partition
-    std::vector<Column> columns;                 ///< live ones, in order
-    std::vector<std::string> key;                ///< the columns that name a row in messages: primary key, else empty
-    std::map<std::string, std::string> indexes;  ///< name -> pg_get_indexdef()
-    std::vector<Constraint> constraints;         ///< by name
-    std::vector<Trigger> triggers;               ///< by name, without internal ones and without those of syncs
+    bool owned_by_us{};                    ///< the connected role may ALTER it
+    bool has_children{};                   ///< inheritance children that are not partitions
+    bool is_child{};                       ///< an inheritance child or a partition
+    std::vector<Column> columns;           ///< live ones, in order
+    std::vector<std::string> key;          ///< the columns that name a row in messages: primary key, else empty
+    std::map<std::string, Index> indexes;  ///< by name
+    std::vector<Constraint> constraints;   ///< by name
+    std::vector<ForeignKey> foreign_keys;  ///< sorted
+    /// By name; without internal ones and those of syncs, with those that only a partition has.
+    std::vector<Trigger> triggers;
     std::vector<Sync> syncs;
 
     Column* find(std::string_view column);
@@ -95,11 +123,19 @@ struct Table {
     bool operator==(Table const&) const = default;
 };
 
+/// A column that the server does not have yet when it is asked.
+struct PlannedColumn {
+    std::string name;
+    std::string type;
+    auto operator<=>(PlannedColumn const&) const = default;
+};
+
 /// What the server says of an expression over a table's columns, asked once in a rolled-back transaction.
 struct ExpressionQuestion {
     TableName table;
     std::string expression;
-    std::string column_type;  ///< the type that it must be assignable to; a column's with typmod
+    std::string column_type;               ///< the type that it must be assignable to; a column's with typmod
+    std::vector<PlannedColumn> planned{};  ///< what the expression may read beside the table's columns
     auto operator<=>(ExpressionQuestion const&) const = default;
 };
 
@@ -112,7 +148,12 @@ struct MappingQuestion {
     auto operator<=>(MappingQuestion const&) const = default;
 };
 
-using Question = std::variant<ExpressionQuestion, MappingQuestion>;
+/// May the connected role set session_replication_role, which keeps triggers quiet?
+struct QuietQuestion {
+    auto operator<=>(QuietQuestion const&) const = default;
+};
+
+using Question = std::variant<ExpressionQuestion, MappingQuestion, QuietQuestion>;
 using Questions = std::vector<Question>;
 
 struct Answer {
@@ -121,8 +162,9 @@ struct Answer {
     bool immutable{};                  ///< an ExpressionQuestion's expression, cast included; both mappings
     std::vector<std::string> columns;  ///< the columns that it reads (forward's, for a mapping), sorted
     std::vector<std::string> reverse_columns;
-    bool null_is_value{};  ///< f(g(NULL)) is NULL; true for identity
-    std::string type{};    ///< the question's column_type (to_type) as format_type() writes it
+    bool null_is_value{};   ///< f(g(NULL)) is NULL; true for identity
+    std::string type{};     ///< the question's column_type (to_type) as format_type() writes it
+    bool calls_volatile{};  ///< an ExpressionQuestion's expression does
     bool operator==(Answer const&) const = default;
 };
 

@@ -104,6 +104,7 @@ class Writer {
             member("kind", v.kind);
             member("definition", v.definition);
             member("validated", v.validated);
+            member("columns", v.columns);
         });
     }
     void value(Trigger const& v) {
@@ -111,6 +112,22 @@ class Writer {
             member("name", v.name);
             member("definition", v.definition);
             member("enabled", v.enabled);
+            member("partition", v.partition);
+            member("each_row", v.each_row);
+            member("before", v.before);
+            member("on_update", v.on_update);
+            member("on_delete", v.on_delete);
+            member("columns", v.columns);
+            member("function", v.function);
+        });
+    }
+    void value(ForeignKey const& v) {
+        object([&] {
+            member("name", v.name);
+            member("table", v.table);
+            member("refers_to_us", v.refers_to_us);
+            member("on_delete", v.on_delete);
+            member("columns", v.columns);
         });
     }
     void value(Sync const& v) {
@@ -140,10 +157,13 @@ class Writer {
             list(v.indexes, [&](auto const& index) {
                 object([&] {
                     member("name", index.first);
-                    member("definition", index.second);
+                    member("definition", index.second.definition);
+                    member("method", index.second.method);
+                    member("columns", index.second.columns);
                 });
             });
             member("constraints", v.constraints);
+            member("foreign_keys", v.foreign_keys);
             member("triggers", v.triggers);
             member("syncs", v.syncs);
         });
@@ -155,20 +175,29 @@ class Writer {
                 member("table", expression->table);
                 member("expression", expression->expression);
                 member("column_type", expression->column_type);
-            } else {
-                auto const& mapping = std::get<MappingQuestion>(question);
+                key("planned");
+                list(expression->planned, [&](PlannedColumn const& column) {
+                    object([&] {
+                        member("name", column.name);
+                        member("type", column.type);
+                    });
+                });
+            } else if (auto const* mapping = std::get_if<MappingQuestion>(&question)) {
                 member("question", std::string{"mapping"});
-                member("table", mapping.table);
-                member("from", mapping.from);
-                member("to", mapping.to);
-                member("from_type", mapping.from_type);
-                member("to_type", mapping.to_type);
-                member("forward", mapping.forward);
-                member("reverse", mapping.reverse);
+                member("table", mapping->table);
+                member("from", mapping->from);
+                member("to", mapping->to);
+                member("from_type", mapping->from_type);
+                member("to_type", mapping->to_type);
+                member("forward", mapping->forward);
+                member("reverse", mapping->reverse);
+            } else {
+                member("question", std::string{"quiet"});
             }
             member("sqlstate", v.sqlstate);
             member("error", v.error);
             member("immutable", v.immutable);
+            member("calls_volatile", v.calls_volatile);
             member("columns", v.columns);
             member("reverse_columns", v.reverse_columns);
             member("null_is_value", v.null_is_value);
@@ -312,10 +341,15 @@ void read(json::value const& v, Column& out) {
         .end();
 }
 void read(json::value const& v, Constraint& out) {
-    Members{v}("name", out.name)("kind", out.kind)("definition", out.definition)("validated", out.validated).end();
+    Members{v}("name", out.name)("kind", out.kind)("definition", out.definition)("validated", out.validated)(
+        "columns", out.columns)
+        .end();
 }
 void read(json::value const& v, Trigger& out) {
-    Members{v}("name", out.name)("definition", out.definition)("enabled", out.enabled).end();
+    Members{v}("name", out.name)("definition", out.definition)("enabled", out.enabled)("partition", out.partition)(
+        "each_row", out.each_row)("before", out.before)("on_update", out.on_update)("on_delete", out.on_delete)(
+        "columns", out.columns)("function", out.function)
+        .end();
 }
 void read(json::value const& v, Sync& out) {
     Members{v}("run", out.run)("number", out.number)("from", out.from)("to", out.to)("two_way", out.two_way)(
@@ -330,11 +364,20 @@ std::pair<TableName, Table> table(json::value const& v) {
     members("kind", out.kind)("persistence", out.persistence)("owner", out.owner)("owned_by_us", out.owned_by_us)(
         "has_children", out.has_children)("is_child", out.is_child)("columns", out.columns)("key", out.key);
     for (auto const& item : array(members.at("indexes"))) {
-        std::string index;
-        std::string definition;
-        Members{item}("name", index)("definition", definition).end();
-        if (!out.indexes.emplace(std::move(index), std::move(definition)).second)
+        std::string name_of_index;
+        Index index;
+        Members{item}("name", name_of_index)("definition", index.definition)("method", index.method)("columns",
+                                                                                                     index.columns)
+            .end();
+        if (!out.indexes.emplace(std::move(name_of_index), std::move(index)).second)
             throw Wrong{"an index stands there twice"};
+    }
+    for (auto const& item : array(members.at("foreign_keys"))) {
+        Members key{item};
+        auto owner = table_name(key.at("table"));
+        auto& made = out.foreign_keys.emplace_back(ForeignKey{{}, std::move(owner), {}, {}, {}});
+        key("name", made.name)("refers_to_us", made.refers_to_us)("on_delete", made.on_delete)("columns", made.columns)
+            .end();
     }
     members("constraints", out.constraints)("triggers", out.triggers)("syncs", out.syncs).end();
     return {std::move(name), std::move(out)};
@@ -344,23 +387,29 @@ std::pair<Question, Answer> answer(json::value const& v) {
     Members members{v};
     std::string kind;
     members("question", kind);
-    auto name = table_name(members.at("table"));
     std::optional<Question> question;
     if (kind == "expression") {
-        ExpressionQuestion q{std::move(name), {}, {}};
+        ExpressionQuestion q{table_name(members.at("table")), {}, {}};
         members("expression", q.expression)("column_type", q.column_type);
+        for (auto const& item : array(members.at("planned"))) {
+            auto& column = q.planned.emplace_back();
+            Members{item}("name", column.name)("type", column.type).end();
+        }
         question = std::move(q);
     } else if (kind == "mapping") {
-        MappingQuestion q{std::move(name), {}, {}, {}, {}, {}, {}};
+        MappingQuestion q{table_name(members.at("table")), {}, {}, {}, {}, {}, {}};
         members("from", q.from)("to", q.to)("from_type", q.from_type)("to_type", q.to_type)("forward", q.forward)(
             "reverse", q.reverse);
         question = std::move(q);
+    } else if (kind == "quiet") {
+        question = QuietQuestion{};
     } else {
         throw Wrong{"no such question: " + kind};
     }
     Answer out;
-    members("sqlstate", out.sqlstate)("error", out.error)("immutable", out.immutable)("columns", out.columns)(
-        "reverse_columns", out.reverse_columns)("null_is_value", out.null_is_value)("type", out.type)
+    members("sqlstate", out.sqlstate)("error", out.error)("immutable", out.immutable)(
+        "calls_volatile", out.calls_volatile)("columns", out.columns)("reverse_columns", out.reverse_columns)(
+        "null_is_value", out.null_is_value)("type", out.type)
         .end();
     return {*std::move(question), std::move(out)};
 }

@@ -39,6 +39,8 @@ inline constexpr std::array top{
     Key{"batch", Use::optional, "how the backfill works"},
     Key{"throttle", Use::optional, "what slows the backfill down; none for nothing"},
     Key{"locks", Use::optional, "how locks that others can feel are taken"},
+    Key{"fire_triggers", Use::optional,
+        "yes: rows that weir writes fire the application's triggers; no: they are kept quiet; default yes"},
     Key{"schedule", Use::later, "when the run may work", "start weir at the time that you want and remove the key"},
     Key{"drop", Use::later, "how long a dropped column is kept aside",
         "keep the contract gate closed for as long as you may want the column back, and remove the key"},
@@ -47,7 +49,6 @@ inline constexpr std::array top{
     Key{"notify", Use::later, "who is told of events", "remove the key"},
     Key{"replicas", Use::later, "replicas that must be there", "remove the key"},
     Key{"approvals", Use::later, "how many people must approve a gate", "remove the key: one approval opens a gate"},
-    Key{"fire_triggers", Use::later, "whether the fill fires the table's triggers", "remove the key"},
     Key{"on_unconvertible", Use::later, "what becomes of a value that the expression refuses", "remove the key"},
 };
 

@@ -30,8 +30,11 @@ struct Plan {
     std::string file;                   ///< for messages
     std::vector<Part> parts;            ///< in execution order: by phase; inside a phase `changes` first, then the list
     std::optional<Gate> contract_gate;  ///< nothing: the default of docs/plan.md
+    bool fire_triggers{true};           ///< else batches keep the application's triggers quiet
+    Place fire_triggers_at;
     Settings settings;
-    /// Canonical text of `changes`, the phase lists and `gates`: what may not change once the run began.
+    /// Canonical text of `changes`, the phase lists, `gates` and `fire_triggers: no`: what may not change once the run
+    /// began.
     std::string identity;
 };
 

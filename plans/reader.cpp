@@ -89,6 +89,7 @@ class Reader {
         if (auto const* node = found.at("description"))
             if (auto const* text = scalar(*node, "description", "a text")) plan.description = *text;
         if (auto const* node = found.at("gates")) read_gates(*node);
+        if (auto const* node = found.at("fire_triggers")) read_fire_triggers(*node);
         if (auto const* node = found.at("batch")) read_batch(*node);
         if (auto const* node = found.at("throttle")) read_throttle(*node);
         if (auto const* node = found.at("locks")) read_locks(*node);
@@ -253,6 +254,15 @@ class Reader {
             plan.contract_gate = Gate::none;
         else
             say(Code::bad_value, *gate, "\"gates.contract\" cannot be " + quote(*text), "write `manual` or `none`");
+    }
+
+    void read_fire_triggers(YamlNode const& node) {
+        auto const* text = scalar(node, "fire_triggers", "yes or no");
+        if (text == nullptr) return;
+        if (*text != "yes" && *text != "no")
+            say(Code::bad_value, node, "\"fire_triggers\" cannot be " + quote(*text), "write yes or no");
+        plan.fire_triggers = *text != "no";
+        plan.fire_triggers_at = node.place;
     }
 
     void read_batch(YamlNode const& node) {
@@ -595,6 +605,7 @@ class Reader {
         json::object gates;
         if (plan.contract_gate) gates["contract"] = *plan.contract_gate == Gate::manual ? "manual" : "none";
         whole["gates"] = std::move(gates);
+        if (!plan.fire_triggers) whole["fire_triggers"] = "no";
         return json::serialize(whole);
     }
 

@@ -109,6 +109,7 @@ json::object top_schema(std::string_view key) {
     if (key == "gates") return from_keys(keys::gates, gate_schema);
     if (key == "batch") return from_keys(keys::batch, batch_schema);
     if (key == "locks") return from_keys(keys::locks, locks_schema);
+    if (key == "fire_triggers") return one_of_words({"yes", "no"});
     if (key == "throttle")
         return {{"anyOf", json::array{one_of_words({"none"}), from_keys(keys::throttle, throttle_schema)}}};
     return reference("primitives");

@@ -47,7 +47,10 @@ struct Rows {
     Batch guard;
     /// SET LOCAL statements for every batch that writes.
     Batch settings{};
-    bool erases{};  ///< the rows of `todo` are deleted; `set` is empty
+    /// The rows of `todo` are deleted; `set` is empty. `todo` may come to mean more rows at any time (now(), a
+    /// subquery): rows that the proof finds and deletes are no misses, however often. A miss is a row that still
+    /// matches after the deletion in the same transaction, where now() is the same.
+    bool erases{};
     /// Why an update of `set` can never stay on its page, for people: `the index users_name_idx is on the column`.
     /// Empty: it may.
     std::string never_in_page{};
@@ -66,6 +69,7 @@ struct Step {
     Batch forward;
     Batch undo;  ///< empty: nothing to do, and `undo_note` says why
     std::string undo_note;
+    std::vector<std::string> notes{};  ///< what the operator should know of it: the triggers that it fires
     std::vector<TableLock> undo_locks;
     Batch probe;               ///< standalone only: one SELECT that gives a Probe's word; empty: harmless to repeat
     bool may_fail{};           ///< standalone only: the run goes on without it, with a warning (VACUUM)

@@ -341,14 +341,23 @@ void RunMachine::backfill_moved(Commands& out) {
             say(out, ProofDone{step.id, table, backfill_->rows_wrong(), backfill_->keys()});
             std::string keys;
             for (auto const& key : backfill_->keys()) keys += (keys.empty() ? "" : "; ") + key;
-            stop({Code::misses,
-                  {},
-                  std::to_string(backfill_->rows_wrong()) + " rows of " + table + " are not right, among them " + keys,
-                  record_.gate_opened
-                      ? "the new application may have written them: compare both columns, mend the rows, and run again"
-                      : "the expression gives NULL, or the rows stayed locked: mend the rows or the plan, and run "
-                        "again"},
-                 out);
+            std::string const rows = std::to_string(backfill_->rows_wrong()) + " rows of " + table;
+            if (step.rows->erases)
+                stop({Code::misses,
+                      {},
+                      rows + " are still there, among them " + keys,
+                      "a trigger keeps them, or they stayed locked: mend that or the plan, and run again"},
+                     out);
+            else
+                stop({Code::misses,
+                      {},
+                      rows + " are not right, among them " + keys,
+                      record_.gate_opened
+                          ? "the new application may have written them: compare both columns, mend the rows, and run "
+                            "again"
+                          : "the expression gives NULL (or finds no row), or the rows stayed locked: mend the rows or "
+                            "the plan, and run again"},
+                     out);
             return;
         }
         case BackfillMachine::State::failed:
@@ -721,6 +730,18 @@ void RunMachine::stop_child(bool now, Commands& out) {
 
 // ---- how it ends ------------------------------------------------------------------------------------------------
 
+std::string RunMachine::refused_hint(Outcome const& outcome) const {
+    if (!current() || !current()->rows || undoing_)
+        return "mend what the server names, and run again; nothing of this step is left behind";
+    auto const table = current()->rows->table.text();
+    if (outcome.sqlstate == "21000")
+        return "a subquery finds more than one row for a row of " + table +
+               ": make its condition (on) unique or take one by min(), mend the plan or the rows, and run again";
+    if (outcome.sqlstate == "23503" && current()->rows->erases)
+        return "other rows refer to it: leave such rows out of where, or delete the others before, and run again";
+    return "mend what the server names, and run again: it goes on where the batches stand";
+}
+
 void RunMachine::failed(Outcome const& outcome, Commands& out) {
     std::string const where =
         current() && doing_ != Doing::connecting ? "step " + current()->id + " (" + current()->title + "): " : "";
@@ -760,7 +781,7 @@ void RunMachine::failed(Outcome const& outcome, Commands& out) {
                 stop({Code::statement_refused,
                       {},
                       where + "the server refuses (" + outcome.sqlstate + "): " + words,
-                      "mend what the server names, and run again; nothing of this step is left behind"},
+                      refused_hint(outcome)},
                      out);
             return;
     }

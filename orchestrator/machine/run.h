@@ -104,6 +104,7 @@ class RunMachine {
     void start_abort(std::string const& user, Commands& out);
     void stop_child(bool now, Commands& out);
     void failed(Outcome const& outcome, Commands& out);
+    std::string refused_hint(Outcome const& outcome) const;
     void stop(Problem const& why, Commands& out);
     void quit(int exit, Commands& out);
     void say(Commands& out, decltype(Event::what) what) const;

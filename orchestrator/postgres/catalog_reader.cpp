@@ -118,6 +118,70 @@ Sql syncs() {
                ours(), flat_json(), flat_array());
 }
 
+/// The names of the columns of `relation` that a list of numbers holds, in its order; without the zeros of expressions.
+Sql names_of(Sql const& relation, Sql const& numbers) {
+    return sql(R"((SELECT coalesce(json_agg(o.attname ORDER BY u.at), '[]')
+                   FROM unnest({1}::int2[]) WITH ORDINALITY AS u(number, at)
+                   JOIN pg_attribute o ON o.attrelid = {0} AND o.attnum = u.number AND u.number > 0))",
+               relation, numbers);
+}
+
+/// As people write it: without the schema if that is public.
+Sql said(Sql const& schema, Sql const& name) {
+    return sql("CASE WHEN {0} = 'public' THEN {1}::text ELSE {0} || '.' || {1} END", schema, name);
+}
+
+Sql indexes() {
+    return sql(R"(
+    SELECT coalesce(json_agg(json_build_object(
+      'name', l.relname, 'definition', pg_get_indexdef(l.oid), 'method', m.amname,
+      'columns', (SELECT coalesce(json_agg(attname ORDER BY attname COLLATE "C"), '[]') FROM (
+        SELECT o.attname FROM unnest(i.indkey::int2[]) AS u(number)
+        JOIN pg_attribute o ON o.attrelid = i.indrelid AND o.attnum = u.number AND u.number > 0
+        UNION
+        SELECT o.attname FROM pg_depend x
+        JOIN pg_attribute o ON o.attrelid = x.refobjid AND o.attnum = x.refobjsubid AND x.refobjsubid > 0
+        WHERE x.classid = 'pg_class'::regclass AND x.objid = i.indexrelid
+          AND x.refclassid = 'pg_class'::regclass AND x.refobjid = i.indrelid) used)
+    ) ORDER BY l.relname COLLATE "C"), '[]')
+    FROM pg_index i JOIN pg_class l ON l.oid = i.indexrelid JOIN pg_am m ON m.oid = l.relam
+    WHERE i.indrelid = c.oid)");
+}
+
+/// The table's, and those that only one of its partitions has: batches write partitions.
+Sql foreign_keys() {
+    return sql(R"(
+    SELECT coalesce(json_agg(json_build_object(
+      'name', name, 'table', json_build_array(schema, "table"), 'refers_to_us', refers_to_us, 'on_delete', on_delete, 'columns', columns)
+      ORDER BY schema COLLATE "C", "table" COLLATE "C", name COLLATE "C", refers_to_us), '[]')
+    FROM (
+      SELECT k.conname::text AS name, o.nspname::text AS schema, r.relname::text AS "table", way.refers_to_us, k.confdeltype::text AS on_delete,
+             CASE WHEN way.refers_to_us THEN {1} ELSE {0} END AS columns
+      FROM (SELECT c.oid AS relid UNION SELECT relid::oid FROM pg_partition_tree(c.oid)) s
+      CROSS JOIN (VALUES (false), (true)) AS way(refers_to_us)
+      JOIN pg_constraint k ON CASE WHEN way.refers_to_us THEN k.confrelid ELSE k.conrelid END = s.relid
+      JOIN pg_class r ON r.oid = k.conrelid JOIN pg_namespace o ON o.oid = r.relnamespace
+      WHERE k.contype = 'f' AND k.conparentid = 0) found)",
+               names_of(sql("k.conrelid"), sql("k.conkey")), names_of(sql("k.confrelid"), sql("k.confkey")));
+}
+
+Sql triggers() {
+    return sql(R"(
+    SELECT coalesce(json_agg(json_build_object(
+      'name', g.tgname, 'definition', pg_get_triggerdef(g.oid), 'enabled', g.tgenabled::text,
+      'partition', CASE WHEN g.tgrelid = c.oid THEN '' ELSE {1} END,
+      'each_row', g.tgtype & 1 > 0, 'before', g.tgtype & 2 > 0, 'on_update', g.tgtype & 16 > 0,
+      'on_delete', g.tgtype & 8 > 0, 'columns', {2}, 'function', {3})
+      ORDER BY g.tgname COLLATE "C", {1} COLLATE "C"), '[]')
+    FROM (SELECT c.oid AS relid UNION SELECT relid::oid FROM pg_partition_tree(c.oid)) s
+    JOIN pg_trigger g ON g.tgrelid = s.relid
+    JOIN pg_class r ON r.oid = g.tgrelid JOIN pg_namespace o ON o.oid = r.relnamespace
+    JOIN pg_proc p ON p.oid = g.tgfoid JOIN pg_namespace q ON q.oid = p.pronamespace
+    WHERE NOT g.tgisinternal AND (g.tgrelid = c.oid OR g.tgparentid = 0) AND g.tgname !~ '{0}')",
+               ours(), said(sql("o.nspname"), sql("r.relname")), names_of(sql("g.tgrelid"), sql("g.tgattr")),
+               said(sql("q.nspname"), sql("p.proname")));
+}
+
 Sql table() {
     return sql(R"(
   SELECT json_build_object(
@@ -135,18 +199,14 @@ Sql table() {
             CROSS JOIN LATERAL unnest(i.indkey::int2[]) WITH ORDINALITY AS k(attnum, at)
             JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
             WHERE i.indrelid = c.oid AND i.indisprimary AND k.at <= i.indnkeyatts),
-    'indexes', (SELECT coalesce(json_agg(json_build_object('name', l.relname, 'definition', pg_get_indexdef(l.oid))
-                                         ORDER BY l.relname COLLATE "C"), '[]')
-                FROM pg_index i JOIN pg_class l ON l.oid = i.indexrelid WHERE i.indrelid = c.oid),
+    'indexes', ({3}),
     'constraints', (SELECT coalesce(json_agg(json_build_object('name', k.conname, 'kind', k.contype::text,
                                                                'definition', pg_get_constraintdef(k.oid),
-                                                               'validated', k.convalidated)
+                                                               'validated', k.convalidated, 'columns', {5})
                                              ORDER BY k.conname COLLATE "C"), '[]')
                     FROM pg_constraint k WHERE k.conrelid = c.oid AND k.contype <> 'n'),
-    'triggers', (SELECT coalesce(json_agg(json_build_object('name', g.tgname, 'definition', pg_get_triggerdef(g.oid),
-                                                            'enabled', g.tgenabled::text)
-                                          ORDER BY g.tgname COLLATE "C"), '[]')
-                 FROM pg_trigger g WHERE g.tgrelid = c.oid AND NOT g.tgisinternal AND g.tgname !~ '{1}'),
+    'foreign_keys', ({4}),
+    'triggers', ({1}),
     'syncs', ({2})
   ) AS document, c.oid
   FROM wanted
@@ -154,7 +214,7 @@ Sql table() {
   JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = wanted.name
   WHERE c.relkind IN ('r', 'p', 'f', 'v', 'm')
   ORDER BY n.nspname COLLATE "C", c.relname COLLATE "C")",
-               columns(), ours(), syncs());
+               columns(), triggers(), syncs(), indexes(), foreign_keys(), names_of(sql("k.conrelid"), sql("k.conkey")));
 }
 
 }  // namespace

@@ -54,6 +54,15 @@ Sql columns_of(Value const& view) {
                view);
 }
 
+/// A view's rule is kept as a tree with the functions of its calls and operators.
+Sql calls_volatile(Value const& view) {
+    return sql(R"((SELECT bool_or(r.ev_action::text ~ '\{{NEXTVALUEEXPR\M' OR EXISTS (
+    SELECT FROM regexp_matches(r.ev_action::text, ':(?:funcid|opfuncid|aggfnoid|winfnoid) (\d+)', 'g') AS f(id)
+    JOIN pg_proc p ON p.oid = f.id[1]::oid WHERE p.provolatile = 'v'))
+  FROM pg_rewrite r WHERE r.ev_class = {0}::regclass))",
+               view);
+}
+
 /// Remembers how the catalog reader writes the type of a column of the judged table: with every name qualified.
 Batch remember_type(Value const& column) {
     return {sql("SET LOCAL search_path = pg_catalog, pg_temp"),
@@ -90,18 +99,37 @@ Batch ask(ExpressionQuestion const& question) {
     if (question.expression == "NULL") batch.push_back(is_empty_refused(column_type));
     add(batch, {
                    sql(R"(CREATE TABLE pg_temp."weir judge" (LIKE {0}))", question.table),
+               });
+    for (auto const& planned : question.planned) {
+        auto const name = Ident::make(planned.name);
+        auto const planned_type = declare_type(planned.type, {});
+        if (!name || !std::holds_alternative<TypeName>(planned_type)) return refusal("not a column: " + planned.name);
+        batch.push_back(
+            sql(R"(ALTER TABLE pg_temp."weir judge" ADD COLUMN {0} {1})", *name, std::get<TypeName>(planned_type)));
+    }
+    add(batch, {
                    sql(R"(ALTER TABLE pg_temp."weir judge" ADD COLUMN " weir value" {0})", column_type),
                });
     add(batch, remember_type(Value{" weir value"}));
+    // Under the table's own name, as in a batch: inside a subquery that is how the row's columns are told apart.
+    Ident const& alias = question.table.name;
     add(batch, {
-                   sql(R"(EXPLAIN UPDATE pg_temp."weir judge" SET " weir value" = {0})", text),
-                   sql(R"(CREATE VIEW pg_temp."weir read" AS SELECT {0} AS value FROM pg_temp."weir judge")", text),
+                   sql(R"(EXPLAIN UPDATE pg_temp."weir judge" AS {1} SET " weir value" = {0})", text, alias),
+                   sql(R"(CREATE VIEW pg_temp."weir read" AS SELECT {0} AS value FROM pg_temp."weir judge" AS {1})",
+                       text, alias),
                    sql(R"(SELECT pg_temp."weir say"('WE100', json_build_object(
-  'immutable', {0}, 'columns', {1}, 'reverse_columns', '[]'::json, 'null_is_value', false,
+  'immutable', {0}, 'calls_volatile', {2}, 'columns', {1}, 'reverse_columns', '[]'::json, 'null_is_value', false,
   'type', current_setting('weir.type'))::text))",
                        is_immutable(sql("\" weir generated\""), text, column_type),
-                       columns_of(Value{"pg_temp.\"weir read\""})),
+                       columns_of(Value{"pg_temp.\"weir read\""}), calls_volatile(Value{"pg_temp.\"weir read\""})),
                });
+    return batch;
+}
+
+Batch ask(QuietQuestion const&) {
+    auto batch = tools();
+    batch.push_back(sql("SET LOCAL session_replication_role = replica"));
+    batch.push_back(sql(R"(SELECT pg_temp."weir say"('WE100', '{{}}'))"));
     return batch;
 }
 
@@ -231,6 +259,7 @@ Answer judge_answer(Question const&, Outcome const& outcome) {
     }
     auto const& object = value.get_object();
     answer.immutable = truth(object, "immutable");
+    answer.calls_volatile = truth(object, "calls_volatile");
     answer.null_is_value = truth(object, "null_is_value");
     if (auto const* type = object.if_contains("type"); type != nullptr && type->is_string())
         answer.type = std::string{type->get_string().data(), type->get_string().size()};

@@ -8,8 +8,10 @@ namespace weir {
 
 /// For Session::execute() as an implicit transaction. It makes temporary objects (the role needs TEMPORARY on the
 /// database and SELECT on the table) and takes no lock but ACCESS SHARE on the table. Names in expressions resolve by
-/// `pg_catalog, public`; columns are bare names, a table-qualified one is an error. A text that is not one expression
-/// (or one type) never reaches the server as SQL: the batch then only raises 42601 with the reason.
+/// `pg_catalog, public`; columns are bare names, and in an ExpressionQuestion also names after the table's own (without
+/// its schema); such an expression does not count as immutable. In a mapping a table-qualified name is an error. A text
+/// that is not one expression (or one type) never reaches the server as SQL: the batch then only raises 42601 with the
+/// reason.
 ///
 /// The expression NULL asks whether a column of the type can be added empty, without a rewrite: a domain with a
 /// constraint or a default is refused with WE101.

@@ -39,6 +39,12 @@ std::vector<Touched> filled_for_good(Program const& program) {
     return columns;
 }
 
+/// What a deletion took is gone for good, and says so.
+void leave_erased(Program const& program, std::vector<TableName>& tables) {
+    for (auto const& step : program.steps)
+        if (step.rows && step.rows->erases) std::erase(tables, step.rows->table);
+}
+
 class Real : public ::testing::TestWithParam<GoldenCase> {
   protected:
     Plan plan_{std::get<Plan>(plan_of(GetParam()))};
@@ -73,6 +79,8 @@ Held held(Bench const& bench) {
 void expect_declared(std::map<TableName, LockMode> found, std::vector<TableLock> const& declared) {
     for (auto const& lock : declared) {
         auto const at = found.find(lock.table);
+        // Who refers to a row is asked only when one is deleted.
+        if (at == found.end() && lock.mode == LockMode::row_share) continue;
         EXPECT_EQ(at == found.end() ? "none" : name(at->second), name(lock.mode)) << lock.table.text();
         found.erase(lock.table);
     }
@@ -119,7 +127,8 @@ std::vector<std::string> some(std::vector<std::string> const& steps) {
 TEST_P(Real, IsUndoneAfterEveryStepThenEndsAsSimulatedWithLocksAsDeclared) {
     auto const before = world_of(bench_, plan_);
     auto const program = compile(plan_, before, RunId{1});
-    auto const tables = tables_of(plan_);
+    auto tables = tables_of(plan_);
+    leave_erased(program, tables);
     auto const left_out = filled_for_good(program);
     auto const schema = bench_.schema();
     auto const rows = bench_.rows(left_out, tables);

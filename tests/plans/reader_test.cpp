@@ -120,6 +120,14 @@ TEST(Reader, ReadsSettings) {
     EXPECT_FALSE(with("batch: { order: auto }\n").settings.plain);
 }
 
+TEST(Reader, FiresTriggersUnlessTheFirstPlanSaidNo) {
+    EXPECT_TRUE(with("").fire_triggers);
+    EXPECT_TRUE(with("fire_triggers: yes\n").fire_triggers);
+    EXPECT_FALSE(with("fire_triggers: no\n").fire_triggers);
+    EXPECT_EQ(with("").identity, with("fire_triggers: yes\n").identity);
+    EXPECT_NE(with("").identity, with("fire_triggers: no\n").identity);
+}
+
 TEST(Reader, AcceptsEveryBound) {
     for (auto const* rest : {"batch: { target: 1ms, workers: 1 }\n", "batch: { target: 10s, workers: 8 }\n",
                              "locks: { timeout: 10s, give_up: 1s }\n", "locks: { timeout: 5ms, give_up: 365d }\n",

@@ -163,9 +163,15 @@ TEST(CatalogReader, reads_a_rich_table) {
     for (auto const* varying : {"id", "at", "day", "token", "loose", "loud", "number", "tenant"})
         EXPECT_FALSE(users.find(varying)->default_is_constant) << varying;
 
-    EXPECT_EQ(users.indexes.at("users_name_idx"),
+    EXPECT_EQ(users.indexes.at("users_name_idx").definition,
               "CREATE INDEX users_name_idx ON shop.users USING btree (lower(name)) WHERE (price > (0)::numeric)");
     EXPECT_EQ(users.indexes.size(), 3U);
+    EXPECT_EQ(users.indexes.at("users_name_idx").columns, (std::vector<std::string>{"name", "price"}));
+    EXPECT_EQ(users.indexes.at("users_pkey").columns, (std::vector<std::string>{"id", "tenant"}));
+    EXPECT_EQ(users.foreign_keys,
+              (std::vector<ForeignKey>{
+                  {"orders_tenant_user_name_fkey", name_of("public", "orders"), true, "a", {"tenant", "name"}}}));
+    EXPECT_EQ(users.constraints[2].columns, (std::vector<std::string>{"tenant", "name"}));
     std::vector<std::string> constraints;
     for (auto const& one : users.constraints)
         constraints.push_back(one.name + one.kind + (one.validated ? "" : " not valid"));
@@ -175,6 +181,10 @@ TEST(CatalogReader, reads_a_rich_table) {
     EXPECT_EQ(users.triggers[0].name + users.triggers[0].enabled, "unrelatedA");
     EXPECT_EQ(users.triggers[1].definition,
               "CREATE TRIGGER watch BEFORE UPDATE OF name ON shop.users FOR EACH ROW EXECUTE FUNCTION shop.tick()");
+    EXPECT_EQ(users.triggers[1].columns, std::vector<std::string>{"name"});
+    EXPECT_EQ(users.triggers[1].function, "shop.tick");
+    EXPECT_TRUE(users.triggers[1].each_row && users.triggers[1].before && users.triggers[1].on_update);
+    EXPECT_FALSE(users.triggers[0].before || users.triggers[0].on_update || users.triggers[0].on_delete);
     EXPECT_EQ(users.syncs, (std::vector<Sync>{{3, 1, "name", "odd \"name", true, "", "", {}}}));
 
     EXPECT_TRUE(catalog.other_relations.contains(name_of("public", "orders")));
@@ -231,6 +241,43 @@ CREATE UNIQUE INDEX quick_i ON quick (a) INCLUDE (b);
     EXPECT_TRUE(read(server.conninfo(database), {}).tables.empty());
 }
 
+TEST(CatalogReader, sees_what_only_partitions_have) {
+    auto& server = Server::instance();
+    auto const database = server.create_database();
+    server.psql(database, R"(
+CREATE FUNCTION tick() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$;
+CREATE TABLE kinds (id int PRIMARY KEY);
+CREATE TABLE events (id int, kind int REFERENCES kinds, up int, PRIMARY KEY (id)) PARTITION BY RANGE (id);
+CREATE TABLE events_1 PARTITION OF events FOR VALUES FROM (0) TO (10);
+CREATE SCHEMA shop;
+CREATE TABLE shop.events_2 PARTITION OF events DEFAULT;
+ALTER TABLE events ADD FOREIGN KEY (up) REFERENCES events (id) ON DELETE CASCADE;
+CREATE TABLE notes (event int REFERENCES events ON DELETE SET NULL, first int REFERENCES events_1 ON DELETE RESTRICT);
+CREATE TRIGGER each AFTER UPDATE OR DELETE ON events FOR EACH ROW EXECUTE FUNCTION tick();
+CREATE TRIGGER once AFTER UPDATE ON events EXECUTE FUNCTION tick();
+CREATE TRIGGER own BEFORE DELETE ON shop.events_2 EXECUTE FUNCTION tick();
+CREATE INDEX ON events USING brin (kind) WHERE up > 0;
+)");
+    auto const catalog = read(server.conninfo(database), {name_of("public", "events")});
+    auto const& events = *catalog.find(name_of("public", "events"));
+    std::vector<std::string> keys;
+    for (auto const& key : events.foreign_keys)
+        keys.push_back(key.table.text() + " " + key.name + " " + key.on_delete + (key.refers_to_us ? " in " : " out ") +
+                       key.columns.at(0));
+    EXPECT_EQ(keys, (std::vector<std::string>{"events events_kind_fkey a out kind", "events events_up_fkey c out up",
+                                              "events events_up_fkey c in id", "notes notes_event_fkey n in id",
+                                              "notes notes_first_fkey r in id"}));
+    std::vector<std::string> triggers;
+    for (auto const& trigger : events.triggers)
+        triggers.push_back(trigger.name + "@" + trigger.partition + (trigger.each_row ? " row" : "") +
+                           (trigger.before ? " before" : "") + (trigger.on_update ? " update" : "") +
+                           (trigger.on_delete ? " delete" : ""));
+    EXPECT_EQ(triggers,
+              (std::vector<std::string>{"each@ row update delete", "once@ update", "own@shop.events_2 before delete"}));
+    EXPECT_EQ(events.indexes.at("events_kind_idx").method, "brin");
+    EXPECT_EQ(events.indexes.at("events_kind_idx").columns, (std::vector<std::string>{"kind", "up"}));
+}
+
 TEST(CatalogJson, is_strict_and_carries_everything) {
     Catalog catalog;
     catalog.server_version = 15;
@@ -240,11 +287,15 @@ TEST(CatalogJson, is_strict_and_carries_everything) {
     table.columns.push_back({});
     table.columns[0].name = "name";
     table.columns[0].grants.push_back({"", "SELECT", true});
-    table.indexes["i"] = "CREATE INDEX …";
+    table.indexes["i"] = {"CREATE INDEX …", "btree", {"name"}};
+    table.constraints.push_back({"c", "c", "CHECK (true)", true, {"name"}});
+    table.foreign_keys.push_back({"f", name_of("shop", "orders"), true, "c", {"name"}});
+    table.triggers.push_back({"t", "CREATE TRIGGER …", "O", "part", true, true, true, false, {"name"}, "shop.tick"});
+    catalog.answers[QuietQuestion{}] = {"42501", "no", false, {}, {}, false, ""};
     table.syncs.push_back({9007199254740993, 2, "a", "b", false, "a || c", "", {"c"}});
     catalog.other_relations.insert(name_of("x.y", "z"));
-    catalog.answers[ExpressionQuestion{users, "a || b", "text"}] = {"42703", "no column", true, {"a", "b"},
-                                                                    {},      false,       ""};
+    catalog.answers[ExpressionQuestion{users, "a || b", "text", {{"b", "text"}}}] = {
+        "42703", "no column", true, {"a", "b"}, {}, false, ""};
     catalog.answers[MappingQuestion{users, "a", "b", "int", "text", "", ""}] = {"",    "",   true,  {"a"},
                                                                                 {"b"}, true, "text"};
     auto const text = to_json(catalog);

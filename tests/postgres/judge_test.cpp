@@ -22,6 +22,9 @@ CREATE TABLE users (id int PRIMARY KEY, name text NOT NULL DEFAULT 'anon', regio
                     c colour, big bigint, clock timestamp, loud text GENERATED ALWAYS AS (upper(name)) STORED);
 CREATE FUNCTION half(i int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT i / 2';
 CREATE FUNCTION wobble(i int) RETURNS int LANGUAGE plpgsql STABLE AS 'BEGIN RETURN i / 2; END';
+CREATE FUNCTION shaky(i int) RETURNS int LANGUAGE plpgsql VOLATILE AS 'BEGIN RETURN i / 2; END';
+CREATE FUNCTION either(a int, b int) RETURNS boolean LANGUAGE sql VOLATILE AS 'SELECT a = b';
+CREATE OPERATOR ?? (FUNCTION = either, LEFTARG = int, RIGHTARG = int);
 INSERT INTO users (id) VALUES (1);
 )");
         ASSERT_EQ(caller.connect().fate, Fate::done);
@@ -32,6 +35,7 @@ INSERT INTO users (id) VALUES (1);
         EXPECT_EQ(outcome.fate, Fate::refused) << outcome.message;
         auto answer = judge_answer(question, outcome);
         said_type = std::exchange(answer.type, "");
+        said_volatile = std::exchange(answer.calls_volatile, false);
         return answer;
     }
     Answer expression(std::string text, std::string type) {
@@ -44,6 +48,7 @@ INSERT INTO users (id) VALUES (1);
     }
 
     std::string said_type;  ///< of the last answer
+    bool said_volatile{};   ///< the same
     Server& server{Server::instance()};
     std::string database{server.create_database()};
     Caller caller{server.conninfo(database)};
@@ -71,6 +76,40 @@ TEST_F(Judge, expressions) {
     EXPECT_EQ(said_type, "public.colour");
 }
 
+TEST_F(Judge, the_table_stands_under_its_own_name) {
+    EXPECT_EQ(expression("upper(users.name)", "text"), (Answer{"", "", false, {"name"}, {}, false, ""}));
+    auto const correlated = expression("(SELECT max(u.id) FROM users u WHERE u.name = users.name)", "integer");
+    EXPECT_EQ(correlated, (Answer{"", "", false, {"name"}, {}, false, ""}));
+    EXPECT_EQ(
+        ask(ExpressionQuestion{users, "EXISTS (SELECT FROM pg_class users WHERE relname = name)", "boolean"}).sqlstate,
+        "");
+}
+
+TEST_F(Judge, columns_that_the_plan_adds_before) {
+    auto const planned = [&](std::string text) {
+        return ask(ExpressionQuestion{users, std::move(text), "text", {{"new", "text"}, {"odd \" name", "colour"}}});
+    };
+    EXPECT_EQ(planned("name || new"), (Answer{"", "", true, {"name", "new"}, {}, false, ""}));
+    EXPECT_EQ(planned("\"odd \"\" name\"::text").sqlstate, "");
+    EXPECT_EQ(planned("newer").sqlstate, "42703");
+    EXPECT_EQ(ask(ExpressionQuestion{users, "1", "integer", {{"new", "nope"}}}).sqlstate, "42704");
+    EXPECT_EQ(ask(ExpressionQuestion{users, "1", "integer", {{"new", "int, b int"}}}).sqlstate, "42601");
+}
+
+TEST_F(Judge, volatile_expressions) {
+    for (auto const* text : {"at < now()::text", "wobble(id) = 1", "upper(name) = region", "half(id) > 1",
+                             "EXISTS (SELECT FROM users u WHERE u.id > users.id)", "current_timestamp > clock"}) {
+        EXPECT_EQ(expression(text, "boolean").sqlstate, "") << text;
+        EXPECT_FALSE(said_volatile) << text;
+    }
+    for (auto const* text :
+         {"random() < 0.5", "clock < clock_timestamp()", "shaky(id) = 1", "id ?? 1",
+          "EXISTS (SELECT FROM users u WHERE shaky(u.id) = 1)", "EXISTS (SELECT FROM generate_series(1, shaky(1)))"}) {
+        EXPECT_EQ(expression(text, "boolean").sqlstate, "") << text;
+        EXPECT_TRUE(said_volatile) << text;
+    }
+}
+
 TEST_F(Judge, types_are_named_as_the_catalog_reader_names_them) {
     auto const type = [&](std::string text) {
         expression("NULL", std::move(text));
@@ -88,7 +127,7 @@ TEST_F(Judge, refused_expressions) {
     auto const unknown = expression("nam", "text");
     EXPECT_EQ(unknown.sqlstate, "42703");
     EXPECT_EQ(unknown.error, "column \"nam\" does not exist");
-    EXPECT_EQ(expression("users.name", "text").sqlstate, "42P01");
+    EXPECT_EQ(expression("public.users.name", "text").sqlstate, "42P01");
     EXPECT_EQ(expression("nope(id)", "integer").sqlstate, "42883");
     EXPECT_EQ(expression("max(id)", "integer").sqlstate, "42803");
     EXPECT_EQ(expression("'mauve'", "public.colour").sqlstate, "22P02");
@@ -131,6 +170,15 @@ TEST_F(Judge, refused_mappings) {
     EXPECT_EQ(mapping("name", "b", "text", "text", "", "b").sqlstate, "42601");
     EXPECT_EQ(mapping("name", "b", "text", "text", "name", "b / 0").sqlstate, "42883");
     EXPECT_EQ(mapping("name", "b", "text", "text", "(SELECT name)", "b").immutable, false);
+}
+
+TEST_F(Judge, who_may_keep_triggers_quiet) {
+    EXPECT_EQ(ask(QuietQuestion{}).sqlstate, "");
+    EXPECT_EQ(caller.execute({sql("SHOW session_replication_role")}).rows.at(0).fields.at(0).value_or(""), "origin");
+    server.psql(database, "DO $$ BEGIN IF to_regrole('clerk') IS NULL THEN CREATE ROLE clerk LOGIN; END IF; END $$");
+    Caller clerk{server.conninfo(database, "clerk")};
+    ASSERT_EQ(clerk.connect().fate, Fate::done);
+    EXPECT_EQ(judge_answer(QuietQuestion{}, clerk.execute(judge_batch(QuietQuestion{}))).sqlstate, "42501");
 }
 
 TEST_F(Judge, leaves_nothing_behind) {

@@ -238,6 +238,65 @@ TEST_F(Changed, SchemasNamedLikeOursAreLeftAlone) {
     EXPECT_EQ(value("SELECT count(*) FROM pg_class WHERE relnamespace = 'weir'::regnamespace"), "1");
 }
 
+TEST_F(Changed, TwoRowsForOneStopTheFill) {
+    make_users(*this, 30);
+    sql("CREATE TABLE cities (user_id int, city text); INSERT INTO cities SELECT i, 'c' || i FROM generate_series(1, "
+        "30) i;"
+        "INSERT INTO cities VALUES (7, 'another')");
+    auto const file = plan(
+        "weir: 1\nname: cities\nexpand:\n  - add_column: { table: users, column: city, type: text }\n"
+        "backfill:\n  - fill: { table: users, set: { city: cities.city }, from: cities, on: user_id = users.id }\n");
+    auto const ran = weir({"run", file});
+    EXPECT_TRUE(
+        refused(ran, 4, "statement-refused", {"fill users.city from cities", "21000", "more than one row", "unique"}));
+    sql("DELETE FROM cities WHERE city = 'another' OR user_id = 9");
+    auto const again = weir({"run", file});
+    EXPECT_TRUE(refused(again, 4, "misses", {"1 rows", "id=9", "no row"}));
+    sql("INSERT INTO cities VALUES (9, 'late')");
+    EXPECT_EQ(weir({"run", file}).status, 0);
+    EXPECT_EQ(value("SELECT count(*) FROM users WHERE city IS NULL"), "0");
+}
+
+TEST_F(Changed, RowsThatOthersReferToStopADeletion) {
+    make_users(*this, 30);
+    sql("CREATE TABLE notes (user_id int REFERENCES users); INSERT INTO notes VALUES (7)");
+    auto const file =
+        plan("weir: 1\nname: purge\ncontract:\n  - delete_rows: { table: users, where: id > 5 AND id < 20 }\n");
+    auto const shown = weir({"plan", file});
+    EXPECT_NE(shown.out.find("a row that notes still refers to (notes_user_id_fkey) stops the run"), std::string::npos);
+    EXPECT_EQ(weir({"run", file, "--no-wait"}).status, 3);
+    EXPECT_EQ(value("SELECT count(*) FROM users"), "30");
+    auto const ran = weir({"run", file, "--approve", "all"});
+    EXPECT_TRUE(refused(ran, 4, "statement-refused", {"delete rows of users", "23503", "notes", "refer"}));
+    sql("TRUNCATE notes");
+    EXPECT_EQ(weir({"run", file}).status, 0);
+    EXPECT_EQ(value("SELECT count(*) FROM users"), "16");
+}
+
+TEST_F(Changed, RowsThatATriggerKeepsAreNamed) {
+    make_users(*this, 30);
+    sql("CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';"
+        "CREATE TRIGGER keep BEFORE DELETE ON users FOR EACH ROW WHEN (OLD.id = 9) EXECUTE FUNCTION keep()");
+    auto const file = plan("weir: 1\nname: purge\nbackfill:\n  - delete_rows: { table: users, where: id > 5 }\n");
+    auto const ran = weir({"run", file});
+    EXPECT_TRUE(refused(ran, 4, "misses", {"1 rows of users are still there", "id=9", "trigger"}));
+    sql("DROP TRIGGER keep ON users");
+    EXPECT_EQ(weir({"run", file}).status, 0);
+    EXPECT_EQ(value("SELECT count(*) FROM users"), "5");
+}
+
+// Every batch, and every look of the proof, meets rows that were not due before.
+TEST_F(Changed, RowsThatBecomeDueMeanwhileAreNoMisses) {
+    make_users(*this, 30);
+    sql("CREATE TABLE events (id int PRIMARY KEY, at timestamptz NOT NULL);"
+        "INSERT INTO events SELECT i, clock_timestamp() + i * interval '50 us' FROM generate_series(1, 200000) i");
+    auto const ran = weir({"run", plan("weir: 1\nname: purge\nbackfill:\n"
+                                       "  - delete_rows: { table: events, where: at < now() }\n")});
+    EXPECT_EQ(ran.status, 0) << ran.out << ran.err;
+    EXPECT_EQ((ran.out + ran.err).find("without a value"), std::string::npos) << ran.out << ran.err;
+    EXPECT_GT(std::stoi(value("SELECT count(*) FROM events")), 0) << "all were due before the end";
+}
+
 TEST_F(Changed, FillsThatGiveNullAreNamed) {
     make_users(*this, 30);
     sql("UPDATE users SET note = NULL WHERE id IN (7, 9)");

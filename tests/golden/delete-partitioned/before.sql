@@ -1,0 +1,6 @@
+CREATE TABLE events (id int, kind int, PRIMARY KEY (id, kind)) PARTITION BY LIST (kind);
+CREATE TABLE events_0 PARTITION OF events FOR VALUES IN (0);
+CREATE TABLE events_1 PARTITION OF events FOR VALUES IN (1) PARTITION BY RANGE (id);
+CREATE TABLE events_1_a PARTITION OF events_1 FOR VALUES FROM (0) TO (100);
+CREATE TABLE events_1_b PARTITION OF events_1 DEFAULT;
+INSERT INTO events SELECT i, i % 2 FROM generate_series(1, 400) i;

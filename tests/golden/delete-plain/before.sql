@@ -1,0 +1,10 @@
+CREATE TABLE events (id bigint PRIMARY KEY, kind text, at timestamptz NOT NULL);
+INSERT INTO events SELECT i, 'kind ' || i % 3, '2020-01-01 UTC'::timestamptz + i * interval '1 hour' FROM generate_series(1, 1000) i;
+CREATE SCHEMA shop;
+CREATE TABLE shop.orders (id int PRIMARY KEY, event bigint REFERENCES events, other bigint REFERENCES events (id) ON DELETE RESTRICT);
+INSERT INTO shop.orders SELECT i, i * 3 + 1, 1 FROM generate_series(1, 50) i;
+CREATE SCHEMA lab;
+CREATE TABLE lab.gone (id bigint);
+CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO lab.gone VALUES (OLD.id); RETURN OLD; END $$;
+CREATE TRIGGER note BEFORE DELETE ON events FOR EACH ROW EXECUTE FUNCTION note();
+CREATE TRIGGER changed BEFORE UPDATE ON events FOR EACH ROW EXECUTE FUNCTION note();

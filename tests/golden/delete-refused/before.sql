@@ -1,0 +1,16 @@
+CREATE TABLE events (id int PRIMARY KEY, at timestamp);
+CREATE VIEW seen AS SELECT * FROM events;
+CREATE TABLE users (id int PRIMARY KEY, code int UNIQUE, boss int REFERENCES users ON DELETE CASCADE);
+CREATE TABLE a (user_id int REFERENCES users ON DELETE CASCADE);
+CREATE SCHEMA shop;
+CREATE TABLE shop.b (user_id int REFERENCES users ON DELETE SET NULL, code int DEFAULT 1 REFERENCES users (code) ON DELETE SET DEFAULT);
+CREATE TABLE kept (user_id int REFERENCES users ON DELETE RESTRICT);
+CREATE TABLE parts (id int, kind int, PRIMARY KEY (id, kind)) PARTITION BY LIST (kind);
+CREATE TABLE parts_1 PARTITION OF parts FOR VALUES IN (1);
+CREATE TABLE of_part (id int, kind int, FOREIGN KEY (id, kind) REFERENCES parts_1 ON DELETE CASCADE);
+CREATE TABLE x1 AS TABLE events;
+CREATE TABLE x2 AS TABLE events;
+CREATE TABLE x3 AS TABLE events;
+CREATE TABLE x4 AS TABLE events;
+CREATE TABLE x5 AS TABLE events;
+CREATE FUNCTION lucky(i int) RETURNS boolean LANGUAGE sql AS 'SELECT i = 7';

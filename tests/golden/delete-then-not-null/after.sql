@@ -1,0 +1,1 @@
+SELECT count(*) = 240 AND bool_and(domain = 'd' || id) FROM users

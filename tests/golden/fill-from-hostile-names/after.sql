@@ -1,0 +1,1 @@
+SELECT bool_and("va'l ""ue" = id::text) FROM "a.b ""c"."Select ""x"
