@@ -203,10 +203,10 @@ Sql BackfillMachine::write(Worker const& worker, bool skip_locked) const {
             "true) FROM u",
             verb, in_range(worker), todo);
     return sql(
-        R"(WITH l AS MATERIALIZED (SELECT {1}.ctid FROM ONLY {0} AS {1} WHERE {2} AND {3} FOR NO KEY UPDATE SKIP LOCKED),
+        R"(WITH l AS MATERIALIZED (SELECT {1}.ctid FROM ONLY {0} AS {1} WHERE {2} AND {3} FOR {5} SKIP LOCKED),
 u AS ({4} WHERE {1}.ctid = ANY (ARRAY(SELECT l.ctid FROM l)) AND {3} RETURNING 1)
 SELECT pg_catalog.set_config('weir.rows', count(*)::text, true) FROM u)",
-        stripe.name, alias, in_range(worker), todo, verb);
+        stripe.name, alias, in_range(worker), todo, verb, config_.rows.erases ? sql("UPDATE") : sql("NO KEY UPDATE"));
 }
 
 /// The last pass over a range, with its progress: rows written, HOT ones, xid, horizon.
@@ -294,6 +294,13 @@ void BackfillMachine::issue(std::size_t w, Doing what, Stamp at, Ids& ids, Comma
     };
     Sql const miss = config_.gate_opened ? config_.rows.miss_after_gate : config_.rows.todo;
     Limits limits{row_lock_wait, std::max(config_.bound, worker.statement), Millis{30000}};
+    auto const counted = [&] {
+        return sql(R"(WITH n AS MATERIALIZED (SELECT count(*) AS n, count(*) FILTER (WHERE {3}) AS wrong
+  FROM ONLY {0} AS {1} WHERE {2}),
+d AS (UPDATE weir.progress p SET next_page = {4}, rows = p.rows + n.n FROM n WHERE {5} AND n.wrong = 0)
+SELECT n.n, n.wrong FROM n)",
+                   stripe.name, alias, in_range(worker), miss, Int{worker.to}, mine(stripe));
+    };
     switch (what) {
         case Doing::batch:
             append(fill(worker, false, look));
@@ -306,13 +313,11 @@ void BackfillMachine::issue(std::size_t w, Doing what, Stamp at, Ids& ids, Comma
             break;
         case Doing::refill:
             batch.push_back(write(worker, false));
+            // In the same transaction now() is the same: what is left could not be deleted.
+            if (config_.rows.erases) batch.push_back(counted());
             break;
         case Doing::count:
-            batch.push_back(sql(R"(WITH n AS MATERIALIZED (SELECT count(*) AS n, count(*) FILTER (WHERE {3}) AS wrong
-  FROM ONLY {0} AS {1} WHERE {2}),
-d AS (UPDATE weir.progress p SET next_page = {4}, rows = p.rows + n.n FROM n WHERE {5} AND n.wrong = 0)
-SELECT n.n, n.wrong FROM n)",
-                                stripe.name, alias, in_range(worker), miss, Int{worker.to}, mine(stripe)));
+            batch.push_back(counted());
             limits.statement = std::max(count_limit, worker.statement);
             limits.lock = config_.bound;
             break;
@@ -604,8 +609,12 @@ void BackfillMachine::checked_whole(Stamp at, Outcome const& outcome, Ids& ids, 
         for (auto const& row : outcome.rows) keys += (keys.empty() ? "" : "; ") + row.fields[0].value_or("");
         out.emplace_back(Announce{
             {at.wall,
-             Warned{"rows of " + config_.rows.table.text() + " are still written without a value, among them " + keys,
-                    "they are left to the application, which should write the column"}}});
+             config_.rows.erases
+                 ? Warned{"rows of " + config_.rows.table.text() + " still come to be deleted, among them " + keys,
+                          "they are left to the next plan that deletes"}
+                 : Warned{"rows of " + config_.rows.table.text() + " are still written without a value, among them " +
+                              keys,
+                          "they are left to the application, which should write the column"}}});
         state_ = State::done;
     } else if (outcome.fate == Fate::canceled) {
         check_whole(ids, out);
@@ -696,8 +705,9 @@ void BackfillMachine::completed(Stamp at, Completed const& completed, Ids& ids, 
                 if (!outcome.rows.empty()) read_horizon(outcome.rows[0], 3, at);
                 advance(w, at, first_field(0), first_field(1), outcome.took, out);
                 next(w, at, ids, out);
-            } else if (was == Doing::count) {
+            } else if (was == Doing::count || (was == Doing::refill && config_.rows.erases)) {
                 worker.misses = first_field(1);
+                if (was == Doing::refill) worker.rounds = refill_rounds;
                 if (worker.misses == 0) {
                     advance(w, at, first_field(0), 0, outcome.took, out);
                     next(w, at, ids, out);

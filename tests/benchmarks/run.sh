@@ -1,20 +1,39 @@
 #!/usr/bin/env bash
-# Compares ways to fill a renamed column, in one run, on one server, with the same rows; ratios against one UPDATE.
+# Ways to fill a renamed column, one after the other, on one throwaway primary and replica, with the same rows; ratios against one UPDATE.
 #
-#     [ROWS=1000000] [WAYS="update loop weir1 weir2"] [OUT=FOLDER] tests/benchmarks/run.sh
+#     tests/benchmarks/run.sh                 ROWS=1000000 TABLES=three LOADS=calm, all ways: about a quarter of an hour
+#     ROWS=10000000 TABLES="three uuid parts toast" LOADS="calm load readers" tests/benchmarks/run.sh        everything
+#     tests/benchmarks/run.sh --own-cost      weir's own CPU and memory at two table sizes; fails beyond 2 % or 40 MB
 #
-# update   one UPDATE of all rows, no triggers                loop    keyset batches of 1 000 rows in a psql loop, sync triggers in place
-# weir1    weir with one worker, unthrottled, sync triggers   weir2   the same with two workers
-# Writes bench.txt and bench.json into OUT (default: build/bench).
+# WAYS     update       one UPDATE of all rows, no triggers        update_sync  the same with weir's sync triggers in place
+#          plain        weir, one worker, batch.order: plain       weir1 weir2  weir with one and two workers      auto  workers: auto
+#          pgroll       keyset batches of 1 000 rows with a marker column and a trigger, as pgroll does it
+#          loop         keyset batches of 1 000 rows, weir's sync triggers in place, as one writes it by hand
+#          Both loops run inside the server, without a round trip: that is in their favour.
+# TABLES   three        5 columns, 3 indexes, full pages           uuid         random uuid key, rows of 400 bytes, 3 indexes
+#          parts        as three, 16 hash partitions               toast        a jsonb of 8 kB beside it; ROWS / 20 rows
+# LOADS    calm         nobody else                                load         300 requests/s of examples/load (not for uuid)
+#          readers      three sessions that hold snapshots of 200 ms, one after the other
+# OUT      folder for bench.txt and bench.json (default build/bench)         WEIR  the program (default: the release preset's)
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-rows=${ROWS:-1000000} ways=${WAYS:-update loop weir1 weir2} out=${OUT:-build/bench}
+own_cost=no
+[ "${1-}" != --own-cost ] || own_cost=yes
+rows=${ROWS:-1000000} out=${OUT:-build/bench}
+ways=${WAYS:-update update_sync plain weir1 weir2 auto pgroll loop} tables=${TABLES:-three} loads=${LOADS:-calm}
 unset PGHOST PGHOSTADDR PGPORT PGDATABASE PGUSER PGPASSWORD PGSERVICE PGOPTIONS PGDATA PGSSLMODE
 export LC_ALL=C.UTF-8
-weir=${WEIR:-build/release/weir}
-[ -x "$weir" ] || { cmake --preset release -DWEIR_TESTS=OFF >/dev/null && cmake --build --preset release --target weir; }
+weir=${WEIR:-build/release/weir} load=build/release/examples/load
+targets=()
+[ -n "${WEIR-}" ] || targets+=(weir)
+[[ " $loads " != *" load "* ]] || targets+=(load)
+if [ ${#targets[@]} -gt 0 ]; then
+    cmake --preset release -DWEIR_TESTS=OFF >/dev/null
+    cmake --build --preset release --target "${targets[@]}" >/dev/null
+fi
 mkdir -p "$out"
 
+# ---- servers ----------------------------------------------------------------------------------------------------------
 bin=$(pg_config --bindir 2>/dev/null || true)
 [ -x "$bin/postgres" ] || bin=$(dirname "$(find /usr/lib/postgresql -name postgres -path '*/bin/*' | sort -V | tail -n 1)")
 dir=$(mktemp -d /tmp/weir-XXXXXX)
@@ -24,97 +43,227 @@ if [ "$(id -u)" = 0 ]; then
     chown postgres: "$dir"
     as_server=(setpriv --reuid=postgres --regid=postgres --init-groups)
 fi
-server=''
+server() { (cd "$dir" && exec "${as_server[@]}" "$@"); }
+others=() primary='' replica=''
+stop() {
+    local pid
+    for pid in "${others[@]}"; do kill "$pid" 2>/dev/null || true; done
+    for pid in "${others[@]}"; do wait "$pid" 2>/dev/null || true; done
+    others=()
+}
 cleanup() {
-    [ -z "$server" ] || { kill -QUIT "$server" 2>/dev/null; wait "$server" 2>/dev/null; } || true
+    stop
+    for pid in $replica $primary; do kill -QUIT "$pid" 2>/dev/null || true; wait "$pid" 2>/dev/null || true; done
     rm -rf "$dir"
 }
 trap cleanup EXIT
-(cd "$dir" && "${as_server[@]}" "$bin/initdb" -D "$dir/data" -A trust -U postgres -E UTF8 --locale=C.UTF-8 --no-sync >/dev/null)
+trap 'exit 130' INT TERM
+ready() { for _ in {1..600}; do ! "$bin/pg_isready" -q -h "$dir" -p "$1" || return 0; sleep 0.1; done; echo "no server" >&2; exit 1; }
+server "$bin/initdb" -D "$dir/data" -A trust -U postgres -E UTF8 --locale=C.UTF-8 --no-sync >/dev/null
 cat >>"$dir/data/postgresql.conf" <<CONF
+port = 5433
 listen_addresses = ''
 unix_socket_directories = '$dir'
 shared_buffers = 512MB
 max_wal_size = 8GB
 checkpoint_timeout = 30min
 autovacuum = off
+wal_keep_size = 256MB
 CONF
-(cd "$dir" && exec "${as_server[@]}" "$bin/postgres" -D "$dir/data" >"$dir/log" 2>&1) &
-server=$!
-for _ in {1..300}; do ! "$bin/pg_isready" -q -h "$dir" || break; sleep 0.1; done
-url="postgresql:///postgres?host=$dir&user=postgres"
+(cd "$dir" && exec "${as_server[@]}" "$bin/postgres" -D "$dir/data") >"$dir/log" 2>&1 &
+primary=$!
+ready 5433
+server "$bin/pg_basebackup" -d "host=$dir port=5433 user=postgres" -D "$dir/replica" -X stream -c fast --no-sync
+cat >>"$dir/replica/postgresql.auto.conf" <<CONF
+port = 5434
+primary_conninfo = 'host=$dir port=5433 user=postgres application_name=replica1'
+CONF
+server touch "$dir/replica/standby.signal"
+(cd "$dir" && exec "${as_server[@]}" "$bin/postgres" -D "$dir/replica") >"$dir/log2" 2>&1 &
+replica=$!
+ready 5434
+url="postgresql:///postgres?host=$dir&port=5433&user=postgres"
 sql() { "$bin/psql" -XqAt -v ON_ERROR_STOP=1 -d "$url" "$@"; }
 
-# Three indexes beside the filled column, pages full: nothing is HOT by itself.
+# ---- tables -----------------------------------------------------------------------------------------------------------
+n=0 key=bigint least=0
+# A table as new, its pages full; sets n, key and least.
 fresh() {
-    sql -c "drop table if exists t; drop schema if exists weir, weir_sync cascade" 2>/dev/null
-    sql <<SQL
-create table t (id bigint primary key, name text not null, email text, visits int, at timestamptz default now());
-insert into t select n, 'user number ' || n, md5(n::text), n % 1000, '2026-01-01'::timestamptz + n * interval '1 s' from generate_series(1, $rows) n;
-create index on t (email); create index on t (at);
-vacuum (analyze, freeze) t;
-checkpoint;
-SQL
+    n=$rows key=bigint least=-1
+    # A replica that is far behind would pay for the way before.
+    for _ in {1..3000}; do [ "$(sql -c "select count(*) from pg_stat_replication where replay_lsn >= pg_current_wal_lsn()")" = 0 ] || break; sleep 0.1; done
+    sql -c "set client_min_messages = error; drop table if exists t, witness cascade; drop schema if exists weir, weir_sync cascade"
+    local columns="id bigint generated by default as identity, name text not null, email text, visits int default 0, at timestamptz default now()"
+    local values="n, 'user number ' || n, md5(n::text), n % 1000, '2026-01-01'::timestamptz + n * interval '1 s'"
+    case $1 in
+        three) sql -c "create table t ($columns)" -c "insert into t select $values from generate_series(1, $n) n" ;;
+        parts)
+            sql -c "create table t ($columns) partition by hash (id)"
+            for i in {0..15}; do sql -c "create table t$i partition of t for values with (modulus 16, remainder $i)"; done
+            sql -c "insert into t select $values from generate_series(1, $n) n"
+            ;;
+        uuid)
+            key=uuid least=00000000-0000-0000-0000-000000000000
+            sql -c "create table t (id uuid default gen_random_uuid(), name text not null, email text, visits int default 0, at timestamptz default now(), a text, b text, c bigint, d numeric, e text)" \
+                -c "insert into t select gen_random_uuid(), 'user number ' || n, md5(n::text), n % 1000, '2026-01-01'::timestamptz + n * interval '1 s', repeat(md5((n + 1)::text), 4), repeat(md5((n + 2)::text), 4), n, n, md5((n + 3)::text) from generate_series(1, $n) n"
+            ;;
+        toast)
+            n=$((rows / 20))
+            sql -c "create table t ($columns, doc jsonb)" \
+                -c "insert into t select $values, jsonb_build_object('words', (select string_agg(md5((n * 1000 + i)::text), ' ') from generate_series(1, 250) i)) from generate_series(1, $n) n"
+            ;;
+        *) echo "no table $1" >&2; exit 2 ;;
+    esac
+    sql -c "alter table t add primary key (id)" -c "create index on t (email)" -c "create index on t (at)" \
+        -c "create table witness (id bigint primary key, value text not null)"
+    [ "$1" = uuid ] || sql -c "select setval(pg_get_serial_sequence('t', 'id'), $n)" >/dev/null
+    sql -c "vacuum (analyze, freeze) t" -c checkpoint
 }
 plan() {
-    cat >"$dir/plan.yaml" <<YAML
-weir: 1
-name: bench
-changes:
-  - rename_column: { table: t, from: name, to: full_name }
-batch: { workers: $1 }
-throttle: none
-YAML
+    printf '%s\n' 'weir: 1' 'name: bench' 'changes:' '  - rename_column: { table: t, from: name, to: full_name }' "batch: { $1 }" 'throttle: none' >"$dir/plan.yaml"
+    "$weir" run "$dir/plan.yaml" --until expand --progress none --database "$url"
 }
+
+# ---- what is measured -------------------------------------------------------------------------------------------------
 now() { date +%s.%N; }
-filled() { sql -c "select count(*) from t where full_name is distinct from name"; }
-
-: >"$out/bench.txt"
-printf '%-8s %10s %12s %10s %10s %8s %8s %8s\n' way seconds rows/s WAL_MB growth HOT speed WAL | tee -a "$out/bench.txt"
-base_rate='' base_wal='' json='[]'
-for way in $ways; do
-    fresh
-    case $way in
-        update | loop) [ $way = update ] || { plan 1; "$weir" run "$dir/plan.yaml" --until expand --progress none --database "$url"; } ;;
-        weir*) plan "${way#weir}"; "$weir" run "$dir/plan.yaml" --until expand --progress none --database "$url" ;;
-    esac
-    [ $way != update ] || sql -c "alter table t add column full_name text"
-    size=$(sql -c "select pg_total_relation_size('t')")
-    sql -c "select pg_stat_reset()" >/dev/null
-    lsn=$(sql -c "select pg_current_wal_insert_lsn()")
-    began=$(now)
-
-    case $way in
-        update) sql -c "update t set full_name = name" ;;
-        loop)
-            sql <<SQL
-do \$\$ declare last bigint := 0; top bigint; begin
+# CPU seconds of the primary, ended backends included.
+server_cpu() { awk -v hz="$(getconf CLK_TCK)" -v me="$primary" '{ pid = $1; sub(/.*\) /, ""); t += $12 + $13; if (pid == me) t += $14 + $15 } END { print t / hz }' "/proc/$primary/stat" $(for p in $(pgrep -P "$primary"); do echo "/proc/$p/stat"; done) 2>/dev/null; }
+figures() {
+    sql -F ' ' -c "select sum(pg_table_size(oid)), sum(pg_indexes_size(oid)), pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0') from pg_class where relname ~ '^t[0-9]*$' and relkind = 'r'"
+}
+hot_now() { sql -F ' ' -c "select sum(n_tup_upd), sum(n_tup_hot_upd) from pg_stat_user_tables where relname ~ '^t[0-9]*$'"; }
+# The worst lag, sampled four times a second: bytes and seconds.
+watch_lag() {
+    sql -F ' ' <<'SQL' >"$dir/lag"
+set client_min_messages = error;
+do $$ declare b numeric := 0; s numeric := 0; r record; begin
+  create temp table lag (b numeric, s numeric);
+end $$;
+SQL
+    while sleep 0.25; do sql -F ' ' -c "select coalesce(max(pg_wal_lsn_diff(pg_current_wal_lsn(), replay_lsn)), 0), coalesce(max(extract(epoch from replay_lag)), 0) from pg_stat_replication" || break; done >>"$dir/lag" 2>/dev/null
+}
+# Runs weir, and writes its CPU seconds and memory (MB) into $dir/own, as seen last before its end.
+run_weir() {
+    local peak=0 cpu=0 seen pid
+    "$weir" run "$dir/plan.yaml" --until backfill --progress none --database "$url" 2>"$dir/weir.err" &
+    pid=$!
+    while kill -0 "$pid" 2>/dev/null; do
+        seen=$(awk '/VmHWM/ { print $2 }' "/proc/$pid/status" 2>/dev/null || true)
+        [ -z "$seen" ] || peak=$seen
+        seen=$(awk -v hz="$(getconf CLK_TCK)" '{ sub(/.*\) /, ""); print ($12 + $13) / hz }' "/proc/$pid/stat" 2>/dev/null || true)
+        [ -z "$seen" ] || cpu=$seen
+        sleep 0.1
+    done
+    wait "$pid" || { cat "$dir/weir.err" >&2; exit 1; }
+    awk -v peak="$peak" -v cpu="$cpu" 'BEGIN { print cpu, peak / 1024 }' >"$dir/own"
+}
+keyset() {
+    sql <<SQL
+do \$\$ declare last $key := '$least'; top $key; begin
   loop
-    select max(id) into top from (select id from t where id > last order by id limit 1000) b;
+    $1
     exit when top is null;
-    update t set full_name = name where id > last and id <= top;
     last := top;
     commit;
   end loop;
 end \$\$
 SQL
+}
+
+header() {
+    printf '%-6s %-8s %-12s %8s %9s %8s %6s %6s %5s %6s %6s %7s %7s %6s %6s %8s %7s %8s %6s %6s\n' table load way seconds rows/s WAL_MB heap index HOT% speed WAL lag_MB lag_s cpu% RSS p50_ms p99_ms max_ms errors wrong
+}
+one() {
+    local table=$1 kind=$2 way=$3
+    if [ "$kind" = load ] && [ "$table" = uuid ]; then return 0; fi
+    fresh "$table"
+    case $way in
+        update | pgroll) ;;
+        plain) plan "workers: 1, order: plain" ;;
+        weir1) plan "workers: 1" ;;
+        weir2) plan "workers: 2" ;;
+        auto) plan "workers: auto" ;;
+        update_sync | loop) plan "workers: 1" ;;
+        *) echo "no way $way" >&2; exit 2 ;;
+    esac
+    [ "$way" != update ] || sql -c "alter table t add column full_name text"
+    if [ "$way" = pgroll ]; then
+        sql -c "alter table t add column full_name text, add column needs_backfill boolean default true" -c "
+create or replace function pgroll_up() returns trigger language plpgsql as \$\$ begin NEW.full_name := NEW.name; NEW.needs_backfill := false; return NEW; end \$\$;
+create trigger pgroll_up before insert or update on t for each row execute function pgroll_up()"
+    fi
+    case $kind in
+        load)
+            "$load" --database "host=$dir port=5433 user=postgres dbname=postgres" --table t --column name --witness witness --rate 300 >"$dir/app" 2>"$dir/app.err" &
+            others+=($!)
+            sleep 2
             ;;
-        weir*) "$weir" run "$dir/plan.yaml" --until backfill --progress none --database "$url" ;;
+        readers)
+            for _ in 1 2 3; do
+                while "$bin/psql" -XqAt -d "$url" -c "begin isolation level repeatable read; select 1" -c "select pg_sleep(0.2)" -c commit >/dev/null 2>&1; do :; done &
+                others+=($!)
+            done
+            ;;
+    esac
+    watch_lag &
+    others+=($!)
+    local heap index lsn heap2 index2 lsn2 upd hot upd2 hot2 cpu cpu2 began ended
+    read -r heap index lsn <<<"$(figures)"
+    sleep 1
+    read -r upd hot <<<"$(hot_now)"
+    cpu=$(server_cpu)
+    echo "0 0" >"$dir/own"
+    began=$(now)
+    case $way in
+        update) sql -c "update t set full_name = name" ;;
+        update_sync) sql -c "begin" -c "set local weir.batch = 'on'" -c "update t set full_name = name" -c "commit" ;;
+        pgroll) keyset "with b as (select id from t where id > last and needs_backfill order by id limit 1000 for no key update), u as (update t set id = t.id from b where t.id = b.id returning t.id) select max(id::text)::$key into top from (select id from b order by id desc limit 1) m where (select count(*) from u) >= 0;" ;;
+        loop) keyset "select id into top from (select id from t where id > last order by id limit 1000) b order by id desc limit 1; update t set full_name = name where id > last and id <= top;" ;;
+        *) run_weir ;;
     esac
     ended=$(now)
-    wal=$(sql -c "select pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '$lsn')")
-    grown=$(sql -c "select round(pg_total_relation_size('t')::numeric / $size, 2)")
+    cpu2=$(server_cpu)
+    stop
     sleep 1
-    hot=$(sql -c "select round(100.0 * n_tup_hot_upd / greatest(n_tup_upd, 1)) from pg_stat_user_tables where relname = 't'")
-    wrong=$(filled)
-    [ "$wrong" = 0 ] || { echo "$way left $wrong rows wrong" >&2; exit 1; }
-    line=$(awk -v way=$way -v b=$began -v e=$ended -v rows=$rows -v wal=$wal -v grown=$grown -v hot=$hot -v br="$base_rate" -v bw="$base_wal" 'BEGIN {
-        s = e - b; rate = rows / s; if (br == "") { br = rate; bw = wal }
-        printf "%-8s %10.1f %12.0f %10.0f %10.2f %7s%% %8.2f %8.2f", way, s, rate, wal / 1e6, grown, hot, rate / br, wal / bw }')
-    echo "$line" | tee -a "$out/bench.txt"
-    if [ -z "$base_rate" ]; then
-        base_rate=$(awk -v b=$began -v e=$ended -v rows=$rows 'BEGIN { print rows / (e - b) }')
-        base_wal=$wal
-    fi
-done
-awk 'NR > 1 { gsub("%", "", $6); printf "%s{\"way\":\"%s\",\"seconds\":%s,\"rows_per_second\":%s,\"wal_mb\":%s,\"growth\":%s,\"hot_percent\":%s,\"speed\":%s,\"wal\":%s}", (NR > 2 ? ",\n " : "["), $1, $2, $3, $4, $5, $6, $7, $8 } END { print "]" }' "$out/bench.txt" >"$out/bench.json"
+    read -r heap2 index2 lsn2 <<<"$(figures)"
+    read -r upd2 hot2 <<<"$(hot_now)"
+    local wrong app='- - - -'
+    wrong=$(sql -c "select count(*) from t where full_name is distinct from name")
+    if [ "$kind" = load ]; then app=$(sed -E 's/.*errors=([0-9]+) p50_ms=([0-9.]+) p99_ms=([0-9.]+) longest_ms=([0-9.]+).*/\2 \3 \4 \1/' "$dir/app"); fi
+    case $way in
+        update | pgroll) ;;
+        *) [ "$wrong" = 0 ] || { echo "$way left $wrong rows wrong" >&2; exit 1; } ;;
+    esac
+    awk -v table="$table" -v kind="$kind" -v way="$way" -v b="$began" -v e="$ended" -v n="$n" -v wal="$((lsn2 - lsn))" \
+        -v heap="$heap" -v heap2="$heap2" -v index1="$index" -v index2="$index2" -v upd="$((upd2 - upd))" -v hot="$((hot2 - hot))" \
+        -v cpu="$cpu" -v cpu2="$cpu2" -v own="$(cat "$dir/own")" -v app="$app" -v wrong="$wrong" -v lag="$(awk '{ if ($1 > b) b = $1; if ($2 > s) s = $2 } END { print b + 0, s + 0 }' "$dir/lag")" \
+        -v base="$dir/base" -v json="$out/bench.json" 'BEGIN {
+        split(own, o, " "); split(app, a, " "); split(lag, l, " ")
+        s = e - b; rate = n / s
+        if (way == "update") { print rate, wal > base; br = rate; bw = wal } else if ((getline line < base) > 0) { split(line, x, " "); br = x[1]; bw = x[2] }
+        speed = br ? sprintf("%.2f", rate / br) : "-"; walr = bw ? sprintf("%.2f", wal / bw) : "-"
+        share = o[1] > 0 ? sprintf("%.1f", 100 * o[1] / (cpu2 - cpu)) : "-"; rss = o[2] > 0 ? sprintf("%.0f", o[2]) : "-"
+        h = upd > 0 ? sprintf("%.0f", 100 * hot / upd) : "-"
+        printf("%-6s %-8s %-12s %8.1f %9.0f %8.0f %6.2f %6.2f %5s %6s %6s %7.1f %7.2f %6s %6s %8s %7s %8s %6s %6d\n", table, kind, way, s, rate, wal / 1e6, heap2 / heap, index2 / index1, h, speed, walr, l[1] / 1e6, l[2], share, rss, a[1], a[2], a[3], a[4], wrong)
+        printf("{\"table\":\"%s\",\"load\":\"%s\",\"way\":\"%s\",\"rows\":%d,\"seconds\":%.2f,\"rows_per_second\":%.0f,\"wal_bytes\":%.0f,\"heap_growth\":%.3f,\"index_growth\":%.3f,\"hot_percent\":%s,\"speed_ratio\":%s,\"wal_ratio\":%s,\"lag_bytes\":%.0f,\"lag_seconds\":%.3f,\"server_cpu_seconds\":%.2f,\"weir_cpu_seconds\":%s,\"weir_memory_mb\":%s,\"app_p50_ms\":%s,\"app_p99_ms\":%s,\"app_max_ms\":%s,\"app_errors\":%s,\"rows_wrong\":%d}\n", table, kind, way, n, s, rate, wal, heap2 / heap, index2 / index1, h == "-" ? "null" : h, br ? speed : "null", bw ? walr : "null", l[1], l[2], cpu2 - cpu, o[1] > 0 ? o[1] : "null", o[2] > 0 ? o[2] : "null", a[1] == "-" ? "null" : a[1], a[2] == "-" ? "null" : a[2], a[3] == "-" ? "null" : a[3], a[4] == "-" ? "null" : a[4], wrong) >> (json ".lines")
+    }' | tee -a "$out/bench.txt"
+}
+
+rm -f "$out/bench.json.lines"
+: >"$out/bench.txt"
+header | tee -a "$out/bench.txt"
+if [ $own_cost = yes ]; then
+    for rows in 200000 $((${ROWS:-1000000})); do one three calm weir1; done
+else
+    for kind in $loads; do
+        for table in $tables; do
+            rm -f "$dir/base"
+            for way in $ways; do one "$table" "$kind" "$way"; done
+        done
+    done
+fi
+awk 'BEGIN { print "[" } { printf "%s%s", (NR > 1 ? ",\n" : ""), $0 } END { print "\n]" }' "$out/bench.json.lines" >"$out/bench.json"
+rm -f "$out/bench.json.lines"
+if [ $own_cost = yes ]; then
+    awk 'NR > 1 && ($14 > 2 || $15 > 40) { bad = 1 } END { if (bad) { print "weir itself costs more than 2 % of the server'"'"'s CPU time, or more than 40 MB"; exit 1 } }' "$out/bench.txt"
+fi
