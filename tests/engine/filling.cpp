@@ -49,7 +49,10 @@ Story story(std::string const& out, std::string const& event) {
 }
 
 Filling::~Filling() {
-    if (HasFailure() && process_) std::cout << process_->out().substr(0, 12000) << process_->err();
+    if (!HasFailure() || !process_) return;
+    for (auto const& one : story(process_->out()))
+        if (one.name() != "batch_done") std::cout << one.line() << "\n";
+    std::cout << process_->err();
 }
 
 void Filling::make(Shape const& shape) {

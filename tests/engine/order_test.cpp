@@ -117,9 +117,9 @@ TEST_F(Order, ASnapshotInAnotherDatabaseDoesNotMatter) {
 
 TEST_F(Order, ReadersOf200MillisecondsDelayItOnly) {
     make({.rows = 40'000});
+    // Their snapshots, not their locks: nothing of this is about ALTER TABLE.
     auto const read = [](long) {
-        return "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM users WHERE id < 1000; "
-               "SELECT pg_sleep(0.2); COMMIT";
+        return "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1; SELECT pg_sleep(0.2); COMMIT";
     };
     Loop one{db.conninfo, read}, two{db.conninfo, read};
     ASSERT_TRUE(two.more(1));
@@ -160,7 +160,7 @@ TEST_F(Order, WithoutTheServersCountsItGoesOn) {
     EXPECT_LE(growth(), 1.4);
 }
 
-TEST_F(Order, ARoleThatSeesNoSnapshotsOfOthersTrustsTheShare) {
+TEST_F(Order, AnOwnerThatIsNoSuperuserFillsAsWell) {
     make({.rows = 20'000});
     auto const role = "owner_" + db.name;
     sql("CREATE ROLE " + role + " LOGIN; ALTER TABLE users OWNER TO " + role + "; GRANT ALL ON SCHEMA public TO " +
@@ -174,7 +174,7 @@ TEST_F(Order, ARoleThatSeesNoSnapshotsOfOthersTrustsTheShare) {
     EXPECT_EQ(rows_told(), 20'000);
 }
 
-TEST_F(Order, AnOldSnapshotThatTheRoleCannotSeeEndsByTheShare) {
+TEST_F(Order, ARoleWithoutStatisticsSeesTheSnapshotsOfOthers) {
     make({.rows = 20'000});
     auto const role = "blind_" + db.name;
     sql("CREATE ROLE " + role + " LOGIN; ALTER TABLE users OWNER TO " + role + "; GRANT ALL ON SCHEMA public TO " +
@@ -186,8 +186,8 @@ TEST_F(Order, AnOldSnapshotThatTheRoleCannotSeeEndsByTheShare) {
     ASSERT_EQ(ran.status, 0) << told(ran);
     EXPECT_EQ(wrong(), "0");
     EXPECT_EQ(rows_told(), 20'000);
-    EXPECT_THAT(ways(), ::testing::StartsWith("in_page, ranges"));
-    EXPECT_THAT(told_of("way_changed").at(1).text("reason"), HasSubstr("stayed on their page"));
+    EXPECT_EQ(ways(), "in_page, ranges");
+    EXPECT_THAT(told_of("way_changed").at(1).text("reason"), HasSubstr("old snapshot or transaction"));
 }
 
 }  // namespace
