@@ -411,7 +411,9 @@ void BackfillMachine::next(std::size_t w, Stamp at, Ids& ids, Commands& out) {
 void BackfillMachine::wait_for_horizon(std::size_t w, Stamp at, Ids& ids, Commands& out) {
     if (std::none_of(leaves_.begin(), leaves_.end(), [](Leaf const& leaf) { return leaf.order.waits(); })) return;
     crew_.interrupted();
-    if (!patience_.wait(at.steady)) {
+    // What was read before may be old: one look costs nothing, and nobody is blamed without it.
+    bool const first = !waiting_horizon_;
+    if (!patience_.wait(at.steady) && !first) {
         for (auto& leaf : leaves_)
             if (leaf.order.waits())
                 leaf.order.held("an old snapshot or transaction keeps the old row versions, and so their room");
@@ -420,7 +422,6 @@ void BackfillMachine::wait_for_horizon(std::size_t w, Stamp at, Ids& ids, Comman
         rest(w, Doing::horizon, Millis{1}, ids, out);
         return;
     }
-    bool const first = !waiting_horizon_;
     waiting_horizon_ = true;
     if (first || !horizon_read_ || at.steady - *horizon_read_ >= horizon_rest)
         issue(w, Doing::horizon, at, ids, out);

@@ -209,6 +209,26 @@ TEST_F(InPageTest, WaitsForTheHorizonAndThenGoesOnWithout) {
     EXPECT_EQ(what(), "batch 0-16");
 }
 
+TEST_F(InPageTest, LooksAtTheHorizonBeforeItBlamesSomebodyAgain) {
+    start();
+    prepared({{0, 16, 0}, {16, 32, 16}});
+    answer(swept(48, 0, 500, 400));
+    answer(swept(48, 0, 501));
+    answer(horizon(400));
+    ASSERT_EQ(what(), "rest");
+    now += Millis{1020};
+    answer(done());
+    ASSERT_EQ(what(), "rest") << "the second is used up";
+    answer(done());
+    ASSERT_EQ(what(), "batch 0-16");
+    answer(swept(500, 0, 502, 600));
+    ASSERT_EQ(what(), "sweep 16-32 3") << "what held it is gone";
+    answer(swept(48, 40, 700));
+    EXPECT_EQ(what(), "horizon") << "what is known of it is older than the sweep";
+    answer(horizon(701));
+    EXPECT_EQ(what(), "sweep 16-32 3");
+}
+
 TEST_F(InPageTest, TheHorizonMoves) {
     start();
     prepared({{0, 16, 0}});

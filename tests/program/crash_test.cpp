@@ -2,7 +2,7 @@
 #include <csignal>
 #include <random>
 
-#include "bench.h"
+#include "tests/support/bench.h"
 
 namespace weir::tests {
 namespace {

@@ -1,5 +1,5 @@
 /// The whole job as a release engineer does it: run, look, approve, run again, abort.
-#include "bench.h"
+#include "tests/support/bench.h"
 
 namespace weir::tests {
 namespace {

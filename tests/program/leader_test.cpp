@@ -1,7 +1,7 @@
 /// One acts; the others say who. Sessions that are ended and servers that restart stop a run, never its work.
 #include <csignal>
 
-#include "bench.h"
+#include "tests/support/bench.h"
 
 namespace weir::tests {
 namespace {

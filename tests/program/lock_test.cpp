@@ -1,7 +1,7 @@
 /// Locks of others: weir keeps trying and nobody waits behind it for long.
 #include <csignal>
 
-#include "bench.h"
+#include "tests/support/bench.h"
 
 namespace weir::tests {
 namespace {

@@ -3,7 +3,7 @@
 #include <fstream>
 #include <sstream>
 
-#include "bench.h"
+#include "tests/support/bench.h"
 
 namespace weir::tests {
 namespace {

@@ -5,7 +5,7 @@
 
 #include <fstream>
 
-#include "bench.h"
+#include "tests/support/bench.h"
 
 namespace weir::tests {
 namespace {

@@ -1,4 +1,4 @@
-#include "bench.h"
+#include "tests/support/bench.h"
 
 #include <unistd.h>
 

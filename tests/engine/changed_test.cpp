@@ -1,0 +1,206 @@
+/// The table changes under the fill: rewritten, emptied, longer, with other partitions.
+#include "filling.h"
+
+namespace weir::tests {
+namespace {
+
+/// Done by the application in the middle of a fill, with the table to itself.
+struct Change {
+    std::string name, statements;
+    bool rewrites{};
+};
+void PrintTo(Change const& change, std::ostream* out) { *out << change.name; }
+
+class Changed : public Filling, public ::testing::WithParamInterface<Change> {};
+
+TEST_P(Changed, InTheMiddleTheFillBeginsAnewAndEndsRight) {
+    make({.rows = 20'000});
+    begin(rename(slow));
+    ASSERT_TRUE(await("batch_done", 5));
+    Client application{db.conninfo};
+    application.exec(GetParam().statements);
+    ASSERT_TRUE(running()) << "the fill was over before";
+    end();
+    ASSERT_EQ(ran.status, 0) << told(ran);
+    EXPECT_EQ(wrong(), "0");
+    if (GetParam().rewrites) {
+        EXPECT_GE(times("batch_retried", "another one now"), 1U);
+    }
+    EXPECT_EQ(value("SELECT count(*) FROM weir.progress WHERE next_page <> to_page"), "0");
+    EXPECT_EQ(value("SELECT count(*) FROM weir.progress WHERE filenode <> pg_relation_filenode('users')"), "0");
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    By, Changed,
+    ::testing::Values(
+        Change{"VacuumFull", "VACUUM FULL users", true}, Change{"Cluster", "CLUSTER users USING users_pkey", true},
+        Change{"TruncateAndReload",
+               "BEGIN; CREATE TEMP TABLE kept AS SELECT id, name, email, at, note FROM users; TRUNCATE users; INSERT "
+               "INTO users (id, name, email, at, note) SELECT * FROM kept; COMMIT",
+               true},
+        Change{"Truncate", "TRUNCATE users", true},
+        Change{"NewRows",
+               "INSERT INTO users (id, name, email, at) SELECT i, 'user ' || i, 'x', now() FROM generate_series(30001, "
+               "50000) i"},
+        Change{"AllRowsMoved", "UPDATE users SET note = note || 'moved'; UPDATE users SET email = 'also ' || email"},
+        Change{"DeletedAndVacuumed", "DELETE FROM users WHERE id > 3000"},
+        Change{"NewFillfactor", "ALTER TABLE users SET (fillfactor = 50)"},
+        Change{"Renamed", "ALTER TABLE users RENAME TO other; ALTER TABLE other RENAME TO users"}),
+    [](auto const& param_info) { return param_info.param.name; });
+
+/// The same without a sync: what the application inserts has no value.
+TEST_F(Changed, RowsInsertedWithoutTheColumnAreFilledToo) {
+    make({.rows = 15'000});
+    begin(add("text", "upper(name)", slow));
+    ASSERT_TRUE(await("batch_done", 5));
+    sql("INSERT INTO users (id, name, email, at) SELECT i, 'user ' || i, 'x', now() FROM generate_series(30001, "
+        "50000) i");
+    ASSERT_TRUE(running());
+    end();
+    ASSERT_EQ(ran.status, 0) << told(ran);
+    EXPECT_EQ(value("SELECT count(*) FROM users WHERE full_name IS DISTINCT FROM upper(name)"), "0");
+}
+
+TEST_F(Changed, AReloadWithoutTheColumnIsFilledToo) {
+    make({.rows = 15'000});
+    begin(add("text", "upper(name)", slow));
+    ASSERT_TRUE(await("batch_done", 5));
+    sql("BEGIN; CREATE TEMP TABLE kept AS SELECT id, name, email, at, note FROM users; TRUNCATE users; INSERT INTO "
+        "users (id, name, email, at, note) SELECT * FROM kept; COMMIT");
+    ASSERT_TRUE(running());
+    end();
+    ASSERT_EQ(ran.status, 0) << told(ran);
+    EXPECT_EQ(value("SELECT count(*) FROM users WHERE full_name IS DISTINCT FROM upper(name)"), "0");
+}
+
+/// users by range of id: users_0 .. users_3 of 5000 rows each; `spare` is a table that could be a fifth.
+class Partitions : public Filling {
+  protected:
+    void make_partitions() {
+        sql("CREATE TABLE users (id bigint NOT NULL, name text NOT NULL, note text) PARTITION BY RANGE (id)");
+        for (int i = 0; i < 4; ++i)
+            sql("CREATE TABLE users_" + std::to_string(i) + " PARTITION OF users FOR VALUES FROM (" +
+                std::to_string(i * 5000) + ") TO (" + std::to_string((i + 1) * 5000) +
+                ") WITH (autovacuum_enabled = off)");
+        sql("INSERT INTO users SELECT i, 'user ' || i, repeat('x', 60) FROM generate_series(0, 19999) i;"
+            "CREATE INDEX ON users (id); CREATE INDEX ON users (note)");
+        sql("ANALYZE users");
+    }
+    /// Begins with users_0 .. users_3 and is stopped by the table's lock in the middle.
+    void in_the_middle(std::string const& file, std::string const& statements) {
+        begin(file);
+        ASSERT_TRUE(await("batch_done", 5));
+        Client application{db.conninfo};
+        application.exec(statements);
+        ASSERT_TRUE(running()) << "the fill was over before";
+        end();
+        ASSERT_EQ(ran.status, 0) << told(ran);
+        EXPECT_EQ(wrong(), "0");
+    }
+    static constexpr char const* spare =
+        "CREATE TABLE spare (id bigint NOT NULL, name text NOT NULL, note text, full_name text); INSERT INTO spare "
+        "SELECT i, 'user ' || i, 'spare' FROM generate_series(20000, 22999) i;";
+    static constexpr char const* attach = "ALTER TABLE users ATTACH PARTITION spare FOR VALUES FROM (20000) TO (30000)";
+};
+
+TEST_F(Partitions, AreFilledInOrderAndMostlyInPlace) {
+    make_partitions();
+    fill(rename());
+    ASSERT_EQ(ran.status, 0) << told(ran);
+    EXPECT_EQ(wrong(), "0");
+    EXPECT_EQ(rows_told(), 20'000);
+    EXPECT_GE(hot_share(20'000), 0.6);
+    EXPECT_EQ(ways(), "in_page, in_page, in_page, in_page");
+}
+
+TEST_F(Partitions, OneThatIsAttachedIsFilledToo) {
+    make_partitions();
+    in_the_middle(rename(slow), std::string{spare} + attach);
+    EXPECT_EQ(value("SELECT count(*) FROM users WHERE full_name IS NOT NULL"), "23000");
+}
+
+TEST_F(Partitions, OneThatIsAttachedIsFilledTooWithoutASync) {
+    make_partitions();
+    in_the_middle(add("text", "name", slow), std::string{spare} + attach);
+    EXPECT_EQ(value("SELECT count(*) FROM users WHERE full_name IS NOT NULL"), "23000");
+}
+
+TEST_F(Partitions, OneThatIsDetachedIsLeftAlone) {
+    make_partitions();
+    in_the_middle(rename(slow), "ALTER TABLE users DETACH PARTITION users_3");
+    EXPECT_EQ(value("SELECT count(*) FROM weir.progress WHERE leaf = 'users_3'::regclass"), "0");
+    EXPECT_EQ(value("SELECT count(*) FROM users WHERE full_name IS NOT NULL"), "15000");
+}
+
+TEST_F(Partitions, OneThatIsDetachedAndFilledByHalfIsLeftAlone) {
+    make_partitions();
+    in_the_middle(rename(slow), "ALTER TABLE users DETACH PARTITION users_0");
+    EXPECT_EQ(value("SELECT count(*) FROM weir.progress WHERE leaf = 'users_0'::regclass"), "0");
+}
+
+TEST_F(Partitions, OneThatIsDetachedAndAttachedAgain) {
+    make_partitions();
+    in_the_middle(add("text", "name", slow),
+                  "BEGIN; ALTER TABLE users DETACH PARTITION users_0; ALTER TABLE users ATTACH PARTITION users_0 FOR "
+                  "VALUES FROM (0) TO (5000); COMMIT");
+}
+
+TEST_F(Partitions, OneThatIsDetachedConcurrently) {
+    make_partitions();
+    in_the_middle(add("text", "name", slow), "ALTER TABLE users DETACH PARTITION users_3 CONCURRENTLY");
+}
+
+TEST_F(Partitions, OneThatIsDropped) {
+    make_partitions();
+    in_the_middle(rename(slow), "DROP TABLE users_0");
+    EXPECT_EQ(value("SELECT count(*) FROM weir.progress WHERE leaf NOT IN (SELECT oid FROM pg_class)"), "0");
+}
+
+TEST_F(Partitions, OneThatIsDroppedBeforeItsTurn) {
+    make_partitions();
+    in_the_middle(rename(slow), "DROP TABLE users_3");
+}
+
+TEST_F(Partitions, OneThatIsCreatedWithRows) {
+    make_partitions();
+    in_the_middle(add("text", "name", slow),
+                  "BEGIN; CREATE TABLE users_4 PARTITION OF users FOR VALUES FROM (20000) TO (30000); INSERT INTO "
+                  "users SELECT i, 'user ' || i FROM generate_series(20000, 22999) i; COMMIT");
+    EXPECT_EQ(value("SELECT count(*) FROM users_4 WHERE full_name IS NOT NULL"), "3000");
+}
+
+TEST_F(Partitions, OneThatIsTruncated) {
+    make_partitions();
+    in_the_middle(rename(slow), "TRUNCATE users_1");
+}
+
+TEST_F(Partitions, AllOfThemEmptyAtTheStart) {
+    sql("CREATE TABLE users (id bigint NOT NULL, name text NOT NULL, note text) PARTITION BY RANGE (id);"
+        "CREATE TABLE users_0 PARTITION OF users FOR VALUES FROM (0) TO (5000)");
+    fill(rename());
+    ASSERT_EQ(ran.status, 0) << told(ran);
+}
+
+TEST_F(Partitions, NoneAtAll) {
+    sql("CREATE TABLE users (id bigint NOT NULL, name text NOT NULL, note text) PARTITION BY RANGE (id)");
+    fill(rename());
+    ASSERT_EQ(ran.status, 0) << told(ran);
+}
+
+TEST_F(Partitions, ALockOnAllOfThemAtTheEndOfTheFillIsWaitedFor) {
+    make_partitions();
+    sql("DROP TABLE users_1, users_2, users_3");
+    begin(add("text", "name", "batch: { target: 1ms, workers: 1, order: plain }\n"));
+    ASSERT_TRUE(await("batch_done", 2));
+    Client holder{db.conninfo};
+    // The last row of all is held until the table is locked, so that the look for new leaves meets the lock.
+    holder.exec("BEGIN; LOCK TABLE users IN ACCESS EXCLUSIVE MODE");
+    EXPECT_TRUE(await("batch_retried", 6, "waiting for a lock"));
+    holder.exec("COMMIT");
+    end();
+    ASSERT_EQ(ran.status, 0) << told(ran);
+    EXPECT_EQ(wrong(), "0");
+}
+
+}  // namespace
+}  // namespace weir::tests
