@@ -26,6 +26,7 @@ using prometheus::Histogram;
 using prometheus::Labels;
 
 constexpr std::array phases{Phase::expand, Phase::backfill, Phase::proof, Phase::contract};
+constexpr std::array ways{Way::in_page, Way::ranges};
 constexpr std::array states{RunState::pending, RunState::running, RunState::waiting,
                             RunState::stopped, RunState::done,    RunState::undone};
 
@@ -68,6 +69,7 @@ struct Instruments::World {
     struct Work {
         std::string step{};
         std::int64_t pages{}, pages_done{}, rows_estimate{}, rows_done{};
+        std::int64_t written{}, hot{};  ///< by this process
         Rate rate{};
         bool over{};
     };
@@ -116,7 +118,12 @@ struct Instruments::World {
     Labels labels(WorkKey const& key) const {
         return {{"plan", plan}, {"table", key.first}, {"kind", key.second ? "proof" : "fill"}};
     }
+    /// The plan's table that `step` works on; `leaf` when that was never announced.
+    std::string table_of(std::string const& step, std::string const& leaf) const;
+    void forget_way(WorkKey const& key);
+    void no_workers();
     void show_eta();
+    void drop_eta(WorkKey const& key);
 
     prometheus::Registry registry;
     Family<Gauge>& run_phase = gauge("weir_run_phase", "1 for the phase that the run is in, 0 for the others.");
@@ -127,6 +134,15 @@ struct Instruments::World {
     Family<Gauge>& pages_total = gauge("weir_pages_total", "Pages of the table to look at in all.");
     Family<Gauge>& progress_ratio = gauge("weir_progress_ratio", "Share of the pages that is done, 0 to 1.");
     Family<Gauge>& eta = gauge("weir_eta_seconds", "Time left by the rate of the last minute; absent when not known.");
+    Family<Gauge>& eta_low = gauge("weir_eta_low_seconds", "The short end of weir_eta_seconds; absent when not known.");
+    Family<Gauge>& eta_high =
+        gauge("weir_eta_high_seconds", "The long end of weir_eta_seconds; absent when not known.");
+    Family<Gauge>& hot_ratio =
+        gauge("weir_hot_ratio", "Share of the rows written whose new version stayed on its page, 0 to 1.");
+    Family<Gauge>& fill_way = gauge("weir_fill_way", "1 for the way in which the table is filled, 0 for the other.");
+    Family<Gauge>& workers = gauge("weir_workers", "Batches that run at a time; absent when not known.");
+    Family<Counter>& vacuums = counter("weir_vacuums_total", "VACUUMs that the fill ran.");
+    Family<Counter>& vacuum_seconds = counter("weir_vacuum_seconds_total", "Time of the VACUUMs that the fill ran.");
     Family<Histogram>& batch_duration = histogram("weir_batch_duration_seconds", "Time of one batch.");
     Family<Histogram>& batch_size = histogram("weir_batch_rows", "Rows of one batch.");
     Family<Counter>& batch_retries = counter("weir_batch_retries_total", "Batches rolled back and tried again.");
@@ -154,6 +170,7 @@ struct Instruments::World {
     std::set<std::string> held;  ///< labels of the reasons that hold the run back now
     std::map<std::string, Instant> replicas;
     std::set<std::string> gates;  ///< that the run waits at
+    std::string working;          ///< the step that weir_workers tells of
 };
 
 Instruments::World::World(std::string version) {
@@ -216,8 +233,10 @@ std::map<Instruments::World::WorkKey, Instruments::World::Work>::iterator Instru
     if (auto const found = of_step(batch.proof); found != works.end() || !batch.proof) return found;
     auto const guessed = of_step(false);
     if (guessed == works.end()) return guessed;
-    for (auto* family : {&rows_done, &rows_estimate, &pages_done, &pages_total, &progress_ratio, &eta})
+    for (auto* family : {&rows_done, &rows_estimate, &pages_done, &pages_total, &progress_ratio})
         drop(*family, labels(guessed->first));
+    drop_eta(guessed->first);
+    forget_way(guessed->first);
     auto node = works.extract(guessed);
     node.key().second = true;
     works.erase(node.key());
@@ -235,19 +254,47 @@ void Instruments::World::show(WorkKey const& key, Work const& work) {
     progress_ratio.Add(of).Set(std::clamp(ratio, 0.0, 1.0));
 }
 
+std::string Instruments::World::table_of(std::string const& step, std::string const& leaf) const {
+    auto const found = std::ranges::find_if(works, [&](auto const& one) { return one.second.step == step; });
+    return found == works.end() ? leaf : found->first.first;
+}
+
+void Instruments::World::forget_way(WorkKey const& key) {
+    Labels const of{{"plan", plan}, {"table", key.first}};
+    drop(hot_ratio, of);
+    for (auto const way : ways) {
+        auto with = of;
+        with["way"] = text_of(name(way));
+        drop(fill_way, with);
+    }
+}
+
+void Instruments::World::no_workers() {
+    drop(workers, {{"plan", plan}});
+    working.clear();
+}
+
+void Instruments::World::drop_eta(WorkKey const& key) {
+    for (auto* family : {&eta, &eta_low, &eta_high}) drop(*family, labels(key));
+}
+
 void Instruments::World::show_eta() {
     for (auto const& [key, work] : works) {
-        auto const left =
-            work.over ? std::nullopt : work.rate.time_for(static_cast<double>(work.pages - work.pages_done), at);
-        if (left)
-            eta.Add(labels(key)).Set(static_cast<double>(left->count()));
-        else
-            drop(eta, labels(key));
+        drop_eta(key);
+        if (work.over) continue;
+        auto const of = labels(key);
+        auto const pages = static_cast<double>(work.pages - work.pages_done);
+        if (auto const left = work.rate.time_for(pages, at)) eta.Add(of).Set(static_cast<double>(left->count()));
+        if (auto const range = work.rate.range_for(pages, at)) {
+            eta_low.Add(of).Set(static_cast<double>(range->low.count()));
+            eta_high.Add(of).Set(static_cast<double>(range->high.count()));
+        }
     }
 }
 
 void Instruments::World::operator()(RunBegan const& event) {
-    for (auto const& [key, work] : works) drop(eta, labels(key));
+    for (auto const& [key, work] : works) drop_eta(key);
+    no_workers();
     leave_gates();
     works.clear();
     steps.clear();
@@ -267,6 +314,7 @@ void Instruments::World::operator()(StepDone const& event) {
         .Observe(seconds(event.took));
     for (auto& [key, work] : works)
         if (work.step == event.step) work.over = true;
+    if (working == event.step) no_workers();
     progress();
 }
 
@@ -280,6 +328,7 @@ void Instruments::World::operator()(WorkKnown const& event) {
     if (known.step != event.step) {
         known = {};
         known.step = event.step;
+        if (!proof) forget_way({event.table, proof});
     }
     known.pages = event.pages;
     known.pages_done = event.pages_done;
@@ -297,6 +346,11 @@ void Instruments::World::operator()(BatchDone const& event) {
         doing.pages_done += event.pages;
         doing.rows_done += event.rows;
         doing.rate.add(at, event.took, static_cast<double>(event.pages));
+        doing.written += event.rows;
+        doing.hot += event.hot;
+        if (!key.second && doing.written > 0)
+            hot_ratio.Add({{"plan", plan}, {"table", key.first}})
+                .Set(std::clamp(static_cast<double>(doing.hot) / static_cast<double>(doing.written), 0.0, 1.0));
         show(key, doing);
     }
     batch_duration.Add(labels(key), batch_seconds()).Observe(seconds(event.took));
@@ -308,11 +362,23 @@ void Instruments::World::operator()(BatchRetried const& event) {
     batch_retries.Add({{"plan", plan}, {"table", event.table}}).Increment();
 }
 
-void Instruments::World::operator()(WayChanged const&) {}
+void Instruments::World::operator()(WayChanged const& event) {
+    auto const table = table_of(event.step, event.table);
+    for (auto const way : ways)
+        fill_way.Add({{"plan", plan}, {"table", table}, {"way", text_of(name(way))}}).Set(way == event.way ? 1 : 0);
+}
 
-void Instruments::World::operator()(WorkersChanged const&) {}
+void Instruments::World::operator()(WorkersChanged const& event) {
+    working = event.step;
+    workers.Add({{"plan", plan}}).Set(event.workers);
+}
 
-void Instruments::World::operator()(Vacuumed const&) { progress(); }
+void Instruments::World::operator()(Vacuumed const& event) {
+    Labels const of{{"plan", plan}, {"table", table_of(event.step, event.table)}};
+    vacuums.Add(of).Increment();
+    vacuum_seconds.Add(of).Increment(seconds(std::max(event.took, Millis{0})));
+    progress();
+}
 
 void Instruments::World::operator()(LockTried const& event) {
     lock_attempts.Add({{"outcome", event.got ? "got" : "busy"}}).Increment();
@@ -361,6 +427,7 @@ void Instruments::World::operator()(Warned const&) { warnings.Add({}).Increment(
 void Instruments::World::operator()(Stopped const& event) {
     errors.Add({{"code", text_of(name(event.why.code))}}).Increment();
     free_pace();
+    no_workers();
     leave_gates();
     // A refusal may come before any run began.
     if (!plan.empty()) state(RunState::stopped);
@@ -368,6 +435,7 @@ void Instruments::World::operator()(Stopped const& event) {
 
 void Instruments::World::operator()(RunDone const& event) {
     free_pace();
+    no_workers();
     for (auto& [key, work] : works) work.over = true;
     // `--no-wait` ends a run that goes on waiting at its gate.
     if (event.state != RunState::waiting) leave_gates();

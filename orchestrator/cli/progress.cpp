@@ -6,10 +6,12 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <limits>
 #include <map>
 #include <utility>
 
@@ -78,6 +80,24 @@ std::string duration(Millis time) {
     if (seconds < 3600) return std::to_string(seconds / 60) + " min " + std::to_string(seconds % 60) + " s";
     if (seconds < 48 * 3600) return std::to_string(seconds / 3600) + " h " + std::to_string(seconds / 60 % 60) + " min";
     return std::to_string(seconds / 86400) + " d " + std::to_string(seconds / 3600 % 24) + " h";
+}
+
+/// `7 to 9 min left`, in the unit that suits the long end. A range that is narrower than its unit is the one figure.
+std::string left_words(Millis left, std::optional<Rate::Range> const& range) {
+    auto const one = duration(left) + " left";
+    if (!range) return one;
+    struct Unit {
+        std::int64_t below, seconds;
+        char const* name;
+    };
+    constexpr std::array units{Unit{120, 1, "s"}, Unit{120 * 60, 60, "min"}, Unit{48 * 3600, 3600, "h"},
+                               Unit{std::numeric_limits<std::int64_t>::max(), 86400, "d"}};
+    auto const low = range->low.count(), high = range->high.count();
+    auto const& unit = *std::ranges::find_if(units, [&](auto const& u) { return high < u.below; });
+    auto const rounded = [&](std::int64_t n) { return (n + unit.seconds / 2) / unit.seconds; };
+    if (rounded(low) == rounded(high)) return one;
+    auto const from = rounded(low) == 0 ? std::string{"up"} : std::to_string(rounded(low));
+    return from + " to " + std::to_string(rounded(high)) + " " + unit.name + " left";
 }
 
 std::string joined(std::vector<std::string> const& parts, char const* between) {
@@ -372,6 +392,7 @@ struct Work {
     std::string step, table;
     bool proof{};
     std::int64_t pages{}, pages_done{}, rows_estimate{}, rows_done{};
+    std::int64_t written{}, hot{};  ///< by this process
     Rate page_rate, row_rate;
     Instant said;  ///< when its last line was written (plain)
     int said_percent{};
@@ -432,6 +453,16 @@ struct Progress::World {
                (of.rows_estimate > 0 ? " of about " + std::to_string(of.rows_estimate) : "") + " rows";
     }
 
+    /// Updates whose new version stayed on its page, of those that this process made.
+    static std::optional<std::string> in_place(Work const& of) {
+        if (of.proof || of.written <= 0) return {};
+        return std::to_string(std::clamp<std::int64_t>(of.hot * 100 / of.written, 0, 100)) + " % in place";
+    }
+    static std::string because(std::string const& reason) { return reason.empty() ? "" : ", because " + reason; }
+    static std::string counted(std::int64_t n, char const* what) {
+        return std::to_string(n) + " " + what + (n == 1 ? "" : "s");
+    }
+
     void operator()(RunBegan const& e) {
         plan = e.plan;
         say("run " + std::to_string(e.run) + " of plan " + e.plan + (e.resumed ? " goes on, " : " begins, ") +
@@ -487,6 +518,8 @@ struct Progress::World {
         work->rows_done += e.rows;
         work->page_rate.add(at, e.took, static_cast<double>(e.pages));
         work->row_rate.add(at, e.took, static_cast<double>(e.rows));
+        work->written += e.rows;
+        work->hot += e.hot;
         int const now = percent(*work);
         bool const due = at < work->said || at - work->said >= report || now >= work->said_percent + 10;
         if (mode != ProgressMode::plain || !due) return;
@@ -494,7 +527,8 @@ struct Progress::World {
         work->said_percent = now;
         auto text = e.step + " " + work->table + ": " + std::to_string(now) + " %, " + counts(*work);
         if (auto const rate = work->row_rate.per_second(at)) text += ", " + decimal(*rate, 0) + " rows/s";
-        if (auto const left = time_left()) text += ", " + duration(*left) + " left";
+        if (auto const left = time_left()) text += ", " + *left;
+        if (auto const share = in_place(*work)) text += ", " + *share;
         say(text);
     }
     void operator()(BatchRetried const& e) {
@@ -502,15 +536,14 @@ struct Progress::World {
     }
     void operator()(WayChanged const& e) {
         detail(e.step + " " + e.table + ": " + (e.way == Way::in_page ? "in-page order" : "page range by page range") +
-               ", because " + e.reason);
+               " from now on" + because(e.reason));
     }
     void operator()(WorkersChanged const& e) {
-        detail(e.step + ": " + std::to_string(e.workers) + (e.workers == 1 ? " worker" : " workers") + ", because " +
-               e.reason);
+        detail(e.step + ": " + counted(e.workers, "worker") + " from now on" + because(e.reason));
     }
     void operator()(Vacuumed const& e) {
-        detail(e.step + " " + e.table + ": vacuumed in " + duration(e.took) + " after " + std::to_string(e.dead_rows) +
-               " dead rows");
+        detail(e.step + " " + e.table + ": vacuumed in " + duration(e.took) + ", after " +
+               counted(e.dead_rows, "dead row"));
     }
     void operator()(LockTried const& e) {
         if (e.got) {
@@ -586,8 +619,11 @@ struct Progress::World {
                 return;
         }
     }
-    std::optional<Millis> time_left() const {
-        return work->page_rate.time_for(static_cast<double>(work->pages - work->pages_done), at);
+    std::optional<std::string> time_left() const {
+        auto const pages = static_cast<double>(work->pages - work->pages_done);
+        auto const left = work->page_rate.time_for(pages, at);
+        if (!left) return {};
+        return left_words(*left, work->page_rate.range_for(pages, at));
     }
 
     Out out;
@@ -631,8 +667,11 @@ std::string Progress::World::bar_line() const {
                        short_number(static_cast<double>(work->rows_done)) + "/" +
                        short_number(static_cast<double>(work->rows_estimate)) + " rows";
     if (auto const rate = work->row_rate.per_second(at)) text += "  " + short_number(*rate) + "/s";
-    if (auto const left = time_left(); left && part < 100) text += "  " + duration(*left) + " left";
-    return text + tail();
+    if (auto const left = time_left(); left && part < 100) text += "  " + *left;
+    text += tail();
+    // Last, so that a narrow terminal keeps what holds the run back.
+    if (auto const share = in_place(*work)) text += "  " + *share;
+    return text;
 }
 
 void Progress::World::draw(bool now) {

@@ -103,13 +103,151 @@ TEST_F(ProgressTest, PlainReportsEveryTenSecondsOrTenPercent) {
     EXPECT_THAT(said(), IsEmpty());
     at(2000);
     batch(50, seconds{1});
-    EXPECT_THAT(said(), ElementsAre("backfill.1 users: 10 %, 5000 of about 50000 rows, 2500 rows/s, 18.0 s left"));
+    EXPECT_THAT(
+        said(),
+        ElementsAre("backfill.1 users: 10 %, 5000 of about 50000 rows, 2500 rows/s, 18.0 s left, 0 % in place"));
     at(3000);
     batch(1);
     EXPECT_THAT(said(), IsEmpty());
     at(12'000);
     batch(1);
     EXPECT_THAT(said(), ElementsAre(HasSubstr("10 %, 5100 of")));
+}
+
+TEST_F(ProgressTest, TellsTheShareInPlace) {
+    struct Case {
+        char const* what;
+        std::int64_t rows, hot;
+        bool proof;
+        std::string end;
+    };
+    for (auto const& one : std::vector<Case>{
+             {"no row written yet", 0, 0, false, ""},
+             {"all", 500, 500, false, "100 % in place"},
+             {"none", 500, 0, false, "0 % in place"},
+             {"never rounded up", 1000, 999, false, "99 % in place"},
+             {"a proof reads", 500, 500, true, ""},
+         }) {
+        for (auto const mode : {ProgressMode::plain, ProgressMode::bar}) {
+            begin(mode, 200);
+            begin_fill();
+            written();
+            at(1000);
+            hear(BatchDone{.step = "backfill.1",
+                           .table = "users",
+                           .pages = 100,
+                           .rows = one.rows,
+                           .took = seconds{1},
+                           .proof = one.proof,
+                           .hot = one.hot});
+            auto const text = written();
+            if (one.end.empty())
+                EXPECT_THAT(text, Not(HasSubstr("in place"))) << one.what;
+            else
+                EXPECT_THAT(text, HasSubstr((mode == ProgressMode::bar ? "left  " : "left, ") + one.end)) << one.what;
+            at(0);
+            progress.reset();
+            written();
+        }
+    }
+}
+
+TEST_F(ProgressTest, TheShareInPlaceIsTheFirstToFallOffANarrowTerminal) {
+    std::string const whole =
+        "fill users [##..................] 10%  500/50.0k rows  500/s  9.0 s left  "
+        "held: replication lag of r1 is 3.2 s, limit 2 s  0 % in place";
+    for (std::size_t const width : {40U, 60U, 80U, 120U, 140U}) {
+        begin(ProgressMode::bar, static_cast<int>(width));
+        begin_fill();
+        written();
+        hear(PaceChanged{0.5, {"replication lag of r1 is 3.2 s, limit 2 s"}});
+        at(1000);
+        hear(BatchDone{.step = "backfill.1", .table = "users", .pages = 100, .rows = 500, .took = seconds{1}});
+        auto const text = written();
+        auto const bar = text.substr(text.rfind('\r') + 1);
+        auto const shown = bar.substr(0, bar.find('\x1b'));
+        EXPECT_EQ(shown, whole.substr(0, width - 1));
+        at(0);
+        progress.reset();
+        written();
+    }
+}
+
+TEST_F(ProgressTest, TheTimeLeftIsARangeWhenTheRateVaries) {
+    struct Case {
+        char const* what;
+        int slow, fast, pages;  ///< pages a second, five seconds each in turn; pages in all
+        std::string left;
+    };
+    // With 8 and 12 in turn the rate is 10 +- 1.2 pages a second, two standard errors.
+    for (auto const& one : std::vector<Case>{
+             {"steady", 10, 10, 600 + 900, "1 min 30 s left"},
+             {"seconds", 8, 12, 600 + 900, "81 to 103 s left"},
+             {"minutes", 8, 12, 600 + 5000, "7 to 9 min left"},
+             {"hours", 8, 12, 600 + 200'000, "5 to 6 h left"},
+             {"days", 8, 12, 600 + 9'000'000, "9 to 12 d left"},
+             {"narrower than its unit", 9, 11, 600 + 80'000, "2 h 13 min left"},
+             {"the long end has no bound", 0, 0, 1000, ""},
+         }) {
+        for (auto const mode : {ProgressMode::plain, ProgressMode::bar}) {
+            begin(mode, 200);
+            hear(RunBegan{.plan = "full-name", .run = 3, .steps = 8});
+            hear(WorkKnown{.step = "backfill.1", .table = "users", .pages = one.pages});
+            for (int i = 1; i <= 60; ++i) {
+                at(1000 * i);
+                batch((i - 1) / 5 % 2 == 0 ? one.slow : one.fast, seconds{1});
+            }
+            auto const text = written();
+            auto const last = text.substr(text.rfind(mode == ProgressMode::bar ? '\r' : 'Z'));
+            if (one.left.empty())
+                EXPECT_THAT(last, Not(HasSubstr("left"))) << one.what;
+            else
+                EXPECT_THAT(last, HasSubstr((mode == ProgressMode::bar ? "  " : ", ") + one.left)) << one.what;
+            at(0);
+            progress.reset();
+            written();
+        }
+    }
+}
+
+TEST_F(ProgressTest, PlainTellsHowAFillGoes) {
+    struct Case {
+        decltype(Event::what) what;
+        std::string line;
+    };
+    begin(ProgressMode::plain);
+    begin_fill();
+    written();
+    std::string const step = "backfill.1";
+    for (auto const& one : std::vector<Case>{
+             {WayChanged{step, "users_p1", Way::in_page, "updates may stay on their page"},
+              "backfill.1 users_p1: in-page order from now on, because updates may stay on their page"},
+             {WayChanged{step, "users", Way::ranges, "only 2 % of 40000 updates stayed on their page"},
+              "backfill.1 users: page range by page range from now on, because only 2 % of 40000 updates stayed on "
+              "their "
+              "page"},
+             {WayChanged{step, "users", Way::ranges, ""}, "backfill.1 users: page range by page range from now on"},
+             {WorkersChanged{step, 1, "a commit takes 40 ms, and 9 ms with one worker"},
+              "backfill.1: 1 worker from now on, because a commit takes 40 ms, and 9 ms with one worker"},
+             {WorkersChanged{step, 3, "one more raised the rate from 1100 to 1840 rows/s"},
+              "backfill.1: 3 workers from now on, because one more raised the rate from 1100 to 1840 rows/s"},
+             {Vacuumed{step, "users", 40'000, milliseconds{1200}},
+              "backfill.1 users: vacuumed in 1.2 s, after 40000 dead rows"},
+             {Vacuumed{step, "users", 1, milliseconds{3}}, "backfill.1 users: vacuumed in 3 ms, after 1 dead row"},
+         }) {
+        hear(one.what);
+        EXPECT_THAT(said(), ElementsAre(one.line));
+    }
+}
+
+TEST_F(ProgressTest, BarTellsNothingLastingOfHowAFillGoes) {
+    begin(ProgressMode::bar);
+    begin_fill();
+    written();
+    hear(WayChanged{"backfill.1", "users", Way::ranges, "of this"});
+    hear(WorkersChanged{"backfill.1", 2, "of that"});
+    hear(Vacuumed{"backfill.1", "users", 9, seconds{1}});
+    EXPECT_THAT(written(), Not(HasSubstr("\n")));
 }
 
 TEST_F(ProgressTest, PlainSaysOnceThatItIsHeldAndOnceThatItGoesOn) {
@@ -157,7 +295,9 @@ TEST_F(ProgressTest, BarIsOneLineThatIsErased) {
     at(1300);
     hear(PaceChanged{0, {"replication lag of r1 is 3.2 s, limit 2 s"}});
     auto const text = written();
-    EXPECT_THAT(text, HasSubstr("\rfill users [##..................] 10%  5.0k/50.0k rows  5.0k/s  9.0 s left\x1b[K"));
+    EXPECT_THAT(
+        text,
+        HasSubstr("\rfill users [##..................] 10%  5.0k/50.0k rows  5.0k/s  9.0 s left  0 % in place\x1b[K"));
     EXPECT_THAT(text, HasSubstr("lag 400 ms  held: replication lag of r1"));
     EXPECT_EQ(lines(text).front(), "run 3 of plan full-name begins, 8 steps");
     at(1400);

@@ -84,6 +84,101 @@ TEST_F(InstrumentsTest, CountsAFill) {
     EXPECT_FALSE(value("weir_eta_seconds" + fill));
 }
 
+TEST_F(InstrumentsTest, TheTimeLeftIsARangeWhenTheRateIsKnown) {
+    begin_fill();
+    auto const batch = [&](int second, int pages) {
+        at(second);
+        hear(BatchDone{.step = "backfill.1", .table = "users", .pages = pages, .rows = 1, .took = seconds{1}});
+    };
+    for (int i = 1; i <= 14; ++i) batch(i, 10);
+    EXPECT_TRUE(value("weir_eta_seconds" + fill));
+    EXPECT_FALSE(value("weir_eta_low_seconds" + fill)) << "two buckets";
+    batch(15, 10);
+    EXPECT_EQ(value("weir_eta_low_seconds" + fill), "85");
+    EXPECT_EQ(value("weir_eta_high_seconds" + fill), "85");
+    for (int i = 16; i <= 20; ++i) batch(i, 15);
+    auto const number = [&](char const* name) { return std::stoi(value(name + fill).value_or("0")); };
+    EXPECT_GT(number("weir_eta_low_seconds"), 0);
+    EXPECT_LT(number("weir_eta_low_seconds"), number("weir_eta_seconds"));
+    EXPECT_GT(number("weir_eta_high_seconds"), number("weir_eta_seconds"));
+    at(100);
+    hear(ReplicaLag{.replica = "r1", .lag = milliseconds{0}});
+    EXPECT_FALSE(value("weir_eta_low_seconds" + fill));
+    batch(101, 10);
+    hear(StepDone{.step = "backfill.1", .title = "fill", .phase = Phase::backfill, .took = seconds{101}});
+    EXPECT_FALSE(value("weir_eta_high_seconds" + fill));
+}
+
+TEST_F(InstrumentsTest, TellsTheShareOfUpdatesInPlace) {
+    auto const ratio = std::string{R"(weir_hot_ratio{plan="full-name",table="users"})"};
+    struct Case {
+        char const* what;
+        BatchDone batch;
+        std::optional<std::string> after;
+    };
+    begin_fill();
+    EXPECT_FALSE(value(ratio));
+    for (auto const& one : std::vector<Case>{
+             {"pages without rows", {.step = "backfill.1", .table = "users", .pages = 5}, {}},
+             {"none in place", {.step = "backfill.1", .table = "users", .pages = 5, .rows = 100}, "0"},
+             {"a partition", {.step = "backfill.1", .table = "users_p7", .rows = 100, .hot = 100}, "0.5"},
+             {"of a proof", {.step = "proof.1", .table = "users", .rows = 9, .proof = true}, "0.5"},
+             {"filled by a proof", {.step = "proof.1", .table = "users", .rows = 9, .hot = 9}, "0.5"},
+         }) {
+        hear(one.batch);
+        EXPECT_EQ(value(ratio), one.after) << one.what;
+    }
+    hear(WorkKnown{.step = "backfill.1", .table = "users", .pages = 1001});
+    EXPECT_EQ(value(ratio), "0.5") << "the same step";
+    hear(WorkKnown{.step = "backfill.2", .table = "users", .pages = 1000});
+    EXPECT_FALSE(value(ratio)) << "another one";
+}
+
+TEST_F(InstrumentsTest, TellsHowATableIsFilled) {
+    auto const way = [](std::string const& word) {
+        return R"(weir_fill_way{plan="full-name",table="users",way=")" + word + "\"}";
+    };
+    begin_fill();
+    EXPECT_FALSE(value(way("in_page")));
+    hear(WayChanged{.step = "backfill.1", .table = "users_p1", .way = Way::in_page, .reason = "it can"});
+    EXPECT_EQ(value(way("in_page")), "1");
+    EXPECT_EQ(value(way("ranges")), "0");
+    hear(WayChanged{.step = "backfill.1", .table = "users_p2", .way = Way::ranges, .reason = "it cannot"});
+    EXPECT_EQ(value(way("in_page")), "0");
+    EXPECT_EQ(value(way("ranges")), "1");
+    EXPECT_THAT(instruments.text(), Not(HasSubstr("users_p")));
+}
+
+TEST_F(InstrumentsTest, TellsTheWorkersOfAStep) {
+    auto const workers = std::string{R"(weir_workers{plan="full-name"})"};
+    std::vector<decltype(Event::what)> const ends{
+        StepDone{.step = "backfill.1", .title = "fill", .phase = Phase::backfill, .took = seconds{9}},
+        Stopped{{Code::misses, {}, "3 rows are wrong", ""}}, RunDone{}, RunBegan{.plan = "full-name"}};
+    for (auto const& end : ends) {
+        begin_fill();
+        EXPECT_FALSE(value(workers));
+        hear(WorkersChanged{.step = "backfill.1", .workers = 3, .reason = "the rate rose"});
+        EXPECT_EQ(value(workers), "3");
+        hear(WorkersChanged{.step = "backfill.1", .workers = 2, .reason = "the rate fell"});
+        EXPECT_EQ(value(workers), "2");
+        hear(StepDone{.step = "expand.9", .title = "another", .phase = Phase::expand, .took = seconds{9}});
+        EXPECT_EQ(value(workers), "2");
+        hear(end);
+        EXPECT_FALSE(value(workers)) << end.index();
+    }
+}
+
+TEST_F(InstrumentsTest, CountsVacuums) {
+    begin_fill();
+    EXPECT_FALSE(value(R"(weir_vacuums_total{plan="full-name",table="users"})"));
+    hear(Vacuumed{.step = "backfill.1", .table = "users_p1", .dead_rows = 4000, .took = milliseconds{1500}});
+    at(5);
+    hear(Vacuumed{.step = "backfill.1", .table = "users_p2", .dead_rows = 4000, .took = milliseconds{250}});
+    EXPECT_EQ(value(R"(weir_vacuums_total{plan="full-name",table="users"})"), "2");
+    EXPECT_EQ(value(R"(weir_vacuum_seconds_total{plan="full-name",table="users"})"), "1.75");
+    EXPECT_EQ(value(R"(weir_last_progress_timestamp_seconds{plan="full-name"})"), "1700000005");
+}
+
 TEST_F(InstrumentsTest, FallsWhenTheLedgerLostABatch) {
     begin_fill();
     hear(BatchDone{.step = "backfill.1", .table = "users", .pages = 100, .rows = 5000});
@@ -287,7 +382,13 @@ TEST_F(InstrumentsTest, TheDocumentListsEverySeriesAndNoOther) {
     hear(LockTried{.step = "backfill.1", .got = false, .waited = milliseconds{5}, .blockers = {"pid 1"}});
     hear(LockTried{.step = "backfill.1", .got = true, .waited = {}, .blockers = {}});
     hear(BatchRetried{.step = "backfill.1", .table = "users", .reason = "deadlock"});
-    hear(BatchDone{.step = "backfill.1", .table = "users", .pages = 10, .rows = 500, .took = milliseconds{40}});
+    hear(WayChanged{.step = "backfill.1", .table = "users", .way = Way::in_page, .reason = "it can"});
+    hear(WorkersChanged{.step = "backfill.1", .workers = 2, .reason = "the rate rose"});
+    hear(Vacuumed{.step = "backfill.1", .table = "users", .dead_rows = 4000, .took = milliseconds{70}});
+    for (int i = 1; i <= 20; ++i) {
+        at(i);
+        hear(BatchDone{.step = "backfill.1", .table = "users", .pages = 10, .rows = 500, .took = seconds{1}});
+    }
     hear(PaceChanged{0, {"replication lag of r1 is 3.2 s, limit 2 s"}});
     hear(ReplicaLag{.replica = "r1", .lag = milliseconds{3200}, .bytes = 100});
     read_exposition(instruments.text(), real);
