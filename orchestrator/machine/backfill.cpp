@@ -441,12 +441,18 @@ void BackfillMachine::tell_way(std::size_t l, Stamp at, Commands& out) {
             {at.wall, WayChanged{config_.step, stripes_[leaf.first].name.text(), leaf.way, leaf.order.reason()}}});
 }
 
+/// What one worker brought, or left, may be work for those that found none.
+void BackfillMachine::wake(Stamp at, Ids& ids, Commands& out) {
+    if (!ready_) return;
+    for (std::size_t w = 0; w < workers_.size(); ++w)
+        if (!workers_[w].pending) next(w, at, ids, out);
+}
+
 void BackfillMachine::crew_moved(Stamp at, Ids& ids, Commands& out) {
     auto const reason = crew_.judge(at.steady);
     if (!reason) return;
     out.emplace_back(Announce{{at.wall, WorkersChanged{config_.step, crew_.size(), *reason}}});
-    for (std::size_t w = 0; w < workers_.size() && static_cast<int>(w) < crew_.size(); ++w)
-        if (!workers_[w].pending) next(w, at, ids, out);
+    wake(at, ids, out);
 }
 
 void BackfillMachine::read_horizon(Row const& row, std::size_t field, Stamp at) {
@@ -686,12 +692,14 @@ void BackfillMachine::completed(Stamp at, Completed const& completed, Ids& ids, 
         } else {
             next(w, at, ids, out);
         }
+        wake(at, ids, out);
         settle(at, ids, out);
         return;
     }
     bool const over = stopping_ || failing_ || again_;
     if (was == Doing::horizon || was == Doing::commit || was == Doing::vacuum) {
         completed_aside(w, was, at, outcome, ids, out);
+        wake(at, ids, out);
         settle(at, ids, out);
         return;
     }
@@ -816,10 +824,8 @@ void BackfillMachine::completed(Stamp at, Completed const& completed, Ids& ids, 
             fail(outcome, out);
             break;
     }
-    // What this batch brought may be work for those that found none.
-    for (std::size_t other = 0; other < workers_.size(); ++other)
-        if (!workers_[other].pending && ready_) next(other, at, ids, out);
     crew_moved(at, ids, out);
+    wake(at, ids, out);
     settle(at, ids, out);
 }
 

@@ -124,6 +124,7 @@ class BackfillMachine {
     void sweep_failed(std::size_t w, InPageOrder::Trouble trouble);
     void tell_way(std::size_t leaf, Stamp at, Commands& out);
     void completed_aside(std::size_t w, Doing was, Stamp at, Outcome const& outcome, Ids& ids, Commands& out);
+    void wake(Stamp at, Ids& ids, Commands& out);
     void crew_moved(Stamp at, Ids& ids, Commands& out);
     Batch sweep(Worker const& worker, bool look) const;
     Batch fill(Worker const& worker, bool skip_locked, bool look) const;
