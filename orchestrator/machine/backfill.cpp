@@ -276,7 +276,8 @@ void BackfillMachine::issue(std::size_t w, Doing what, Stamp at, Ids& ids, Comma
     Ident const alias = config_.rows.table.name;
     bool const writes =
         what == Doing::sweep || what == Doing::batch || what == Doing::skip_locked || what == Doing::refill;
-    bool const look = !config_.plain && (!horizon_read_ || at.steady - *horizon_read_ >= horizon_age);
+    // In plain order, too: a VACUUM waits for it.
+    bool const look = !horizon_read_ || at.steady - *horizon_read_ >= horizon_age;
     // Durable with the synchronous entry that ends the step (WAL order); data and progress share the transaction.
     Batch batch = quiet_plans();
     if (writes) {
