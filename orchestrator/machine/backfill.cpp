@@ -551,10 +551,12 @@ void BackfillMachine::settle(Stamp at, Ids& ids, Commands& out) {
         preparing_since_ = at.steady;
         prepare(ids, out);
     } else if (std::all_of(stripes_.begin(), stripes_.end(), [](Stripe const& s) { return s.next >= s.to; })) {
-        if (partitioned_)
+        if (partitioned_) {
+            preparing_since_ = at.steady;
             look_for_leaves(ids, out);
-        else
+        } else {
             ended(ids, out);
+        }
     }
 }
 
@@ -652,6 +654,10 @@ void BackfillMachine::completed(Stamp at, Completed const& completed, Ids& ids, 
         } else if (stopping_ && outcome.fate != Fate::fenced && outcome.fate != Fate::refused) {
             state_ = outcome.fate == Fate::lost || outcome.fate == Fate::in_doubt ? State::failed : State::stopped;
             outcome_ = outcome;
+        } else if ((outcome.fate == Fate::lock_busy || outcome.fate == Fate::deadlock) &&
+                   at.steady - preparing_since_ < config_.give_up) {
+            // Somebody holds a leaf for himself, as in prepare().
+            look_for_leaves(ids, out);
         } else {
             outcome_ = outcome;
             state_ = State::failed;
