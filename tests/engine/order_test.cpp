@@ -91,9 +91,11 @@ TEST_P(Held, ItComesBackWhenTheHolderEnds) {
     EXPECT_TRUE(await("way_changed", 1, "is gone"));
     end();
     ASSERT_EQ(ran.status, 0) << told(ran);
-    EXPECT_EQ(ways(), "in_page, ranges, in_page");
+    EXPECT_THAT(ways(), ::testing::StartsWith("in_page, ranges, in_page"));
     EXPECT_EQ(wrong(), "0");
     EXPECT_EQ(rows_told(), 40'000);
+    // Those that were swept when it was over are not all of them, and not none.
+    EXPECT_GE(hot_share(40'000), 0.2);
 }
 
 INSTANTIATE_TEST_SUITE_P(
@@ -116,7 +118,7 @@ TEST_F(Order, ASnapshotInAnotherDatabaseDoesNotMatter) {
 }
 
 TEST_F(Order, ReadersOf200MillisecondsDelayItOnly) {
-    make({.rows = 40'000});
+    make({.rows = 60'000});
     // Their snapshots, not their locks: nothing of this is about ALTER TABLE.
     auto const read = [](long) {
         return "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1; SELECT pg_sleep(0.2); COMMIT";
@@ -128,7 +130,7 @@ TEST_F(Order, ReadersOf200MillisecondsDelayItOnly) {
     one.stop(), two.stop();
     EXPECT_EQ(one.errors() + two.errors(), "");
     EXPECT_EQ(wrong(), "0");
-    EXPECT_GE(hot_share(40'000), 0.4);
+    EXPECT_GE(hot_share(60'000), 0.4);
 }
 
 TEST_F(Order, AnIndexOnTheFilledColumnIsNoticedByTheShare) {

@@ -260,6 +260,25 @@ TEST_F(InPageTest, TooLongIsHalved) {
     EXPECT_EQ(what(), "skip-sweep 0-32 3");
 }
 
+TEST_F(InPageTest, PlainOrderKnowsTheHorizonForItsVacuum) {
+    config.plain = true;
+    config.sweep.vacuum_at_least = 100;
+    start();
+    prepared({{0, 160, 0}});
+    EXPECT_THAT(text(sent()), HasSubstr("backend_xmin"));
+    answer(swept(640, 0, 500, 400, 50));
+    answer(swept(640, 0, 501, 502, 50));
+    EXPECT_EQ(what(), "vacuum");
+}
+
+TEST_F(InPageTest, ATableThatIsCalledAsOurAliasIsNotTakenForIt) {
+    config.rows.table = {Ident::of("public"), Ident::of("weir page")};
+    start();
+    prepared({{0, 16, 0}});
+    EXPECT_THAT(text(sent()), AllOf(HasSubstr("AS \"weir pages\"(n)"), HasSubstr("'(' || \"weir pages\".n || ',0)'"),
+                                    Not(HasSubstr("\"weir page\".n"))));
+}
+
 TEST_F(InPageTest, DeadRowsOfPageRangesAreVacuumed) {
     config.rows.never_in_page = "the index i is on the column";
     config.sweep.vacuum_at_least = 100;
@@ -334,6 +353,21 @@ TEST_F(InPageTest, AutoBeginsWithOneWorkerAndTriesAnother) {
     EXPECT_GE(commits, 5);
     ASSERT_EQ(told<WorkersChanged>(out).size(), 1U);
     EXPECT_EQ(told<WorkersChanged>(out)[0].workers, 2);
+}
+
+TEST_F(BackfillTest, APartitionThatIsLockedWhileItLooksIsWaitedFor) {
+    root = "16000";
+    start();
+    prepared({{0, 16, 0}});
+    answer(wrote(1));
+    now += config.give_up - Millis{1000};
+    answer(locked());
+    EXPECT_EQ(machine->state(), State::running);
+    EXPECT_THAT(text(sent()), HasSubstr("SELECT EXISTS (SELECT FROM pg_catalog.pg_class c"));
+    now += Millis{1000};
+    answer(locked());
+    EXPECT_EQ(machine->state(), State::failed);
+    EXPECT_EQ(machine->outcome().fate, Fate::lock_busy);
 }
 
 TEST_F(BackfillTest, LooksForNewPartitionsAtTheEnd) {
