@@ -156,8 +156,8 @@ void InPageOrder::swept(Turn const& turn, Swept const& result) {
     if (result.rows > 0) s.next_xid = std::max(s.next_xid, result.xid);
     auto const pages = turn.to - turn.from;
     if (result.took > config_.target)
-        pages_ = std::max(pages / 2, std::min(pages, pages_least));
-    else if (result.took < config_.target / 2 && pages == pages_)
+        pages_ = std::min(pages_, std::max(pages / 2, pages_least));
+    else if (result.took * 2 < config_.target && pages == pages_)
         pages_ = std::min(pages_ * 3 / 2 + 1, config_.tuning.pages_at_most);
     judge(turn, result);
     // The way may have changed, here or while the sweep ran.

@@ -317,5 +317,22 @@ TEST(InPageOrder, NeverHangsInAnyWorld) {
     }
 }
 
+TEST(InPage, ASlowSweepOfAStripesLastPageDoesNotMakeTheOthersAsSmall) {
+    InPageOrder::Config config;
+    config.rows_a_page = 80;
+    config.target = Millis{1};
+    InPageOrder order{config};
+    for (std::int64_t at = 0; at < 85; at += 17) order.add(at, at + 17, false);
+    std::int64_t xid = 100;
+    std::vector<std::int64_t> sizes;
+    for (int i = 0; i < 9; ++i) {
+        auto const turn = order.sweep(0, true);
+        ASSERT_TRUE(turn);
+        sizes.push_back(turn->to - turn->from);
+        order.swept(*turn, {5 * sizes.back(), 0, ++xid, Millis{2}});
+    }
+    EXPECT_THAT(sizes, testing::ElementsAre(17, 16, 1, 16, 1, 16, 1, 16, 1));
+}
+
 }  // namespace
 }  // namespace weir
