@@ -1,6 +1,11 @@
+#include "orchestrator/cli/status.h"
+
+#include <algorithm>
 #include <boost/asio/io_context.hpp>
 #include <boost/json.hpp>
+#include <chrono>
 #include <cstdio>
+#include <thread>
 
 #include "orchestrator/cli/commands.h"
 #include "orchestrator/cli/prepared.h"
@@ -30,12 +35,66 @@ WHERE b.kind = 'began' AND {0} ORDER BY b.run)",
 
 Batch list_progress(std::string const& run) {
     return {
-        sql(R"(SELECT p.step, sum(p.next_page - p.from_page), sum(p.to_page - p.from_page), sum(p.rows), sum(p.misses)
+        sql(R"(SELECT p.step, sum(p.next_page - p.from_page), sum(p.to_page - p.from_page), sum(p.rows), sum(p.misses),
+  sum(p.hot), extract(epoch FROM pg_catalog.clock_timestamp())
 FROM weir.progress p WHERE p.run = {0}::bigint GROUP BY p.step ORDER BY p.step)",
             Value{run})};
 }
 
+/// The newest of each step.
+Batch list_proofs(std::string const& run) {
+    return {sql(R"(SELECT DISTINCT ON (e.step) e.step, e.at::timestamptz(0), e.detail->>'rows_read',
+  coalesce(e.detail->>'rows_filled', '0'), coalesce(e.detail->>'rows_wrong', '0'), e.kind = 'checked'
+FROM weir.entries e WHERE e.run = {0}::bigint AND e.kind IN ('step_done', 'checked') AND e.detail ? 'rows_read'
+ORDER BY e.step, e.seq DESC)",
+                Value{run})};
+}
+
 std::string field(Row const& row, std::size_t i) { return row.fields[i].value_or(""); }
+
+StepWork work_of(Row const& row) {
+    auto const number = [&](std::size_t i) { return static_cast<std::int64_t>(std::stoll(field(row, i))); };
+    return {.step = field(row, 0),
+            .pages_done = number(1),
+            .pages = number(2),
+            .rows = number(3),
+            .rows_wrong = number(4),
+            .hot = number(5),
+            .read_at = std::stod(field(row, 6))};
+}
+
+ProofFigures proof_of(Row const& row) {
+    return {.step = field(row, 0),
+            .at = field(row, 1),
+            .rows_read = field(row, 2),
+            .rows_filled = field(row, 3),
+            .rows_wrong = field(row, 4),
+            .again = field(row, 5) == "t"};
+}
+
+struct Rated {
+    StepWork work;
+    std::optional<std::int64_t> rate;
+};
+
+/// `live`: somebody works on the run now, so that a second reading tells how fast.
+std::variant<std::vector<Rated>, Problem> read_work(Asker& asker, std::string const& run, bool live) {
+    auto const read = asker.ask(list_progress(run));
+    if (read.fate != Fate::done) return problem_of(read, "cannot read the ledger");
+    std::vector<Rated> all;
+    for (auto const& row : read.rows) all.push_back({work_of(row), {}});
+    if (!live || std::ranges::all_of(all, [](auto const& one) { return one.work.over(); })) return all;
+    std::this_thread::sleep_for(std::chrono::seconds{1});
+    auto const again = asker.ask(list_progress(run));
+    if (again.fate != Fate::done) return problem_of(again, "cannot read the ledger");
+    std::vector<Rated> now;
+    for (auto const& row : again.rows) {
+        auto const work = work_of(row);
+        auto const before = std::ranges::find(all, work.step, [](auto const& one) { return one.work.step; });
+        now.push_back({work, before == all.end() ? std::nullopt : rows_per_second(before->work, work)});
+    }
+    return now;
+}
 
 std::string state_of(Row const& row, bool led) {
     std::string const last = field(row, 3);
@@ -48,7 +107,8 @@ std::string state_of(Row const& row, bool led) {
     return led ? "running" : "begun, nobody works on it";
 }
 
-void print(Row const& row, std::string const& state, std::vector<Row> const& progress) {
+void print(Row const& row, std::string const& state, std::vector<Rated> const& progress,
+           std::vector<ProofFigures> const& proofs) {
     std::printf("%-24s run %-4s %-28s began %s", field(row, 1).c_str(), field(row, 0).c_str(), state.c_str(),
                 field(row, 2).c_str());
     if (state == "done" || state == "undone") std::printf(", ended %s", field(row, 4).c_str());
@@ -56,10 +116,8 @@ void print(Row const& row, std::string const& state, std::vector<Row> const& pro
     if (state == "done" || state == "undone") return;
     std::printf("  %s steps done, last %s\n", field(row, 6).c_str(),
                 field(row, 5).empty() ? "none" : field(row, 5).c_str());
-    for (auto const& step : progress)
-        std::printf("  %-12s %s of %s pages, %s rows%s\n", field(step, 0).c_str(), field(step, 1).c_str(),
-                    field(step, 2).c_str(), field(step, 3).c_str(),
-                    field(step, 4) == "0" ? "" : (", " + field(step, 4) + " rows not right").c_str());
+    for (auto const& step : progress) std::printf("  %s\n", work_line(step.work, step.rate).c_str());
+    for (auto const& proof : proofs) std::printf("  %s\n", proof_line(proof).c_str());
     if (!field(row, 10).empty())
         std::printf("  stopped: %s\n  hint: %s\n", field(row, 10).c_str(), field(row, 11).c_str());
     if (state.ends_with("at gate contract"))
@@ -92,20 +150,36 @@ int status_command(Options const& options) {
 
     json::array documents;
     for (auto const& row : runs) {
-        auto const state = state_of(row, leader == control_name(field(row, 1)));
-        auto const progress = asker.ask(list_progress(field(row, 0)));
-        if (progress.fate != Fate::done) return tell(problem_of(progress, "cannot read the ledger"));
+        bool const led = leader == control_name(field(row, 1));
+        auto const state = state_of(row, led);
+        bool const over = state == "done" || state == "undone";
+        auto const read = read_work(asker, field(row, 0), led && !over);
+        if (auto const* problem = std::get_if<Problem>(&read)) return tell(*problem);
+        auto const& progress = std::get<std::vector<Rated>>(read);
+        auto const proved = asker.ask(list_proofs(field(row, 0)));
+        if (proved.fate != Fate::done) return tell(problem_of(proved, "cannot read the ledger"));
+        std::vector<ProofFigures> proofs;
+        for (auto const& proof : proved.rows) proofs.push_back(proof_of(proof));
         if (!options.json) {
-            print(row, state, progress.rows);
+            print(row, state, progress, proofs);
             continue;
         }
         json::array steps;
-        for (auto const& step : progress.rows)
-            steps.push_back(json::object{{"step", field(step, 0)},
-                                         {"pages_done", std::stoll(field(step, 1))},
-                                         {"pages", std::stoll(field(step, 2))},
-                                         {"rows", std::stoll(field(step, 3))},
-                                         {"rows_wrong", std::stoll(field(step, 4))}});
+        for (auto const& [work, rate] : progress) {
+            json::object step{{"step", work.step},   {"pages_done", work.pages_done},
+                              {"pages", work.pages}, {"rows", work.rows},
+                              {"hot", work.hot},     {"rows_wrong", work.rows_wrong}};
+            if (rate) step["rows_per_second"] = *rate;
+            steps.push_back(std::move(step));
+        }
+        json::array proven;
+        for (auto const& proof : proofs)
+            proven.push_back(json::object{{"step", proof.step},
+                                          {"at", proof.at},
+                                          {"again", proof.again},
+                                          {"rows_read", std::stoll(proof.rows_read)},
+                                          {"rows_filled", std::stoll(proof.rows_filled)},
+                                          {"rows_wrong", std::stoll(proof.rows_wrong)}});
         json::object document{{"plan", field(row, 1)},
                               {"run", std::stoll(field(row, 0))},
                               {"state", state},
@@ -113,7 +187,8 @@ int status_command(Options const& options) {
                               {"last_entry", field(row, 4)},
                               {"last_step", field(row, 5)},
                               {"steps_done", std::stoll(field(row, 6))},
-                              {"progress", std::move(steps)}};
+                              {"progress", std::move(steps)},
+                              {"proofs", std::move(proven)}};
         if (!field(row, 10).empty()) {
             document["stopped"] = field(row, 10);
             document["hint"] = field(row, 11);

@@ -66,12 +66,13 @@ void BackfillMachine::prepare(Ids& ids, Commands& out) {
     batch.insert(batch.end(), config_.rows.guard.begin(), config_.rows.guard.end());
     // What was wrong when the run stopped is looked at again.
     batch.push_back(
-        sql("UPDATE weir.progress SET next_page = from_page, rows = 0, misses = 0 "
+        sql("UPDATE weir.progress SET next_page = from_page, rows = 0, hot = 0, misses = 0 "
             "WHERE run = {0} AND step = {1} AND misses > 0",
             run, step));
     if (restart_)
         batch.push_back(
-            sql("UPDATE weir.progress SET next_page = from_page, rows = 0 WHERE run = {0} AND step = {1}", run, step));
+            sql("UPDATE weir.progress SET next_page = from_page, rows = 0, hot = 0 WHERE run = {0} AND step = {1}", run,
+                step));
     // A table that was rewritten or truncated has another file: its pages say nothing any more. A partition that was
     // detached is none of ours.
     batch.push_back(
@@ -216,7 +217,8 @@ Batch BackfillMachine::fill(Worker const& worker, bool skip_locked, bool look) c
         sql("SELECT pg_catalog.set_config('weir.hot', pg_catalog.pg_stat_get_xact_tuples_hot_updated({0})::text, true)",
             Int{stripe.leaf}),
         write(worker, skip_locked),
-        sql(R"(UPDATE weir.progress p SET next_page = {0}, rows = p.rows + current_setting('weir.rows')::bigint
+        sql(R"(UPDATE weir.progress p SET next_page = {0}, rows = p.rows + current_setting('weir.rows')::bigint,
+  hot = p.hot + pg_catalog.pg_stat_get_xact_tuples_hot_updated({2}) - current_setting('weir.hot')::bigint
 WHERE {1} RETURNING current_setting('weir.rows'),
   pg_catalog.pg_stat_get_xact_tuples_hot_updated({2}) - current_setting('weir.hot')::bigint,
   pg_catalog.pg_current_xact_id_if_assigned()::text, {3})",
@@ -243,7 +245,8 @@ Batch BackfillMachine::sweep(Worker const& worker, bool look) const {
 SELECT pg_catalog.set_config('weir.rows', count(*)::text, true) FROM u)",
             stripe.name, alias, assignments(), Int{turn.from}, Int{turn.to - 1}, todo, Int{turn.rows_a_page},
             turn.pass_locked ? sql(" FOR NO KEY UPDATE SKIP LOCKED") : sql(""), numbers),
-        sql(R"(UPDATE weir.progress p SET rows = p.rows + current_setting('weir.rows')::bigint
+        sql(R"(UPDATE weir.progress p SET rows = p.rows + current_setting('weir.rows')::bigint,
+  hot = p.hot + pg_catalog.pg_stat_get_xact_tuples_hot_updated({1}) - current_setting('weir.hot')::bigint
 WHERE {0} RETURNING current_setting('weir.rows'),
   pg_catalog.pg_stat_get_xact_tuples_hot_updated({1}) - current_setting('weir.hot')::bigint,
   pg_catalog.pg_current_xact_id_if_assigned()::text, {2})",

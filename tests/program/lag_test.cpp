@@ -93,6 +93,7 @@ TEST_F(Lag, HoldsTheFillWhileReplayIsPaused) {
     bench.sql("SELECT pg_sleep(0.5)");
     EXPECT_EQ(bench.value("SELECT count(*) FROM users WHERE full_name IS NOT NULL"), filled);
     EXPECT_NE(filled, "120000");
+    EXPECT_THAT(bench.weir({"status", "rename-it"}).out, HasSubstr(", 0 rows/s"));
     replica.resume();
     ASSERT_TRUE(wait_until([&] { return has(process.out(), "goes on after") || !process.running(); }, 20s))
         << process.out();

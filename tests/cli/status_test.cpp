@@ -1,0 +1,71 @@
+#include "orchestrator/cli/status.h"
+
+#include <gtest/gtest.h>
+
+#include <vector>
+
+namespace weir {
+namespace {
+
+TEST(StatusWords, TellTheWorkOfAStep) {
+    struct Case {
+        StepWork work;
+        std::optional<std::int64_t> rate;
+        std::string line;
+    };
+    for (auto const& one : std::vector<Case>{
+             {{.step = "backfill.1", .pages_done = 1200, .pages = 9000, .rows = 540'000, .hot = 437'400},
+              {},
+              "backfill.1   pages 1200 of 9000, 540000 rows, 81 % in place"},
+             {{.step = "backfill.1", .pages_done = 1, .pages = 9, .rows = 1000, .hot = 999},
+              12'100,
+              "backfill.1   pages 1 of 9, 1000 rows, 99 % in place, 12100 rows/s"},
+             {{.step = "backfill.1", .pages = 9}, 0, "backfill.1   pages 0 of 9, 0 rows, 0 rows/s"},
+             {{.step = "backfill.12", .pages_done = 9, .pages = 9, .rows = 10},
+              {},
+              "backfill.12  pages 9 of 9, 10 rows, 0 % in place"},
+             {{.step = "proof.1", .pages_done = 4, .pages = 9, .rows = 500, .rows_wrong = 3},
+              70,
+              "proof.1      pages 4 of 9, 500 rows, 70 rows/s, 3 rows not right"},
+             {{.step = "a-very-long-step.1", .pages = 1}, {}, "a-very-long-step.1 pages 0 of 1, 0 rows"},
+         })
+        EXPECT_EQ(work_line(one.work, one.rate), one.line);
+}
+
+TEST(StatusWords, TellTheRateBetweenTwoReadings) {
+    struct Case {
+        char const* what;
+        StepWork before, after;
+        std::optional<std::int64_t> rate;
+    };
+    for (auto const& one : std::vector<Case>{
+             {"a second", {.pages = 9, .rows = 100, .read_at = 7}, {.pages = 9, .rows = 400, .read_at = 8}, 300},
+             {"longer", {.pages = 9, .rows = 100, .read_at = 7}, {.pages = 9, .rows = 400, .read_at = 7 + 1.5}, 200},
+             {"it stands still", {.pages = 9, .rows = 100, .read_at = 7}, {.pages = 9, .rows = 100, .read_at = 8}, 0},
+             {"ends in between",
+              {.pages_done = 8, .pages = 9, .rows = 100, .read_at = 7},
+              {.pages_done = 9, .pages = 9, .rows = 150, .read_at = 8},
+              50},
+             {"began anew", {.pages = 9, .rows = 100, .read_at = 7}, {.pages = 9, .rows = 10, .read_at = 8}, {}},
+             {"was over",
+              {.pages_done = 9, .pages = 9, .rows = 100, .read_at = 7},
+              {.pages_done = 9, .pages = 9, .rows = 100, .read_at = 8},
+              {}},
+             {"no time", {.pages = 9, .read_at = 7}, {.pages = 9, .rows = 5, .read_at = 7}, {}},
+             {"the clock was set back", {.pages = 9, .read_at = 7}, {.pages = 9, .rows = 5, .read_at = 6}, {}},
+         })
+        EXPECT_EQ(rows_per_second(one.before, one.after), one.rate) << one.what;
+}
+
+TEST(StatusWords, TellAProof) {
+    ProofFigures proof{
+        .step = "proof.1", .at = "2026-11-21 02:47:48+00", .rows_read = "50000", .rows_filled = "3", .rows_wrong = "0"};
+    EXPECT_EQ(proof_line(proof), "proof.1      proved 2026-11-21 02:47:48+00: 50000 rows read, 3 filled, 0 not right");
+    proof.again = true;
+    proof.rows_wrong = "2";
+    EXPECT_EQ(proof_line(proof),
+              "proof.1      proved again 2026-11-21 02:47:48+00: 50000 rows read, 3 filled, 2 not right");
+}
+
+}  // namespace
+}  // namespace weir
