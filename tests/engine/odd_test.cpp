@@ -114,14 +114,14 @@ TEST_F(Odd, AValueFarWiderThanTheRow) {
 }
 
 TEST_F(Odd, ASlowTriggerOfTheApplication) {
-    make({.rows = 1500});
+    make({.rows = 1200});
     sql("CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN PERFORM pg_sleep(0.002); RETURN NEW; END$$;"
         "CREATE TRIGGER slow BEFORE UPDATE ON users FOR EACH ROW EXECUTE FUNCTION slow()");
     fill(rename());
     ASSERT_EQ(ran.status, 0) << told(ran);
     EXPECT_EQ(wrong(), "0");
     EXPECT_GE(times("batch_retried", "longer than the bound"), 1U);
-    EXPECT_EQ(rows_told(), 1500);
+    EXPECT_EQ(rows_told(), 1200);
 }
 
 /// Columns that are called like what our statements use, in a table whose name needs quotes.
@@ -154,8 +154,7 @@ TEST_P(Names, OfColumnsAreTheTablesOwn) {
     }
 }
 
-INSTANTIATE_TEST_SUITE_P(Called, Names,
-                         ::testing::Values("users", "\"Odd Users\"", "x", "\"weir page\"", "u", "l", "k", "p"));
+INSTANTIATE_TEST_SUITE_P(Called, Names, ::testing::Values("\"Odd Users\"", "x", "\"weir page\"", "p"));
 
 }  // namespace
 }  // namespace weir::tests
