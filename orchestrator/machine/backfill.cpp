@@ -29,7 +29,7 @@ Sql leaves(Value const& root) {
 Int number(RunId run) { return Int{static_cast<std::int64_t>(run)}; }
 
 /// What every transaction before is over for everybody: running xids of the whole cluster, snapshots held in this
-/// database or by walsenders, and physical slots (RECIPES 13, 14: logical slots and snapshots of other databases are
+/// database or by walsenders, and physical slots (logical slots and snapshots of other databases are
 /// harmless). Snapshots of other roles need pg_read_all_stats; where they are not seen, the HOT share tells.
 Sql horizon() {
     return sql(R"((SELECT least(pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot())::text::bigint,
