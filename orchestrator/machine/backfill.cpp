@@ -30,7 +30,7 @@ Int number(RunId run) { return Int{static_cast<std::int64_t>(run)}; }
 
 /// What every transaction before is over for everybody: running xids of the whole cluster, snapshots held in this
 /// database or by walsenders, and physical slots (logical slots and snapshots of other databases are
-/// harmless). Snapshots of other roles need pg_read_all_stats; where they are not seen, the HOT share tells.
+/// harmless). Who is a walsender shows with pg_read_all_stats only; without it the HOT share tells.
 Sql horizon() {
     return sql(R"((SELECT least(pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot())::text::bigint,
     h.now - (SELECT max(pg_catalog.age(a.backend_xmin)) FROM pg_catalog.pg_stat_activity a
