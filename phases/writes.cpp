@@ -31,17 +31,18 @@ std::vector<std::string> trigger_notes(Rows const& rows, Table const& table, boo
         bool const as_usual = trigger.enabled != "R";
         bool const as_replica = trigger.enabled != "O";
         if (!quiet && !as_usual) continue;
-        std::string const what = "trigger " + trigger.name + " on " +
-                                 (trigger.partition.empty() ? rows.table.text() : trigger.partition) + " (" +
-                                 (trigger.before ? "BEFORE " : "AFTER ") + (rows.erases ? "DELETE, " : "UPDATE, ") +
-                                 trigger.function + "())";
-        std::string const how = trigger.each_row ? " for each row" : " once a batch, also for one without rows";
+        std::string text = "trigger " + trigger.name + " on " +
+                           (trigger.partition.empty() ? rows.table.text() : trigger.partition) + " (" +
+                           (trigger.before ? "BEFORE " : "AFTER ") + (rows.erases ? "DELETE, " : "UPDATE, ") +
+                           trigger.function + "())";
+        std::string_view const how = trigger.each_row ? " for each row" : " once a batch, also for one without rows";
         if (!quiet)
-            notes.push_back("fires " + what + how);
+            text.insert(0, "fires ").append(how);
         else if (as_replica)
-            notes.push_back("fires " + what + how + ": it is enabled for replication too");
+            text.insert(0, "fires ").append(how).append(": it is enabled for replication too");
         else
-            notes.push_back("keeps quiet " + what);
+            text.insert(0, "keeps quiet ");
+        notes.push_back(std::move(text));
     }
     return notes;
 }

@@ -84,7 +84,7 @@ std::string duration(Millis time) {
 
 /// `7 to 9 min left`, in the unit that suits the long end. A range that is narrower than its unit is the one figure.
 std::string left_words(Millis left, std::optional<Rate::Range> const& range) {
-    auto const one = duration(left) + " left";
+    auto one = duration(left) + " left";
     if (!range) return one;
     struct Unit {
         std::int64_t below, seconds;
