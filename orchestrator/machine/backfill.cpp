@@ -721,7 +721,8 @@ void BackfillMachine::completed(Stamp at, Completed const& completed, Ids& ids, 
                 next(w, at, ids, out);
             } else if (was == Doing::batch || was == Doing::skip_locked) {
                 auto& order = leaves_[stripes_[*worker.stripe].of].order;
-                order.filled({first_field(0), first_field(1), first_field(2), outcome.took});
+                // A deletion needs no room for new versions.
+                if (!config_.rows.erases) order.filled({first_field(0), first_field(1), first_field(2), outcome.took});
                 if (!outcome.rows.empty()) read_horizon(outcome.rows[0], 3, at);
                 advance(w, at, first_field(0), first_field(1), outcome.took, out);
                 next(w, at, ids, out);

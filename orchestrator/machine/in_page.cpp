@@ -72,10 +72,7 @@ bool InPageOrder::ready(Stripe const& stripe, std::int64_t horizon) const {
 
 void InPageOrder::ripen(std::size_t stripe) {
     auto& s = stripes_[stripe];
-    if (s.state == State::open) {
-        --open_;
-        std::erase(opened_, stripe);
-    }
+    if (s.state == State::open) std::erase(opened_, stripe);
     s.state = State::ripe;
     ripe_.push_back(stripe);
 }
@@ -103,7 +100,6 @@ std::optional<std::size_t> InPageOrder::ripe(std::int64_t horizon) {
     if (oldest != opened_.end() && !stripes_[*oldest].taken) {
         auto const stripe = *oldest;
         opened_.erase(oldest);
-        --open_;
         stripes_[stripe].state = State::given;
         return stripe;
     }
@@ -143,7 +139,6 @@ std::optional<InPageOrder::Turn> InPageOrder::sweep(std::int64_t horizon, bool m
     stripes_[i].state = State::open;
     stripes_[i].rows_a_page = rows_a_page_;
     opened_.push_back(i);
-    ++open_;
     return turn(i);
 }
 
@@ -174,10 +169,7 @@ void InPageOrder::end_round(std::size_t stripe) {
     s.at = s.from;
     s.round_rows = 0;
     if (!over) return;
-    if (density_ <= 0 && !learnt_ && s.rows > 0) {
-        learnt_ = true;
-        set_density(static_cast<double>(s.rows) / static_cast<double>(s.to - s.from));
-    }
+    if (density_ <= 0 && s.rows > 0) set_density(static_cast<double>(s.rows) / static_cast<double>(s.to - s.from));
     ripen(stripe);
 }
 
@@ -195,7 +187,7 @@ void InPageOrder::judge(Turn const& turn, Swept const& result) {
     bool const pays =
         static_cast<double>(judged_hot_) >= config_.tuning.hot_at_least * static_cast<double>(judged_rows_);
     if (pays)
-        retry_after_ = 16;
+        retry_after_ = retry_first;
     else
         to_ranges("only " + std::to_string(judged_hot_ * 100 / judged_rows_) + " % of " + std::to_string(judged_rows_) +
                   " updates stayed on their page");
@@ -267,7 +259,7 @@ void InPageOrder::held(std::string const& why) {
 }
 
 bool InPageOrder::exhausted() const {
-    if (!ripe_.empty() || open_ > 0) return false;
+    if (!ripe_.empty() || !opened_.empty()) return false;
     return std::none_of(stripes_.begin() + static_cast<std::ptrdiff_t>(std::min(fresh_, stripes_.size())),
                         stripes_.end(), [](Stripe const& s) { return s.state == State::fresh; });
 }

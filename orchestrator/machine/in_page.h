@@ -14,8 +14,8 @@
 /// A stripe's next round waits until the horizon (the oldest transaction that somebody may still not see as over) has
 /// passed the last round's transactions; so many stripes are open at a time. What is decided, from every batch:
 ///
-///   rows a page     a sixteenth of the rows of a page (fewer: more sweeps; more: more rows leave; measured in
-///                   docs/performance.md); doubled while even the first rounds find room (dead space, fillfactor)
+///   rows a page     a sixteenth of the rows of a page (fewer: more sweeps; more: more rows leave their
+///                   page); doubled while even the first rounds find room (dead space, fillfactor)
 ///   pages a sweep   by the clock, towards the batch's target; halved when a sweep took longer than the bound
 ///   the way         `ranges` where in-page order cannot pay: pages of one or two rows, a statement that can never be
 ///                   HOT, too few HOT updates (tried again after a while), a horizon that stands still (until it moves)
@@ -43,7 +43,7 @@ struct SweepTuning {
     std::int64_t judged_rows{
         2000};                  ///< updates after which the HOT share is judged; those of first rounds do not count
     double hot_at_least{0.25};  ///< a lower share does not pay for the sweeps
-    double rows_a_page_at_least{3};       ///< on fuller pages the first round moves too much
+    double rows_a_page_at_least{3};       ///< of fewer rows the first round would move too many
     std::int64_t vacuum_every{8};         ///< a VACUUM after the leaf's rows / this many dead rows
     std::int64_t vacuum_at_least{20000};  ///< dead rows
 };
@@ -115,7 +115,7 @@ class InPageOrder {
     void held(std::string const& why);
     /// No stripe is left that ripe() or sweep() could give, now or later.
     bool exhausted() const;
-    std::size_t open() const { return open_; }
+    std::size_t open() const { return opened_.size(); }
 
     /// Enough dead rows for a VACUUM, and nobody sees the oldest of them any more.
     bool vacuum_due(std::int64_t horizon) const;
@@ -154,9 +154,7 @@ class InPageOrder {
     std::deque<std::size_t> ripe_;
     std::vector<std::size_t> opened_;
     std::size_t fresh_{};  ///< the first stripe that may be fresh
-    std::size_t open_{};
     double density_{};
-    bool learnt_{};
     std::int64_t base_{1}, rows_a_page_{1}, pages_{};
     std::int64_t judged_rows_{}, judged_hot_{};
     std::int64_t too_long_{};
@@ -166,7 +164,8 @@ class InPageOrder {
     bool final_{};                      ///< the way `ranges` stays
     std::optional<std::int64_t> held_;  ///< back when the horizon passes this
     std::int64_t by_ranges_{};          ///< stripes given since the share was too low
-    std::int64_t retry_after_{16};      ///< such stripes until in-page order is tried again
+    static constexpr std::int64_t retry_first = 16;
+    std::int64_t retry_after_{retry_first};  ///< such stripes until in-page order is tried again
 };
 
 }  // namespace weir

@@ -30,7 +30,8 @@ void RunMachine::say(Commands& out, decltype(Event::what) what) const {
 }
 
 Step const* RunMachine::current() const {
-    return step_ < config_.program.steps.size() ? &config_.program.steps[step_] : nullptr;
+    auto const at = doing_ == Doing::watching ? watching_ : step_;
+    return at < config_.program.steps.size() ? &config_.program.steps[at] : nullptr;
 }
 
 bool RunMachine::contracting() const {

@@ -325,6 +325,16 @@ TEST_F(InPageTest, ErasesByRangesAndSaysNothingOfWays) {
     EXPECT_THAT(text(sent()), AllOf(HasSubstr("u AS (DELETE FROM ONLY"), HasSubstr("SKIP LOCKED")));
 }
 
+TEST_F(InPageTest, ADeletionNeedsNoRoomAndRunsNoVacuum) {
+    config.rows.erases = true;
+    config.rows.set.clear();
+    config.sweep.vacuum_at_least = 100;
+    start();
+    prepared({{0, 160, 0}});
+    answer(swept(5000, 0, 500, 501, 50));
+    EXPECT_EQ(what(), "batch 16-32");
+}
+
 TEST_F(InPageTest, SettingsStandInEveryBatchThatWrites) {
     config.rows.settings = {sql("SET LOCAL session_replication_role = replica")};
     start();
