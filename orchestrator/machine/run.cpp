@@ -408,7 +408,8 @@ void RunMachine::approved(std::string const& user, Commands& out) {
     doing_ = Doing::concluding;
 }
 
-/// While people deploy, the proofs are repeated: what they find is told, and what is still NULL is filled.
+/// While people deploy, the proofs are repeated, save those of deletions, which would delete more: what they find is
+/// told, and what is still NULL is filled.
 void RunMachine::on_tick(Commands& out) {
     if (doing_ != Doing::gate || at_.steady - watched_ < gate_proof_every) return;
     watching_ = 0;
@@ -425,7 +426,7 @@ void RunMachine::watch_next(Commands& out) {
     }
     while (!leaving && watching_ < steps.size() &&
            !(steps[watching_].kind == StepKind::proof && steps[watching_].phase == Phase::proof &&
-             is_done(steps[watching_])))
+             !steps[watching_].rows->erases && is_done(steps[watching_])))
         ++watching_;
     if (leaving) {
         advance(out);
