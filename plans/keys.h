@@ -68,20 +68,70 @@ inline constexpr std::array batch{
 inline constexpr std::array throttle{
     Key{"replication_lag", Use::optional,
         "the lag of a replica at which the backfill stands still, 100ms or more, or none; default 2s"},
-    Key{"blocked_by_us", Use::later, "sessions that wait for weir", "remove the key"},
-    Key{"lock_queue", Use::later, "sessions that wait for the table", "remove the key"},
-    Key{"wal_rate", Use::later, "WAL written a second", "remove the key"},
-    Key{"commit_latency", Use::later, "the time of a commit", "remove the key"},
-    Key{"archive_backlog", Use::later, "WAL that is not archived yet", "remove the key"},
-    Key{"slot_retention", Use::later, "WAL that a replication slot holds", "remove the key"},
-    Key{"oldest_xmin", Use::later, "age of the oldest snapshot", "remove the key"},
-    Key{"freeze_age", Use::later, "distance to wraparound", "remove the key"},
-    Key{"active_sessions", Use::later, "sessions at work", "remove the key"},
-    Key{"free_disk", Use::later, "free space on the server's disk", "remove the key"},
-    Key{"sql", Use::later, "a number that a query gives", "remove the key"},
-    Key{"http", Use::later, "an HTTP check", "remove the key"},
-    Key{"prometheus", Use::later, "a Prometheus query", "remove the key"},
+    Key{"replication_bytes", Use::optional, "WAL that a replica has yet to replay, such as 1GB, or none; default none"},
+    Key{"blocked_by_us", Use::optional, "how long a session waits for a lock of weir's, or none; default 100ms"},
+    Key{"lock_queue", Use::optional, "sessions that wait for locks on the plan's tables, or none; default 20"},
+    Key{"wal_rate", Use::optional, "WAL that the whole server writes, such as 50MB/s, or none; default none"},
+    Key{"commit_latency", Use::optional, "the time of a small synchronous commit, or none; default 500ms"},
+    Key{"archive_backlog", Use::optional, "WAL that is not archived yet, or none; default 8GB"},
+    Key{"slot_retention", Use::optional, "WAL that a replication slot keeps from being removed, or none; default 20GB"},
+    Key{"oldest_xmin", Use::optional,
+        "age of the oldest transaction that keeps dead rows from being removed, or none; default none"},
+    Key{"freeze_age", Use::optional,
+        "transactions since the oldest row that is not frozen, or none; default 1500000000"},
+    Key{"active_sessions", Use::optional, "sessions of others that work at the same time, or none; default none"},
+    Key{"free_disk", Use::later, "free space on the server's disk",
+        "PostgreSQL does not tell it: use throttle.prometheus with the node's own metrics"},
+    Key{"sql", Use::optional, "numbers that queries give, each with its limit"},
+    Key{"http", Use::optional, "addresses that answer with a number or with 200 when all is well"},
+    Key{"prometheus", Use::optional, "numbers that Prometheus queries give, each with its limit"},
 };
+
+/// What a limit is written in.
+enum class Measure : std::uint8_t { time, size, rate, count };
+
+/// A signal with one limit for all its readings.
+struct Signal {
+    std::string_view name;  ///< of the key, and of Reading::signal
+    Measure measure;
+    double least;                    ///< the smallest limit, in the unit of the signal
+    std::optional<double> standard;  ///< the limit of a plan that says nothing
+    bool writes_only;                ///< nothing that only reads can make it worse: proofs are not held by it
+};
+
+/// Why these limits, and why none for some: docs/signals.md.
+inline constexpr std::array signals{
+    Signal{"replication_lag", Measure::time, 0.1, 2.0, true},
+    Signal{"replication_bytes", Measure::size, 1 << 20, std::nullopt, true},
+    Signal{"blocked_by_us", Measure::time, 0.01, 0.1, true},
+    Signal{"lock_queue", Measure::count, 1, 20, true},
+    Signal{"wal_rate", Measure::rate, 1 << 10, std::nullopt, true},
+    Signal{"commit_latency", Measure::time, 0.001, 0.5, false},
+    Signal{"archive_backlog", Measure::size, 1 << 20, 8.0 * (1 << 30), true},
+    Signal{"slot_retention", Measure::size, 1 << 20, 20.0 * (1 << 30), true},
+    Signal{"oldest_xmin", Measure::time, 1, std::nullopt, true},
+    Signal{"freeze_age", Measure::count, 1e6, 1.5e9, true},
+    Signal{"active_sessions", Measure::count, 1, std::nullopt, false},
+};
+
+/// Of the items of throttle.sql, throttle.http and throttle.prometheus.
+inline constexpr std::array sql_signal{
+    Key{"name", Use::required, "what messages and metrics call it: lower-case letters, digits and hyphens, 1 to 60"},
+    Key{"query", Use::required, "one SELECT that gives one number"},
+    Key{"limit", Use::required, "the number at which the backfill stands still"},
+};
+inline constexpr std::array http_signal{
+    Key{"name", Use::required, "what messages and metrics call it: lower-case letters, digits and hyphens, 1 to 60"},
+    Key{"url", Use::required, "http or https, without a password; whatever is not 2xx stops the backfill"},
+    Key{"limit", Use::optional, "the body is a number, and at this number the backfill stands still"},
+};
+inline constexpr std::array prometheus_signal{
+    Key{"name", Use::required, "what messages and metrics call it: lower-case letters, digits and hyphens, 1 to 60"},
+    Key{"url", Use::required, "of the Prometheus server, http or https, without a password"},
+    Key{"query", Use::required, "PromQL; of several samples the largest counts"},
+    Key{"limit", Use::required, "the number at which the backfill stands still"},
+};
+inline constexpr std::size_t custom_signals_max = 16;
 
 inline constexpr std::array locks{
     Key{"timeout", Use::optional, "the longest that one try may make others wait, 5ms to 10s; default 100ms"},
@@ -109,7 +159,6 @@ struct Bounds {
 inline constexpr Bounds batch_target{Millis{1}, Millis{10'000}};
 inline constexpr Bounds lock_timeout{Millis{5}, Millis{10'000}};
 inline constexpr Bounds lock_give_up{Millis{1000}, std::nullopt};
-inline constexpr Bounds lag_limit{Millis{100}, std::nullopt};
 inline constexpr int workers_max = 8;
 inline constexpr int workers_auto = 4;  ///< at most, when weir chooses
 

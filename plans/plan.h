@@ -2,22 +2,51 @@
 /// A plan file, read and checked; what it says about the world is judged later, against a Catalog.
 #include <chrono>
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "plans/event.h"
 #include "plans/operation.h"
+#include "plans/sql.h"
 
 namespace weir {
 
 enum class Gate : std::uint8_t { manual, none };
 
+/// A signal that the plan itself describes.
+struct CustomSignal {
+    std::string name;
+    std::string url;                ///< http, prometheus
+    std::string query;              ///< prometheus
+    std::optional<UserExpr> ask{};  ///< sql: the query in brackets, one expression by libpg_query's word
+    std::optional<double> limit{};  ///< http: nothing when the answer's status alone counts
+    bool operator==(CustomSignal const&) const = default;
+};
+
+/// When the backfill slows down and stands still (`throttle`).
+struct Throttle {
+    /// By the names of keys::signals, in the signal's unit: seconds, bytes, bytes a second, or a number. Absent: none.
+    std::map<std::string, double, std::less<>> limits;
+    std::vector<CustomSignal> sql, http, prometheus;
+
+    std::optional<double> limit(std::string_view signal) const {
+        auto const found = limits.find(signal);
+        return found == limits.end() ? std::nullopt : std::optional{found->second};
+    }
+    bool none() const { return limits.empty() && sql.empty() && http.empty() && prometheus.empty(); }
+    bool operator==(Throttle const&) const = default;
+};
+/// The limits of a plan that says nothing (keys::signals).
+Throttle standard_throttle();
+
 struct Settings {
-    Millis batch_target{50};                ///< `batch.target`: what a batch's time is aimed at
-    std::optional<int> workers;             ///< `batch.workers`: 1..8; nothing for `auto`
-    bool plain{};                           ///< `batch.order: plain`: page ranges, each row once, whatever it costs
-    std::optional<Millis> lag_limit{2000};  ///< `throttle.replication_lag`; nothing for `none` (or `throttle: none`)
+    Millis batch_target{50};     ///< `batch.target`: what a batch's time is aimed at
+    std::optional<int> workers;  ///< `batch.workers`: 1..8; nothing for `auto`
+    bool plain{};                ///< `batch.order: plain`: page ranges, each row once, whatever it costs
+    Throttle throttle{standard_throttle()};
     Millis lock_timeout{100};  ///< `locks.timeout`: the longest that a statement of ours may make others wait
     Millis lock_give_up{15 * 60 * 1000};  ///< `locks.give_up`: after that the run stops, safe to resume
     bool operator==(Settings const&) const = default;

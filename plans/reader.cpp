@@ -60,6 +60,12 @@ std::string_view kind_name(YamlNode const& node) {
     return "";
 }
 
+bool is_name(std::string_view text) {
+    return !text.empty() && text.size() <= keys::name_max && std::all_of(text.begin(), text.end(), [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
+    });
+}
+
 constexpr std::array phase_lists{Phase::expand, Phase::backfill, Phase::contract};
 
 /// An operation as it stands in the plan, checked and not built yet.
@@ -107,6 +113,12 @@ class Reader {
         if (!any)
             say(Code::missing_key, root, "the plan has no operation",
                 "give `changes`, or a list `expand`, `backfill` or `contract`");
+    }
+
+    void read_setting(std::string_view group, YamlNode const& node) {
+        if (group == "batch") read_batch(node);
+        if (group == "throttle") read_throttle(node);
+        if (group == "locks") read_locks(node);
     }
 
     /// REQUIRES that there is no problem.
@@ -217,11 +229,7 @@ class Reader {
     void read_name(YamlNode const& node) {
         auto const* text = scalar(node, "name", "a text");
         if (text == nullptr) return;
-        bool const fits =
-            !text->empty() && text->size() <= keys::name_max && std::all_of(text->begin(), text->end(), [](char c) {
-                return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
-            });
-        if (!fits)
+        if (!is_name(*text))
             say(Code::bad_value, node, quote(*text) + " cannot be the name of a plan",
                 "a name has 1 to 60 lower-case letters, digits and hyphens");
         plan.name = *text;
@@ -293,8 +301,9 @@ class Reader {
     }
 
     void read_throttle(YamlNode const& node) {
+        auto& throttle = plan.settings.throttle;
         if (node.kind == YamlKind::scalar && node.text == "none") {
-            plan.settings.lag_limit = std::nullopt;
+            throttle = {};
             return;
         }
         if (node.kind == YamlKind::scalar) {
@@ -304,14 +313,144 @@ class Reader {
         }
         if (!is_mapping(node, "throttle")) return;
         auto const found = check_keys(node, keys::throttle, "throttle");
-        auto const* lag = found.at("replication_lag");
-        if (lag == nullptr) return;
-        if (lag->kind == YamlKind::scalar && lag->text == "none") {
-            plan.settings.lag_limit = std::nullopt;
+        for (auto const& signal : keys::signals)
+            if (auto const* limit = found.at(signal.name)) read_limit(*limit, signal, throttle);
+        if (auto const* list = found.at("sql")) throttle.sql = read_custom(*list, "throttle.sql", keys::sql_signal);
+        if (auto const* list = found.at("http")) throttle.http = read_custom(*list, "throttle.http", keys::http_signal);
+        if (auto const* list = found.at("prometheus"))
+            throttle.prometheus = read_custom(*list, "throttle.prometheus", keys::prometheus_signal);
+    }
+
+    void read_limit(YamlNode const& node, keys::Signal const& signal, Throttle& into) {
+        std::string const name{signal.name};
+        auto const what = "throttle." + name;
+        if (node.kind == YamlKind::scalar && node.text == "none") {
+            into.limits.erase(name);
             return;
         }
-        Millis limit{};
-        if (read_time(*lag, "throttle.replication_lag", keys::lag_limit, limit)) plan.settings.lag_limit = limit;
+        switch (signal.measure) {
+            case keys::Measure::time: {
+                Millis limit{};
+                keys::Bounds const bounds{Millis{static_cast<std::int64_t>(signal.least * 1000)}, std::nullopt};
+                if (read_time(node, what, bounds, limit)) into.limits[name] = static_cast<double>(limit.count()) / 1000;
+                return;
+            }
+            case keys::Measure::size:
+            case keys::Measure::rate: {
+                bool const rate = signal.measure == keys::Measure::rate;
+                auto const* text = scalar(node, what, rate ? "a rate such as 50MB/s" : "a size such as 1GB");
+                if (text == nullptr) return;
+                std::string_view size{*text};
+                bool const whole = !rate || size.ends_with("/s");
+                if (rate && whole) size.remove_suffix(2);
+                auto const bytes = whole ? read_size(size) : std::nullopt;
+                if (!bytes)
+                    say(Code::bad_value, node, quote(what) + " cannot be " + quote(*text),
+                        rate ? "write a whole number, a unit (kB, MB, GB) and /s, such as 50MB/s, or none"
+                             : "write a whole number and a unit (kB, MB, GB, TB), such as 1GB, or none");
+                else if (static_cast<double>(*bytes) < signal.least)
+                    say(Code::bad_value, node, quote(what) + " cannot be " + *text,
+                        rate ? "it must be 1kB/s or more" : "it must be 1MB or more");
+                else
+                    into.limits[name] = static_cast<double>(*bytes);
+                return;
+            }
+            case keys::Measure::count: {
+                auto const* text = scalar(node, what, "a whole number");
+                if (text == nullptr) return;
+                std::int64_t number = 0;
+                auto const [end, error] = std::from_chars(text->data(), text->data() + text->size(), number);
+                auto const least = static_cast<std::int64_t>(signal.least);
+                if (error != std::errc{} || end != text->data() + text->size() || number < least)
+                    say(Code::bad_value, node, quote(what) + " cannot be " + quote(*text),
+                        "write a whole number, " + std::to_string(least) + " or more, or none");
+                else
+                    into.limits[name] = static_cast<double>(number);
+                return;
+            }
+        }
+    }
+
+    std::vector<CustomSignal> read_custom(YamlNode const& node, std::string const& where, Keys known) {
+        std::vector<CustomSignal> signals;
+        if (node.kind != YamlKind::list) {
+            if (node.kind != YamlKind::refused)
+                say(Code::wrong_type, node,
+                    quote(where) + " must be a list, and here stands " + std::string{kind_name(node)},
+                    "write [ { name: …, … } ]");
+            return signals;
+        }
+        if (node.items.size() > keys::custom_signals_max)
+            say(Code::bad_value, node,
+                quote(where) + " has more than " + std::to_string(keys::custom_signals_max) + " items",
+                "let one query give the worst of several numbers");
+        for (auto const& item : node.items) {
+            if (!is_mapping(item, "an item of " + where)) continue;
+            auto const found = check_keys(item, known, where);
+            check_required(item, found, known);
+            CustomSignal signal;
+            if (auto const* name = found.at("name")) read_signal_name(*name, where, signals, signal);
+            if (auto const* url = found.at("url")) read_url(*url, where, signal);
+            if (auto const* query = found.at("query")) read_query(*query, where, signal);
+            if (auto const* limit = found.at("limit")) read_number(*limit, where + ".limit", signal.limit);
+            signals.push_back(std::move(signal));
+        }
+        return signals;
+    }
+
+    void read_signal_name(YamlNode const& node, std::string const& where, std::vector<CustomSignal> const& others,
+                          CustomSignal& into) {
+        auto const* text = scalar(node, where + ".name", "a text");
+        if (text == nullptr) return;
+        into.name = *text;
+        if (!is_name(*text))
+            say(Code::bad_value, node, quote(*text) + " cannot be the name of a signal",
+                "a name has 1 to 60 lower-case letters, digits and hyphens");
+        for (auto const& other : others)
+            if (other.name == *text)
+                say(Code::bad_value, node, "two items of " + quote(where) + " are called " + quote(*text),
+                    "give each a name of its own");
+    }
+
+    void read_url(YamlNode const& node, std::string const& where, CustomSignal& into) {
+        auto const* text = scalar(node, where + ".url", "an address", comma_hint);
+        if (text == nullptr) return;
+        into.url = *text;
+        auto const scheme = text->starts_with("http://") ? 7U : text->starts_with("https://") ? 8U : 0U;
+        auto const host = std::string_view{*text}.substr(scheme);
+        auto const authority = host.substr(0, host.find_first_of("/?#"));
+        bool const plain = std::all_of(text->begin(), text->end(), [](char c) { return c > 0x20 && c < 0x7F; });
+        if (authority.find('@') != std::string_view::npos)
+            say(Code::bad_value, node, quote(where + ".url") + " holds a user or a password",
+                "a plan holds no password: let the address be reachable without one from where weir runs");
+        else if (scheme == 0 || authority.empty() || !plain)
+            say(Code::bad_value, node, quote(where + ".url") + " cannot be " + quote(*text),
+                "write http://HOST:PORT/PATH or https://…");
+    }
+
+    void read_query(YamlNode const& node, std::string const& where, CustomSignal& into) {
+        auto const* text = scalar(node, where + ".query", "a query", comma_hint);
+        if (text == nullptr) return;
+        into.query = *text;
+        if (where != "throttle.sql") return;
+        auto declared = declare_expression("(" + *text + "\n)", node.place);
+        if (auto* problem = std::get_if<Problem>(&declared)) {
+            problem->hint = "write one SELECT without a semicolon, which gives one number";
+            problems_.push_back(std::move(*problem));
+        } else {
+            into.ask = std::get<UserExpr>(std::move(declared));
+        }
+    }
+
+    void read_number(YamlNode const& node, std::string const& what, std::optional<double>& into) {
+        auto const* text = scalar(node, what, "a number");
+        if (text == nullptr) return;
+        double number = 0;
+        auto const [end, error] = std::from_chars(text->data(), text->data() + text->size(), number);
+        if (error != std::errc{} || end != text->data() + text->size() || !(number > 0) || number > 1e300)
+            say(Code::bad_value, node, quote(what) + " cannot be " + quote(*text), "write a number above 0");
+        else
+            into = number;
     }
 
     void read_locks(YamlNode const& node) {
@@ -619,6 +758,11 @@ class Reader {
     std::vector<Read> lists_;
 };
 
+bool is_setting_name(std::string_view text) {
+    return !text.empty() &&
+           std::all_of(text.begin(), text.end(), [](char c) { return (c >= 'a' && c <= 'z') || c == '_'; });
+}
+
 void sort_by_place(Problems& problems) {
     std::stable_sort(problems.begin(), problems.end(), [](Problem const& a, Problem const& b) {
         return std::pair{a.place.line, a.place.column} < std::pair{b.place.line, b.place.column};
@@ -643,6 +787,36 @@ Place first_bad_byte(std::string_view text, std::string const& file) {
 }
 
 }  // namespace
+
+std::variant<Settings, Problems> with_setting(Settings base, std::string_view key, std::string_view value) {
+    static constexpr std::array<std::string_view, 3> groups{"batch", "throttle", "locks"};
+    auto const dot = key.find('.');
+    auto const group = key.substr(0, dot);
+    auto const unknown = [&](std::string hint) {
+        return Problems{{Code::unknown_key, {}, "there is no setting " + quote(key), std::move(hint)}};
+    };
+    if (std::find(groups.begin(), groups.end(), group) == groups.end()) {
+        auto const near = nearest(group, {groups.begin(), groups.end()});
+        return unknown(near.empty() ? "settings are batch.…, throttle.… and locks.…, as in a plan"
+                                    : "did you mean " + near + "?");
+    }
+    bool const text = is_utf8(value) && value.find_first_of(std::string_view{"\0\r\n", 3}) == std::string_view::npos &&
+                      is_utf8(key) && (dot == std::string_view::npos || is_setting_name(key.substr(dot + 1)));
+    if (!text) return unknown("write KEY VALUE, such as throttle.replication_lag 5s");
+    std::string yaml = std::string{group} + ":";
+    if (dot != std::string_view::npos) yaml += "\n  " + std::string{key.substr(dot + 1)} + ":";
+    auto document = read_yaml(yaml + " " + std::string{value} + "\n", "");
+    auto& problems = document.problems;
+    Reader reader{{}, problems};
+    reader.plan.settings = std::move(base);
+    if (problems.empty() && document.root && document.root->members.size() == 1)
+        reader.read_setting(group, document.root->members.front().value);
+    else if (problems.empty())
+        return unknown("write KEY VALUE, such as throttle.replication_lag 5s");
+    for (auto& problem : problems) problem.place = {};
+    if (!problems.empty()) return std::move(problems);
+    return std::move(reader.plan.settings);
+}
 
 std::variant<Plan, Problems> read_plan(std::string_view text, std::string const& file, OperationTable operations) {
     if (text.size() > plan_bytes_max)

@@ -17,13 +17,18 @@ inline constexpr std::size_t plan_bytes_max = 1024 * 1024;
 /// is only for messages. Never throws; never touches the outside.
 std::variant<Plan, Problems> read_plan(std::string_view text, std::string const& file, OperationTable operations);
 
+/// One setting that may change while a run lives, by its dotted key (`throttle.wal_rate`, `batch.target`,
+/// `locks.give_up`, or a whole group: `throttle`) and its value as the plan file would have it (`50MB/s`, `none`).
+/// Gives `base` with it, or problems without a place.
+std::variant<Settings, Problems> with_setting(Settings base, std::string_view key, std::string_view value);
+
 /// The JSON Schema of the plan file (docs/plan.schema.json), from the same tables that the reader uses.
 std::string plan_schema(OperationTable operations);
 
 /// `150ms`, `2s`, `15m`, `24h`, `7d`; nothing when it is not a whole number with one of these units.
 std::optional<Millis> read_duration(std::string_view text);
 
-/// `512kB`, `50MB`, `2GB` (powers of 1024) as bytes.
+/// `512kB`, `50MB`, `2GB`, `1TB` (powers of 1024) as bytes.
 std::optional<std::int64_t> read_size(std::string_view text);
 
 }  // namespace weir

@@ -1,5 +1,6 @@
 // The JSON Schema of the plan file. It is for editors: the reader is stricter in what a schema cannot say (SQL,
 // bounds).
+#include <algorithm>
 #include <boost/json.hpp>
 #include <span>
 #include <string>
@@ -92,8 +93,40 @@ json::object batch_schema(std::string_view key) {
                                   json::object{{"type", "integer"}, {"minimum", 1}, {"maximum", keys::workers_max}}}}};
 }
 
-json::object throttle_schema(std::string_view) {
-    return {{"anyOf", json::array{one_of_words({"none"}), reference("duration")}}};
+json::object custom_schema(std::string_view key) {
+    if (key == "name")
+        return {{"type", "string"}, {"pattern", "^[a-z0-9-]{1," + std::to_string(keys::name_max) + "}$"}};
+    if (key == "limit") return {{"type", "number"}, {"exclusiveMinimum", 0}};
+    if (key == "url") return {{"type", "string"}, {"pattern", "^https?://"}};
+    return {{"type", "string"}};
+}
+
+json::object list_of(json::object item) {
+    return {{"type", "array"}, {"maxItems", keys::custom_signals_max}, {"items", std::move(item)}};
+}
+
+json::object throttle_schema(std::string_view key) {
+    if (key == "sql") return list_of(from_keys(keys::sql_signal, custom_schema));
+    if (key == "http") return list_of(from_keys(keys::http_signal, custom_schema));
+    if (key == "prometheus") return list_of(from_keys(keys::prometheus_signal, custom_schema));
+    auto const* const signal =
+        std::find_if(keys::signals.begin(), keys::signals.end(), [&](auto const& s) { return s.name == key; });
+    json::object value;
+    switch (signal->measure) {
+        case keys::Measure::time:
+            value = reference("duration");
+            break;
+        case keys::Measure::size:
+            value = {{"type", "string"}, {"pattern", "^[0-9]+(kB|MB|GB|TB)$"}};
+            break;
+        case keys::Measure::rate:
+            value = {{"type", "string"}, {"pattern", "^[0-9]+(kB|MB|GB|TB)/s$"}};
+            break;
+        case keys::Measure::count:
+            value = {{"type", "integer"}, {"minimum", static_cast<std::int64_t>(signal->least)}};
+            break;
+    }
+    return {{"anyOf", json::array{one_of_words({"none"}), std::move(value)}}};
 }
 
 json::object locks_schema(std::string_view key) {

@@ -32,8 +32,8 @@ std::optional<Millis> read_duration(std::string_view text) {
 }
 
 std::optional<std::int64_t> read_size(std::string_view text) {
-    static constexpr std::array<std::pair<std::string_view, std::int64_t>, 3> units{
-        {{"kB", 1LL << 10}, {"MB", 1LL << 20}, {"GB", 1LL << 30}}};
+    static constexpr std::array<std::pair<std::string_view, std::int64_t>, 4> units{
+        {{"kB", 1LL << 10}, {"MB", 1LL << 20}, {"GB", 1LL << 30}, {"TB", 1LL << 40}}};
     return read_number(text, units);
 }
 

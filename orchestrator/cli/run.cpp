@@ -224,7 +224,10 @@ int drive(Running r, Epoch epoch, RunRecord record, bool abort) {
     int exit = 70;
     bool over = false;
     auto const run = r.ready.program.run;
-    Eye eye{r.io, r.options.database, "weir " + name + " eye", r.settings.lag_limit.value_or(Millis{0})};
+    std::optional<Millis> lag_limit;
+    if (auto const limit = r.settings.throttle.limit("replication_lag"))
+        lag_limit = Millis{static_cast<std::int64_t>(*limit * 1000)};
+    Eye eye{r.io, r.options.database, "weir " + name + " eye", lag_limit.value_or(Millis{0})};
     Clerk clerk{r.io, r.options.database, name, run, r.asker.session()};
     asio::signal_set signals{r.io, SIGINT, SIGTERM};
     Shell::Config shell_config{r.options.database, name, {&r.instruments, &r.progress}, [&](int code) {
@@ -246,7 +249,7 @@ int drive(Running r, Epoch epoch, RunRecord record, bool abort) {
     clerk.catch_up(r.asker, [&](Ordered order) { shell.give(std::move(order)); });
     hear_signals();
     shell.give(Started{});
-    if (!over && r.settings.lag_limit) eye.start([&](Measured measured) { shell.give(std::move(measured)); });
+    if (!over && lag_limit) eye.start([&](Measured measured) { shell.give(std::move(measured)); });
     if (!over) clerk.start([&](Lost lost) { shell.give(std::move(lost)); });
     r.io.restart();
     while (!over && r.io.run_one() > 0) {
@@ -267,7 +270,7 @@ int act(asio::io_context& io, Asker& asker, Plan const* plan, std::string const&
         return 0;
     }
     Settings const settings = plan ? plan->settings : Settings{};
-    if (settings.lag_limit && plan)
+    if (settings.throttle.limit("replication_lag") && plan)
         if (auto problem = lag_is_readable(asker)) return tell(*problem);
     if (!ready.ledger)
         if (auto problem = make_ledger(asker)) return tell(*problem);

@@ -677,7 +677,7 @@ void RunMachine::on_measured(Measured const& measured, Commands& out) {
 }
 
 void RunMachine::judge_pace(Commands& out) {
-    if (!config_.settings.lag_limit) return;
+    if (config_.settings.throttle.none()) return;
     auto const pace = pace_.judge(readings_, measured_, at_.steady, reading_age_max);
     if (pace.go != go_) {
         go_ = pace.go;

@@ -257,7 +257,7 @@ Driven Bench::drive(Plan const& plan, Drive how) const {
     }
     config.program = driven.program = ready.program;
     config.settings = plan.settings;
-    config.settings.lag_limit.reset();  // nobody measures here
+    config.settings.throttle = {};  // nobody measures here
     config.epoch = epoch;
     config.user = asker->facts().user;
     config.approve = {"all"};

@@ -32,7 +32,7 @@ class RandomWorld {
         sim_.world.partitioned = chance(30);
         sim_.world.rows_a_page = below(30);
         sim_.world.width = 16 * (1 + below(3));
-        if (chance(50)) sim_.config.settings.lag_limit = Millis{2000};
+        if (chance(50)) sim_.config.settings.throttle.limits = {{"replication_lag", 2}};
         if (chance(40)) sim_.config.approve = {"all"};
         sim_.config.settings.lock_give_up = Millis{chance(50) ? 3000 : 900'000};
         // A swarm: each world has its own idea of what goes wrong.

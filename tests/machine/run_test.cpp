@@ -700,7 +700,7 @@ struct PacedRun : testing::Test {
     Sim sim = approved_simulation();
 
     PacedRun() {
-        sim.config.settings.lag_limit = Millis{2000};
+        sim.config.settings.throttle.limits = {{"replication_lag", 2}};
         sim.took = Millis{50};
     }
     void measured(std::optional<double> lag) {

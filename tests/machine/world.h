@@ -174,7 +174,7 @@ struct Sim {
         world.rules.gate = program.gate;
         config.settings.workers = 2;
         config.settings.plain = true;
-        config.settings.lag_limit.reset();
+        config.settings.throttle = {};
         config.user = "olga";
         config.program = std::move(program);
     }

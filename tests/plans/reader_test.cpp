@@ -5,6 +5,7 @@
 
 #include "golden.h"
 #include "phases/operations.h"
+#include "plans/keys.h"
 #include "plans/reader.h"
 #include "table.h"
 
@@ -100,7 +101,7 @@ TEST(Reader, HasTheDefaultsOfTheManual) {
     EXPECT_EQ(plan.settings, Settings{});
     EXPECT_EQ(plan.settings.batch_target, Millis{50});
     EXPECT_FALSE(plan.settings.workers);
-    EXPECT_EQ(plan.settings.lag_limit, Millis{2000});
+    EXPECT_EQ(plan.settings.throttle, standard_throttle());
     EXPECT_EQ(plan.settings.lock_timeout, Millis{100});
     EXPECT_EQ(plan.settings.lock_give_up, Millis{900'000});
 }
@@ -109,15 +110,109 @@ TEST(Reader, ReadsSettings) {
     auto const plan = with(
         "batch: { target: 1s, workers: 4 }\nthrottle: { replication_lag: 500ms }\n"
         "locks: { timeout: 5ms, give_up: 1h, on_blocked: wait }\ngates: { contract: none }\n");
-    EXPECT_EQ(plan.settings, (Settings{Millis{1000}, 4, false, Millis{500}, Millis{5}, Millis{3'600'000}}));
+    Settings wanted;
+    wanted.batch_target = Millis{1000};
+    wanted.workers = 4;
+    wanted.throttle.limits["replication_lag"] = 0.5;
+    wanted.lock_timeout = Millis{5};
+    wanted.lock_give_up = Millis{3'600'000};
+    EXPECT_EQ(plan.settings, wanted);
     EXPECT_EQ(plan.contract_gate, Gate::none);
     EXPECT_EQ(with("gates: { contract: manual }\n").contract_gate, Gate::manual);
-    EXPECT_EQ(with("throttle: none\n").settings.lag_limit, std::nullopt);
-    EXPECT_EQ(with("throttle: { replication_lag: none }\n").settings.lag_limit, std::nullopt);
-    EXPECT_EQ(with("throttle: {}\n").settings.lag_limit, Millis{2000});
+    EXPECT_TRUE(with("throttle: none\n").settings.throttle.none());
+    EXPECT_EQ(with("throttle: { replication_lag: none }\n").settings.throttle.limit("replication_lag"), std::nullopt);
+    EXPECT_EQ(with("throttle: {}\n").settings.throttle.limit("replication_lag"), 2);
     EXPECT_FALSE(with("batch: { workers: auto }\n").settings.workers);
     EXPECT_TRUE(with("batch: { order: plain }\n").settings.plain);
     EXPECT_FALSE(with("batch: { order: auto }\n").settings.plain);
+}
+
+TEST(Reader, ReadsEveryLimitInItsUnit) {
+    auto const throttle =
+        with(
+            "throttle:\n"
+            "  replication_lag: none\n"
+            "  replication_bytes: 1GB\n"
+            "  blocked_by_us: 50ms\n"
+            "  lock_queue: 3\n"
+            "  wal_rate: 50MB/s\n"
+            "  commit_latency: 20ms\n"
+            "  archive_backlog: 1TB\n"
+            "  slot_retention: none\n"
+            "  oldest_xmin: 1h\n"
+            "  freeze_age: 1000000\n"
+            "  active_sessions: 80\n"
+            "  sql: [ { name: queue, query: select count(*) from jobs -- waiting, limit: 1.5 } ]\n"
+            "  http: [ { name: health, url: \"http://app:8080/ok\" } ]\n"
+            "  prometheus:\n"
+            "    - { name: cpu, url: \"https://prom.example.org\", query: \"max(load1)\", limit: 0.8 }\n")
+            .settings.throttle;
+    std::map<std::string, double, std::less<>> const limits{
+        {"replication_bytes", 1 << 30}, {"blocked_by_us", 0.05},  {"lock_queue", 3},
+        {"wal_rate", 50 << 20},         {"commit_latency", 0.02}, {"archive_backlog", 1LL << 40},
+        {"oldest_xmin", 3600},          {"freeze_age", 1e6},      {"active_sessions", 80}};
+    EXPECT_EQ(throttle.limits, limits);
+    ASSERT_EQ(throttle.sql.size(), 1U);
+    EXPECT_EQ(throttle.sql[0].limit, 1.5);
+    ASSERT_TRUE(throttle.sql[0].ask);
+    EXPECT_EQ(throttle.sql[0].ask->text(), "(select count(*) from jobs -- waiting\n)");
+    EXPECT_EQ(throttle.http.at(0).url, "http://app:8080/ok");
+    EXPECT_EQ(throttle.http.at(0).limit, std::nullopt);
+    EXPECT_EQ(throttle.prometheus.at(0).query, "max(load1)");
+}
+
+TEST(Reader, EverySignalHasItsKey) {
+    for (auto const& signal : keys::signals)
+        EXPECT_TRUE(std::ranges::any_of(keys::throttle, [&](auto const& key) {
+            return key.name == signal.name && key.use == keys::Use::optional;
+        })) << signal.name;
+}
+
+TEST(Setting, ChangesOneAndKeepsTheOthers) {
+    Settings base;
+    base.workers = 3;
+    auto const changed = [&](std::string_view key, std::string_view value) {
+        auto result = with_setting(base, key, value);
+        if (auto const* problems = std::get_if<Problems>(&result)) ADD_FAILURE() << problems->at(0).message;
+        return std::get<Settings>(result);
+    };
+    auto wanted = base;
+    wanted.throttle.limits["wal_rate"] = 50 << 20;
+    EXPECT_EQ(changed("throttle.wal_rate", "50MB/s"), wanted);
+    wanted = base;
+    wanted.throttle = {};
+    EXPECT_EQ(changed("throttle", "none"), wanted);
+    wanted = base;
+    wanted.batch_target = Millis{20};
+    EXPECT_EQ(changed("batch.target", "20ms"), wanted);
+    wanted.workers = 1;
+    EXPECT_EQ(changed("batch", "{ target: 20ms, workers: 1 }"), wanted);
+    EXPECT_EQ(changed("batch.workers", "auto").workers, std::nullopt);
+    EXPECT_EQ(changed("locks.give_up", "1h").lock_give_up, Millis{3'600'000});
+}
+
+TEST(Setting, SaysWhatIsWrong) {
+    struct Case {
+        std::string_view key, value, words;
+    };
+    for (auto const& [key, value, words] :
+         {Case{"throttle.replication_lag", "soon", "\"throttle.replication_lag\" cannot be \"soon\""},
+          Case{"throttle.lag", "2s", "unknown key \"throttle.lag\""}, Case{"name", "x", "there is no setting \"name\""},
+          Case{"throttle.wal_rate", "", "\"throttle.wal_rate\" must be a rate such as 50MB/s, and here stands nothing"},
+          Case{"batch.target: 5ms\nname", "x", "there is no setting"},
+          Case{"batch.target", "5ms\nname: x", "there is no"}, Case{"batch.target", "{", ""},
+          Case{"changes", "[]", "there is no setting"}, Case{"", "", "there is no setting"},
+          Case{"batch.target", "5ms # fast", ""}, Case{"batch", "{ target: 5ms }, x: y", ""}}) {
+        auto const result = with_setting({}, key, value);
+        auto const* problems = std::get_if<Problems>(&result);
+        if (value == "5ms # fast") {
+            EXPECT_EQ(problems, nullptr);
+            continue;
+        }
+        ASSERT_NE(problems, nullptr) << key << " " << value;
+        EXPECT_THAT(problems->at(0).message, testing::HasSubstr(words)) << key;
+        EXPECT_EQ(problems->at(0).place.line, 0);
+    }
 }
 
 TEST(Reader, FiresTriggersUnlessTheFirstPlanSaidNo) {
