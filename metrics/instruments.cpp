@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "metrics/rate.h"
+#include "plans/keys.h"
 
 namespace weir {
 namespace {
@@ -27,14 +28,24 @@ using prometheus::Labels;
 
 constexpr std::array phases{Phase::expand, Phase::backfill, Phase::proof, Phase::contract};
 constexpr std::array ways{Way::in_page, Way::ranges};
-constexpr std::array states{RunState::pending, RunState::running, RunState::waiting,
+constexpr std::array states{RunState::pending, RunState::running, RunState::paused, RunState::waiting,
                             RunState::stopped, RunState::done,    RunState::undone};
 
-struct Signal {
+struct Reason {
     std::string_view words, label;
 };
-constexpr std::array signals{Signal{"replication lag", "replication_lag"}};
+/// Beside the signals of keys::signals, which are called by their own names.
+constexpr std::array reasons{Reason{"sql ", "sql"}, Reason{"http ", "http"}, Reason{"prometheus ", "prometheus"},
+                             Reason{"paused by", "paused"}, Reason{"outside the window", "window"}};
 constexpr std::string_view other{"other"};
+
+std::vector<std::string_view> labels_of_reasons() {
+    std::vector<std::string_view> labels;
+    for (auto const& signal : keys::signals) labels.push_back(signal.name);
+    for (auto const& reason : reasons) labels.push_back(reason.label);
+    labels.push_back(other);
+    return labels;
+}
 
 // A replica that is not spoken of any more (renamed, scaled away, eye session lost) must not stand there for ever.
 constexpr Millis replica_memory = std::chrono::minutes{1};
@@ -58,8 +69,13 @@ void drop(Family<Gauge>& family, Labels const& labels) {
 }  // namespace
 
 std::string_view throttle_reason(std::string_view reason) {
-    for (auto const& signal : signals)
-        if (reason.starts_with(signal.words)) return signal.label;
+    for (auto const& signal : keys::signals) {
+        std::string words{signal.name};
+        std::ranges::replace(words, '_', ' ');
+        if (reason.starts_with(words)) return signal.name;
+    }
+    for (auto const& [words, label] : reasons)
+        if (reason.starts_with(words)) return label;
     return other;
 }
 
@@ -89,6 +105,10 @@ struct Instruments::World {
     void operator()(LockTried const& event);
     void operator()(PaceChanged const& event);
     void operator()(ReplicaLag const& event);
+    void operator()(SignalsJudged const& event);
+    void operator()(Paused const& event);
+    void operator()(Resumed const& event);
+    void operator()(SettingChanged const& event);
     void operator()(GateOpened const& event);
     void operator()(GateApproved const& event);
     void operator()(ProofDone const& event);
@@ -131,12 +151,15 @@ struct Instruments::World {
     Family<Gauge>& rows_done = gauge("weir_rows_done", "Rows written by the fill, or looked at by the proof.");
     Family<Gauge>& rows_estimate = gauge("weir_rows_estimate", "Rows of the table by the server's estimate.");
     Family<Gauge>& pages_done = gauge("weir_pages_done", "Pages of the table that are done.");
-    Family<Gauge>& pages_total = gauge("weir_pages_total", "Pages of the table to look at in all.");
+    Family<Gauge>& pages_total = gauge("weir_pages", "Pages of the table to look at in all.");
     Family<Gauge>& progress_ratio = gauge("weir_progress_ratio", "Share of the pages that is done, 0 to 1.");
     Family<Gauge>& eta = gauge("weir_eta_seconds", "Time left by the rate of the last minute; absent when not known.");
     Family<Gauge>& eta_low = gauge("weir_eta_low_seconds", "The short end of weir_eta_seconds; absent when not known.");
     Family<Gauge>& eta_high =
         gauge("weir_eta_high_seconds", "The long end of weir_eta_seconds; absent when not known.");
+    Family<Gauge>& signal_value = gauge("weir_signal_value", "A signal's last value, in its own unit.");
+    Family<Gauge>& signal_limit = gauge("weir_signal_limit", "The limit of a signal, in its own unit.");
+    Family<Gauge>& signal_load = gauge("weir_signal_load_ratio", "A signal's value by its limit: 1 is at the limit.");
     Family<Gauge>& hot_ratio =
         gauge("weir_hot_ratio", "Share of the rows written whose new version stayed on its page, 0 to 1.");
     Family<Gauge>& fill_way = gauge("weir_fill_way", "1 for the way in which the table is filled, 0 for the other.");
@@ -169,8 +192,9 @@ struct Instruments::World {
     std::map<WorkKey, Work> works;
     std::set<std::string> held;  ///< labels of the reasons that hold the run back now
     std::map<std::string, Instant> replicas;
-    std::set<std::string> gates;  ///< that the run waits at
-    std::string working;          ///< the step that weir_workers tells of
+    std::set<std::pair<std::string, std::string>> measured;  ///< signals and subjects
+    std::set<std::string> gates;                             ///< that the run waits at
+    std::string working;                                     ///< the step that weir_workers tells of
 };
 
 Instruments::World::World(std::string version) {
@@ -180,8 +204,7 @@ Instruments::World::World(std::string version) {
     warnings.Add({});
     pace.Add({}, 1.0);
     free_pace();
-    for (auto const& signal : signals) throttle_seconds.Add({{"reason", text_of(signal.label)}});
-    throttle_seconds.Add({{"reason", text_of(other)}});
+    for (auto const label : labels_of_reasons()) throttle_seconds.Add({{"reason", text_of(label)}});
     build.Add({{"version", std::move(version)}}).Set(1);
 }
 
@@ -213,8 +236,7 @@ void Instruments::World::state(RunState now) {
 void Instruments::World::free_pace() {
     held.clear();
     pace.Add({}).Set(1);
-    for (auto const& signal : signals) throttle_active.Add({{"reason", text_of(signal.label)}}).Set(0);
-    throttle_active.Add({{"reason", text_of(other)}}).Set(0);
+    for (auto const label : labels_of_reasons()) throttle_active.Add({{"reason", text_of(label)}}).Set(0);
 }
 
 void Instruments::World::leave_gates() {
@@ -405,6 +427,34 @@ void Instruments::World::operator()(ReplicaLag const& event) {
         drop(lag_bytes, of);
     }
 }
+
+void Instruments::World::operator()(SignalsJudged const& event) {
+    std::set<std::pair<std::string, std::string>> now;
+    for (auto const& one : event.signals) {
+        now.emplace(one.signal, one.subject);
+        Labels const of{{"signal", one.signal}, {"subject", one.subject}};
+        auto const set = [&](Family<Gauge>& family, std::optional<double> value) {
+            if (value)
+                family.Add(of).Set(*value);
+            else
+                drop(family, of);
+        };
+        set(signal_value, one.value);
+        set(signal_limit, one.limit > 0 ? std::optional{one.limit} : std::nullopt);
+        set(signal_load, one.load);
+    }
+    for (auto const& [signal, subject] : measured)
+        if (!now.contains({signal, subject}))
+            for (auto* family : {&signal_value, &signal_limit, &signal_load})
+                drop(*family, {{"signal", signal}, {"subject", subject}});
+    measured = std::move(now);
+}
+
+void Instruments::World::operator()(Paused const&) { state(RunState::paused); }
+
+void Instruments::World::operator()(Resumed const&) { state(gates.empty() ? RunState::running : RunState::waiting); }
+
+void Instruments::World::operator()(SettingChanged const&) {}
 
 void Instruments::World::operator()(GateOpened const& event) {
     gates.insert(event.gate);

@@ -17,6 +17,12 @@ int dispatch(weir::Options const& options) {
             return weir::approve_command(options);
         case weir::Verb::abort:
             return weir::abort_command(options);
+        case weir::Verb::pause:
+            return weir::pause_command(options);
+        case weir::Verb::resume:
+            return weir::resume_command(options);
+        case weir::Verb::set:
+            return weir::set_command(options);
         case weir::Verb::version:
             std::printf("weir %.*s\n", static_cast<int>(weir::version.size()), weir::version.data());
             return 0;

@@ -19,7 +19,7 @@ enum class Phase : std::uint8_t { expand, backfill, proof, contract };
 std::string_view name(Phase phase);
 
 /// What a run is doing, for the metric weir_run_state and the progress line.
-enum class RunState : std::uint8_t { pending, running, waiting, stopped, done, undone };
+enum class RunState : std::uint8_t { pending, running, paused, waiting, stopped, done, undone };
 std::string_view name(RunState state);
 
 /// How the rows of a leaf are gone through.
@@ -54,6 +54,14 @@ struct LockTried     { std::string step; bool got{}; Millis waited{}; std::vecto
 /// `replication lag of r1 is 3.2 s, limit 2 s`.
 struct PaceChanged   { double pace{1}; std::vector<std::string> reasons; };
 struct ReplicaLag    { std::string replica; std::optional<Millis> lag; std::int64_t bytes{}; };
+/// What was measured last, and how it is judged: `load` is value / limit, 1 at the limit; nothing without a value or a
+/// limit. `holds`: because of it the backfill stands still or goes slower now.
+struct SignalState   { std::string signal, subject, unit; std::optional<double> value; double limit{}; std::optional<double> load; Millis age{}; bool holds{}; std::string problem; };
+struct SignalsJudged { std::vector<SignalState> signals; };
+struct Paused        { std::string user; };
+struct Resumed       { std::string user; };
+/// By an order: the key and value as a plan file has them.
+struct SettingChanged{ std::string key, value, user; };
 struct GateOpened    { std::string gate; std::vector<std::string> notes; };
 struct GateApproved  { std::string gate, user; };
 struct ProofDone     { std::string step, table; std::int64_t rows_wrong{}; std::vector<std::string> keys; };
@@ -65,8 +73,8 @@ struct RunDone       { RunState state{RunState::done}; Millis took{}; };
 struct Event {
     Instant at;
     std::variant<RunBegan, PhaseBegan, StepBegan, StepDone, StepUndone, WorkKnown, BatchDone, BatchRetried, WayChanged,
-                 WorkersChanged, Vacuumed, LockTried, PaceChanged, ReplicaLag, GateOpened, GateApproved, ProofDone,
-                 Warned, Stopped, RunDone>
+                 WorkersChanged, Vacuumed, LockTried, PaceChanged, ReplicaLag, SignalsJudged, Paused, Resumed,
+                 SettingChanged, GateOpened, GateApproved, ProofDone, Warned, Stopped, RunDone>
         what;
 };
 

@@ -33,6 +33,8 @@ std::string_view name(RunState state) {
             return "pending";
         case RunState::running:
             return "running";
+        case RunState::paused:
+            return "paused";
         case RunState::waiting:
             return "waiting";
         case RunState::stopped:

@@ -16,6 +16,9 @@ int plan_command(Options const&);
 int status_command(Options const&);
 int approve_command(Options const&);
 int abort_command(Options const&);
+int pause_command(Options const&);
+int resume_command(Options const&);
+int set_command(Options const&);
 
 /// The plan file, or its problems (not-readable when it is not there).
 std::variant<Plan, Problems> load_plan(std::string const& path);

@@ -32,6 +32,9 @@ std::vector<VerbRow> const& verbs() {
         {"status", Verb::status, 0, 1, "[NAME]", {"database", "json"}, "history and progress, from the ledger"},
         {"approve", Verb::approve, 2, 2, "NAME GATE", {"database"}, "let a run that waits at a gate go on"},
         {"abort", Verb::abort, 1, 1, "NAME", {"database", "progress"}, "undo a run, as long as contract has not begun"},
+        {"pause", Verb::pause, 1, 1, "NAME", {"database"}, "let a run begin nothing new until it is resumed"},
+        {"resume", Verb::resume, 1, 1, "NAME", {"database"}, "let a paused run go on"},
+        {"set", Verb::set, 3, 3, "NAME KEY VALUE", {"database"}, "change batch.…, throttle.… or locks.… of a live run"},
         {"version", Verb::version, 0, 0, "", {}, "print the version"},
         {"help", Verb::help, 0, 1, "", {}, "print this"},
     };
@@ -144,12 +147,12 @@ std::string help_text() {
         "run takes\n"
         "  --until PHASE             stop after expand, backfill, proof or contract\n"
         "  --approve GATE|all        approve a gate beforehand\n"
-        "  --no-wait                 exit 3 at a gate instead of waiting\n"
+        "  --no-wait                 exit 3 at a gate, or when paused, instead of waiting\n"
         "  --http ADDR:PORT          serve /metrics and /healthz\n"
         "  --progress WAY            auto, bar, plain, json or none\n"
         "status takes\n"
         "  --json                    one JSON document\n"
-        "\nexit codes: 0 done, 1 problem in the plan, 2 usage, 3 waiting at a gate, 4 stopped (safe to run again),\n"
+        "\nexit codes: 0 done, 1 problem in the plan, 2 usage, 3 waiting, 4 stopped (safe to run again),\n"
         "5 refused, 6 undone, 70 a bug in weir\n";
     return text;
 }

@@ -11,7 +11,7 @@
 
 namespace weir {
 
-enum class Verb { run, plan, status, approve, abort, version, help };
+enum class Verb { run, plan, status, approve, abort, pause, resume, set, version, help };
 
 struct Options {
     Verb verb{Verb::help};

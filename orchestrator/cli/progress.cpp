@@ -156,6 +156,7 @@ std::string quoted(std::string_view text) {
 
 class Json {
   public:
+    Json() = default;
     Json(Instant at, std::string_view event) {
         add("at", iso(at, true));
         add("event", event);
@@ -272,6 +273,31 @@ struct ToJson {
             .raw("lag_ms", e.lag ? std::to_string(e.lag->count()) : "null")
             .add("bytes", e.bytes)
             .text();
+    }
+    std::string operator()(SignalsJudged const& e) const {
+        std::string all;
+        for (auto const& one : e.signals) {
+            auto const number = [](std::optional<double> value) {
+                return value && std::isfinite(*value) ? decimal(*value, 3) : std::string{"null"};
+            };
+            all += (all.empty() ? "" : ",") + Json{}
+                                                  .add("signal", one.signal)
+                                                  .add("subject", one.subject)
+                                                  .add("unit", one.unit)
+                                                  .raw("value", number(one.value))
+                                                  .raw("limit", one.limit > 0 ? number(one.limit) : "null")
+                                                  .raw("load", number(one.load))
+                                                  .add("age_ms", one.age)
+                                                  .add("holds", one.holds)
+                                                  .add("problem", one.problem)
+                                                  .text();
+        }
+        return Json{at, "signals_judged"}.raw("signals", "[" + all + "]").text();
+    }
+    std::string operator()(Paused const& e) const { return Json{at, "paused"}.add("user", e.user).text(); }
+    std::string operator()(Resumed const& e) const { return Json{at, "resumed"}.add("user", e.user).text(); }
+    std::string operator()(SettingChanged const& e) const {
+        return Json{at, "setting_changed"}.add("key", e.key).add("value", e.value).add("user", e.user).text();
     }
     std::string operator()(GateOpened const& e) const {
         return Json{at, "gate_opened"}.add("gate", e.gate).add("notes", e.notes).text();
@@ -576,6 +602,17 @@ struct Progress::World {
             reasons.push_back("no reason given");
     }
     void operator()(ReplicaLag const& e) { lags[e.replica] = {at, e.lag}; }
+    void operator()(SignalsJudged const&) {}
+    void operator()(Paused const& e) {
+        paused = "paused by " + e.user;
+        say(paused + ": nothing new is begun; to go on:");
+        say("  weir resume " + plan);
+    }
+    void operator()(Resumed const& e) {
+        paused.clear();
+        say("resumed by " + e.user);
+    }
+    void operator()(SettingChanged const& e) { say(e.user + " set " + e.key + " to " + e.value); }
     void operator()(GateOpened const& e) {
         waiting = "waiting at gate " + e.gate;
         say("gate " + e.gate +
@@ -616,6 +653,7 @@ struct Progress::World {
                 return say("plan " + plan + " stopped" + after + "; run it again to go on");
             case RunState::pending:
             case RunState::running:
+            case RunState::paused:
                 return;
         }
     }
@@ -631,7 +669,7 @@ struct Progress::World {
     int width;
     Instant at, drawn_at, held_since, lock_said;
     bool drawn{}, over{}, proving{};
-    std::string plan, phase, title, waiting, waits_for;
+    std::string plan, phase, title, waiting, paused, waits_for;
     std::vector<std::string> reasons;  ///< empty: unhindered
     struct Lag {
         Instant at;
@@ -658,6 +696,7 @@ std::string Progress::World::tail() const {
 
 std::string Progress::World::bar_line() const {
     if (!waiting.empty()) return plan + ": " + waiting + tail();
+    if (!work && !paused.empty()) return plan + ": " + paused + tail();
     if (!work) return plan + ": " + phase + (title.empty() ? "" : ": " + title) + tail();
     constexpr int cells = 20;
     int const part = percent(*work);

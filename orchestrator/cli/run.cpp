@@ -169,7 +169,7 @@ class Clerk {
             auto const id = std::stoll(field(0));
             if (id <= last_) continue;
             last_ = id;
-            give_({field(1) == "abort" ? OrderWord::abort : OrderWord::approve, field(2), field(3), id});
+            if (auto const word = order_word(field(1))) give_({*word, field(2), field(3), id});
             if (stopped_) return;
         }
     }

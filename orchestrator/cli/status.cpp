@@ -204,24 +204,4 @@ int status_command(Options const& options) {
     return 0;
 }
 
-int approve_command(Options const& options) {
-    auto const& name = options.words[0];
-    auto const& gate = options.words[1];
-    boost::asio::io_context io;
-    auto opened = Asker::open(io, options.database, {"weir approve " + name, false});
-    if (auto* problem = std::get_if<Problem>(&opened)) return tell(*problem);
-    auto& asker = *std::get<std::unique_ptr<Asker>>(opened);
-    auto prepared = prepare_live(asker, name);
-    if (auto* problems = std::get_if<Problems>(&prepared)) return tell(*problems);
-    auto const& ready = std::get<Prepared>(prepared);
-    if (gate != "contract")
-        return tell({Code::unknown_gate, {}, "there is no gate " + gate, "the gate is called contract"});
-    if (!ready.program.gate)
-        return tell({Code::unknown_gate, {}, "plan " + name + " has no gate", "it goes on by itself"});
-    auto const ordered = asker.ask(insert_order(name, "approve", gate));
-    if (ordered.fate != Fate::done) return tell(problem_of(ordered, "cannot give the order"));
-    std::printf("approved: gate %s of %s\n", gate.c_str(), name.c_str());
-    return 0;
-}
-
 }  // namespace weir

@@ -64,6 +64,12 @@ class BackfillMachine {
     void completed(Stamp at, Completed const& completed, Ids& ids, Commands& out);
     /// While held no batch is begun; batches that run are finished.
     void hold(bool held, Stamp at, Ids& ids, Commands& out);
+    /// From the next batch on.
+    void tune(Millis target, Millis bound, Millis give_up) {
+        config_.target = target;
+        config_.bound = bound;
+        config_.give_up = give_up;
+    }
     /// No new batch; `now` cancels those that run.
     void stop(bool now, Commands& out);
 

@@ -18,6 +18,9 @@ constexpr std::array kinds{
     std::pair{EntryKind::gate_opened, std::string_view{"gate_opened"}},
     std::pair{EntryKind::gate_approved, std::string_view{"gate_approved"}},
     std::pair{EntryKind::checked, std::string_view{"checked"}},
+    std::pair{EntryKind::paused, std::string_view{"paused"}},
+    std::pair{EntryKind::resumed, std::string_view{"resumed"}},
+    std::pair{EntryKind::set, std::string_view{"set"}},
     std::pair{EntryKind::aborting, std::string_view{"aborting"}},
     std::pair{EntryKind::step_undone, std::string_view{"step_undone"}},
     std::pair{EntryKind::finished, std::string_view{"finished"}},
@@ -67,7 +70,7 @@ Batch create_ledger() {
         sql(R"(CREATE TABLE weir.orders (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   plan text NOT NULL,
-  word text NOT NULL CHECK (word IN ('approve', 'abort')),
+  word text NOT NULL CHECK (word IN ('approve', 'abort', 'pause', 'resume', 'set')),
   argument text NOT NULL DEFAULT '',
   at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
   by_user text NOT NULL DEFAULT session_user))"),
@@ -212,6 +215,9 @@ Sql insert_entry(RunId run, std::int64_t seq, Epoch epoch, EntryKind kind, std::
     count("rows_read", detail.rows_read);
     count("rows_filled", detail.rows_filled);
     count("rows_wrong", detail.rows_wrong);
+    count("order", detail.order);
+    add("key", detail.key);
+    add("value", detail.value);
     return sql(
         "INSERT INTO weir.entries (run, seq, epoch, kind, step, detail) VALUES ({0}, {1}, {2}, {3}, {4}, "
         "pg_catalog.jsonb_build_object({5}))",
@@ -221,7 +227,8 @@ Sql insert_entry(RunId run, std::int64_t seq, Epoch epoch, EntryKind kind, std::
 
 Batch read_run(std::string const& plan_name) {
     return {sql(R"(SELECT e.run, e.seq, e.kind, e.step, e.at::timestamptz(0), e.detail->>'name', e.detail->>'plan',
-  e.detail->>'catalog', e.detail->>'version', e.detail->>'hash', e.detail->>'identity'
+  e.detail->>'catalog', e.detail->>'version', e.detail->>'hash', e.detail->>'identity',
+  e.detail->>'user', e.detail->>'order', e.detail->>'key', e.detail->>'value'
 FROM weir.entries e
 WHERE e.run = (SELECT max(b.run) FROM weir.entries b WHERE b.kind = 'began' AND b.detail->>'name' = {0})
 ORDER BY e.seq)",
@@ -239,7 +246,13 @@ std::optional<RunRecord> fold(std::vector<Row> const& rows) {
         std::string const step = field(3);
         auto const is = [&](EntryKind k) { return kind == name(k); };
         if (is(EntryKind::began)) {
-            record.begin = {field(5), field(6), field(7), field(8), field(9), field(10), {}, {}, {}};
+            record.begin = {};
+            record.begin.name = field(5);
+            record.begin.plan = field(6);
+            record.begin.catalog = field(7);
+            record.begin.version = field(8);
+            record.begin.hash = field(9);
+            record.begin.identity = field(10);
             record.began_at = field(4);
         }
         if (is(EntryKind::step_begun)) record.begun.insert(step);
@@ -247,6 +260,11 @@ std::optional<RunRecord> fold(std::vector<Row> const& rows) {
         if (is(EntryKind::gate_opened)) record.gate_opened = true;
         if (is(EntryKind::gate_approved)) record.gate_approved = true;
         if (is(EntryKind::aborting)) record.aborting = true;
+        if (is(EntryKind::paused)) record.paused_by = field(11);
+        if (is(EntryKind::resumed)) record.paused_by.clear();
+        if (is(EntryKind::set)) record.settings.emplace_back(field(13), field(14));
+        if (is(EntryKind::paused) || is(EntryKind::resumed) || is(EntryKind::set))
+            record.last_order = std::max<std::int64_t>(record.last_order, std::stoll(field(12)));
         if (is(EntryKind::step_undone)) record.undone_steps.insert(step);
         if (is(EntryKind::finished)) record.finished = true;
         if (is(EntryKind::undone)) record.undone = true;

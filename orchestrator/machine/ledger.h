@@ -49,6 +49,9 @@ enum class EntryKind : std::uint8_t {
     gate_opened,
     gate_approved,
     checked,   ///< a proof was repeated while the gate was open
+    paused,    ///< by an order
+    resumed,   ///< by an order
+    set,       ///< a setting was changed by an order
     aborting,  ///< from here on the run undoes
     step_undone,
     finished,
@@ -60,11 +63,13 @@ std::string_view name(EntryKind kind);
 /// What an entry may say beside its kind.
 struct EntryDetail {
     std::string name, plan, catalog, version, hash, identity;  ///< began
-    std::string user;                                          ///< gate_approved, aborting
+    std::string user;                                          ///< gate_approved, aborting, paused, resumed, set
     std::string message, hint;                                 ///< stopped
     /// Of a proof (step_done, checked): rows looked at, filled again because they were found wrong, and wrong at the
     /// end.
     std::optional<std::int64_t> rows_read{}, rows_filled{}, rows_wrong{};
+    std::optional<std::int64_t> order{};  ///< paused, resumed, set: what was obeyed
+    std::string key{}, value{};           ///< set
 };
 
 Sql insert_entry(RunId run, std::int64_t seq, Epoch epoch, EntryKind kind, std::string const& step,
@@ -77,10 +82,14 @@ struct RunRecord {
     std::int64_t last_seq{};
     std::set<std::string> begun, done, undone_steps;
     bool gate_opened{}, gate_approved{}, aborting{}, finished{}, undone{};
+    std::string paused_by;      ///< empty: not paused
+    std::int64_t last_order{};  ///< of those that pause, resume or set: it and all before it were obeyed
+    std::vector<std::pair<std::string, std::string>> settings;  ///< changed by orders, in their order
     std::string began_at, ended_at;
 };
 
-/// Row fields: run, seq, kind, step, at, name, plan, catalog, version, hash, identity. Ordered by seq.
+/// Row fields: run, seq, kind, step, at, name, plan, catalog, version, hash, identity, user, order, key, value. Ordered
+/// by seq.
 Batch read_run(std::string const& plan_name);
 /// Nothing when there are no rows. Unknown kinds are passed over: a newer ledger is refused by its version.
 std::optional<RunRecord> fold(std::vector<Row> const& rows);

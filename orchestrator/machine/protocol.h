@@ -57,7 +57,16 @@ struct Reading {
     std::string problem;   ///< why there is no value: `replica r1 is gone`
 };
 
-enum class OrderWord : std::uint8_t { approve, abort };
+enum class OrderWord : std::uint8_t {
+    approve,
+    abort,
+    pause,  ///< nothing new is begun until `resume`
+    resume,
+    set,  ///< `argument` is a setting's key, a space, and its value
+};
+/// The word of the ledger and the command line; nothing for a word that this version does not know.
+std::string_view name(OrderWord word);
+std::optional<OrderWord> order_word(std::string_view name);
 
 // clang-format off
 struct Started {};

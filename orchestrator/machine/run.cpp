@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "plans/keys.h"
+#include "plans/reader.h"
 
 namespace weir {
 namespace {
@@ -20,6 +21,12 @@ bool is_gone(Fate fate) { return fate == Fate::lost || fate == Fate::in_doubt; }
 RunMachine::RunMachine(Config config)
     : config_{std::move(config)}, record_{config_.record}, seq_{record_.last_seq + 1} {
     undoing_ = record_.aborting;
+    // What was set holds until the run ends; a key that this version does not know is nothing to it.
+    for (auto const& [key, value] : record_.settings) {
+        auto changed = with_setting(config_.settings, key, value);
+        if (auto* settings = std::get_if<Settings>(&changed)) config_.settings = std::move(*settings);
+    }
+    hands_ = config_.settings.workers.value_or(keys::workers_auto);
     abort_wanted_ = config_.abort && !undoing_;
     abort_user_ = config_.user;
     if (config_.approve.contains("contract") || config_.approve.contains("all")) approval_user_ = config_.user;
@@ -67,13 +74,14 @@ Commands RunMachine::resume(Input const& input) {
               "run the same command again: it goes on where the ledger stands"},
              out);
     }
+    if (doing_ != Doing::over) write_notes(out);
     return out;
 }
 
 // ---- sessions ---------------------------------------------------------------------------------------------------
 
 void RunMachine::connect_next(Commands& out) {
-    if (connecting_hand_ > static_cast<std::size_t>(config_.settings.workers.value_or(keys::workers_auto))) {
+    if (connecting_hand_ > static_cast<std::size_t>(hands_)) {
         doing_ = Doing::idle;
         advance(out);
         return;
@@ -100,7 +108,21 @@ void RunMachine::advance(Commands& out) {
         return;
     }
     if (undoing_) {
-        undo_next(out);
+        if (noting_ || !notes_.empty())
+            doing_ = Doing::noting;
+        else
+            undo_next(out);
+        return;
+    }
+    if (noting_ || !notes_.empty()) {
+        doing_ = Doing::noting;
+        return;
+    }
+    if (!record_.paused_by.empty()) {
+        doing_ = Doing::paused;
+        if (!pause_told_) say(out, Paused{record_.paused_by});
+        pause_told_ = true;
+        if (config_.no_wait) quit(3, out);
         return;
     }
     auto const& steps = config_.program.steps;
@@ -299,7 +321,7 @@ BackfillMachine::Config RunMachine::backfill_config(Step const& step) const {
             .rows = *step.rows,
             .proof = proof,
             .gate_opened = record_.gate_opened,
-            .workers = settings.workers.value_or(proof ? proof_workers : keys::workers_auto),
+            .workers = std::min(hands_, settings.workers.value_or(proof ? proof_workers : keys::workers_auto)),
             .all = settings.workers.has_value() || proof,
             .target = settings.batch_target,
             .bound = settings.lock_timeout,
@@ -411,7 +433,7 @@ void RunMachine::approved(std::string const& user, Commands& out) {
 /// While people deploy, the proofs are repeated, save those of deletions, which would delete more: what they find is
 /// told, and what is still NULL is filled.
 void RunMachine::on_tick(Commands& out) {
-    if (doing_ != Doing::gate || at_.steady - watched_ < gate_proof_every) return;
+    if (doing_ != Doing::gate || !record_.paused_by.empty() || at_.steady - watched_ < gate_proof_every) return;
     watching_ = 0;
     watch_next(out);
 }
@@ -529,11 +551,61 @@ void RunMachine::finish_run(EntryKind kind, Commands& out) {
 void RunMachine::write(EntryKind kind, std::string const& step, EntryDetail const& detail, Batch guard, Commands& out) {
     writing_ = kind;
     writing_detail_ = detail;
+    writing_step_ = step;
+    writing_guard_ = std::move(guard);
+    entry_waits_ = noting_.has_value();
+    if (!entry_waits_) send_entry(out);
+}
+
+void RunMachine::send_entry(Commands& out) {
     Batch batch{sql("SET LOCAL synchronous_commit = on"), fence(config_.epoch),
-                insert_entry(config_.program.run, seq_, config_.epoch, kind, step, detail)};
-    batch.insert(batch.end(), guard.begin(), guard.end());
+                insert_entry(config_.program.run, seq_, config_.epoch, writing_, writing_step_, writing_detail_)};
+    batch.insert(batch.end(), writing_guard_.begin(), writing_guard_.end());
     pending_ = ids_();
     out.emplace_back(Execute{*pending_, control, std::move(batch), Transaction::implicit, entry_limits});
+}
+
+void RunMachine::note(EntryKind kind, EntryDetail detail, Ordered const& order) {
+    detail.user = order.user;
+    detail.order = order.order;
+    record_.last_order = order.order;
+    notes_.emplace_back(kind, std::move(detail));
+}
+
+/// Where nothing else of ours writes an entry; elsewhere they wait for the next step.
+void RunMachine::write_notes(Commands& out) {
+    bool const free = doing_ == Doing::working || doing_ == Doing::gate || doing_ == Doing::watching ||
+                      doing_ == Doing::noting || doing_ == Doing::paused;
+    if (noting_ || notes_.empty() || !free) return;
+    noting_ = ids_();
+    auto const& [kind, detail] = notes_.front();
+    out.emplace_back(Execute{*noting_,
+                             control,
+                             {sql("SET LOCAL synchronous_commit = on"), fence(config_.epoch),
+                              insert_entry(config_.program.run, seq_, config_.epoch, kind, "", detail)},
+                             Transaction::implicit,
+                             entry_limits});
+}
+
+void RunMachine::noted(Outcome const& outcome, Commands& out) {
+    noting_.reset();
+    if (outcome.fate != Fate::done) {
+        notes_.clear();
+        entry_waits_ = false;
+        if (writing_ == EntryKind::stopped && exit_)
+            quit(*exit_, out);
+        else
+            failed(outcome, out);
+        return;
+    }
+    ++seq_;
+    notes_.pop_front();
+    if (entry_waits_) {
+        entry_waits_ = false;
+        send_entry(out);
+    } else if (doing_ == Doing::noting) {
+        advance(out);
+    }
 }
 
 void RunMachine::wrote(Outcome const& outcome, Commands& out) {
@@ -593,6 +665,9 @@ void RunMachine::wrote(Outcome const& outcome, Commands& out) {
             return;
         case EntryKind::began:
         case EntryKind::step_undone:
+        case EntryKind::paused:
+        case EntryKind::resumed:
+        case EntryKind::set:
             return;
     }
 }
@@ -610,6 +685,10 @@ void RunMachine::on(Completed const& completed, Commands& out) {
         backfill_->completed(at_, completed, ids_, out);
         if (doing_ == Doing::working) backfill_moved(out);
         if (doing_ == Doing::watching) watch_moved(out);
+        return;
+    }
+    if (noting_ == completed.command) {
+        noted(completed.outcome, out);
         return;
     }
     if (pending_ != completed.command) return;
@@ -658,6 +737,8 @@ void RunMachine::on(Completed const& completed, Commands& out) {
         case Doing::working:
         case Doing::gate:
         case Doing::watching:
+        case Doing::noting:
+        case Doing::paused:
         case Doing::over:
             return;
     }
@@ -665,7 +746,7 @@ void RunMachine::on(Completed const& completed, Commands& out) {
 
 void RunMachine::on_measured(Measured const& measured, Commands& out) {
     for (auto const& reading : measured.readings)
-        if (!reading.subject.empty()) {
+        if (reading.signal == "replication_lag" && !reading.subject.empty()) {
             std::optional<Millis> lag;
             if (reading.value) lag = Millis{static_cast<std::int64_t>(*reading.value * 1000)};
             say(out, ReplicaLag{reading.subject, lag, reading.bytes});
@@ -677,8 +758,12 @@ void RunMachine::on_measured(Measured const& measured, Commands& out) {
 }
 
 void RunMachine::judge_pace(Commands& out) {
-    if (config_.settings.throttle.none()) return;
-    auto const pace = pace_.judge(readings_, measured_, at_.steady, reading_age_max);
+    Pace pace;
+    if (!config_.settings.throttle.none()) pace = pace_.judge(readings_, measured_, at_.steady, reading_age_max);
+    if (!record_.paused_by.empty()) {
+        pace.go = false;
+        pace.reasons.insert(pace.reasons.begin(), "paused by " + record_.paused_by);
+    }
     if (pace.go != go_) {
         go_ = pace.go;
         say(out, PaceChanged{go_ ? 1.0 : 0.0, pace.reasons});
@@ -687,6 +772,13 @@ void RunMachine::judge_pace(Commands& out) {
 }
 
 void RunMachine::on_order(Ordered const& order, Commands& out) {
+    if (order.word == OrderWord::pause || order.word == OrderWord::resume || order.word == OrderWord::set) {
+        if (order.order <= record_.last_order) return;
+        if (order.word == OrderWord::pause) pause(order, out);
+        if (order.word == OrderWord::resume) go_on(order, out);
+        if (order.word == OrderWord::set) set(order, out);
+        return;
+    }
     if (order.word == OrderWord::approve) {
         approval_user_ = order.user;
         if (doing_ == Doing::gate) approved(order.user, out);
@@ -696,7 +788,7 @@ void RunMachine::on_order(Ordered const& order, Commands& out) {
     if (undoing_ || abort_wanted_) return;
     abort_wanted_ = true;
     abort_user_ = order.user;
-    if (doing_ == Doing::gate)
+    if (doing_ == Doing::gate || doing_ == Doing::paused)
         advance(out);
     else if (doing_ == Doing::watching)
         stop_watching(out);
@@ -704,9 +796,55 @@ void RunMachine::on_order(Ordered const& order, Commands& out) {
         stop_child(false, out);
 }
 
+void RunMachine::pause(Ordered const& order, Commands& out) {
+    if (!record_.paused_by.empty()) return;
+    if (undoing_ || abort_wanted_) {
+        say(out, Warned{"the order to pause by " + order.user + " is not obeyed: the run is being undone",
+                        "stop the weir that works on it, if it must stop"});
+        return;
+    }
+    record_.paused_by = order.user;
+    say(out, Paused{order.user});
+    pause_told_ = true;
+    note(EntryKind::paused, {}, order);
+    judge_pace(out);
+}
+
+void RunMachine::go_on(Ordered const& order, Commands& out) {
+    if (record_.paused_by.empty()) return;
+    record_.paused_by.clear();
+    pause_told_ = false;
+    say(out, Resumed{order.user});
+    note(EntryKind::resumed, {}, order);
+    judge_pace(out);
+    if (doing_ == Doing::working) backfill_moved(out);
+    if (doing_ == Doing::paused) advance(out);
+}
+
+void RunMachine::set(Ordered const& order, Commands& out) {
+    auto const space = order.argument.find(' ');
+    EntryDetail detail;
+    detail.key = order.argument.substr(0, space);
+    if (space != std::string::npos) detail.value = order.argument.substr(space + 1);
+    auto changed = with_setting(config_.settings, detail.key, detail.value);
+    if (auto const* problems = std::get_if<Problems>(&changed)) {
+        say(out, Warned{"the order of " + order.user + " to set " + order.argument +
+                            " is not obeyed: " + problems->front().message,
+                        problems->front().hint});
+        return;
+    }
+    config_.settings = std::get<Settings>(std::move(changed));
+    say(out, SettingChanged{detail.key, detail.value, order.user});
+    note(EntryKind::set, detail, order);
+    auto const& settings = config_.settings;
+    if (backfill_) backfill_->tune(settings.batch_target, settings.lock_timeout, settings.lock_give_up);
+    judge_pace(out);
+    if (doing_ == Doing::working) backfill_moved(out);
+}
+
 void RunMachine::on_interrupt(Interrupted const& interrupted, Commands& out) {
     stopping_ = true;
-    if (doing_ == Doing::gate) {
+    if (doing_ == Doing::gate || doing_ == Doing::paused) {
         advance(out);
         return;
     }

@@ -3,10 +3,12 @@
 ///
 ///   expand ─> backfill ─> proof ─> [gate] ─> contract ─> finished
 ///      └──────────┴─────────┴────────┴─ abort ─> undoing, step by step backwards ─> undone
+///   anywhere: paused by an order: nothing new is begun, what runs ends; batches stand still. An undo is not paused.
 ///   anywhere: stopped (exit 4), safe to resume: a new machine goes on from what the ledger says
 ///
 /// A step that fails never undoes by itself.
 #include <cstdint>
+#include <deque>
 #include <optional>
 #include <set>
 #include <string>
@@ -68,6 +70,8 @@ class RunMachine {
         concluding,  // entry that ends such a step, or the gate, or the run
         gate,
         watching,  // the gate is open, and a proof is repeated
+        noting,    // entries of orders go before the next step
+        paused,
         over,
     };
 
@@ -101,6 +105,13 @@ class RunMachine {
     void ladder_moved(Commands& out);
     void backfill_moved(Commands& out);
     void judge_pace(Commands& out);
+    void pause(Ordered const& order, Commands& out);
+    void go_on(Ordered const& order, Commands& out);
+    void set(Ordered const& order, Commands& out);
+    void note(EntryKind kind, EntryDetail detail, Ordered const& order);
+    void write_notes(Commands& out);
+    void noted(Outcome const& outcome, Commands& out);
+    void send_entry(Commands& out);
     void start_abort(std::string const& user, Commands& out);
     void stop_child(bool now, Commands& out);
     void failed(Outcome const& outcome, Commands& out);
@@ -114,6 +125,7 @@ class RunMachine {
 
     Config config_;
     RunRecord record_;
+    int hands_{};  ///< as many as are connected
     Ids ids_;
     Stamp at_;
     Doing doing_{Doing::connecting};
@@ -138,6 +150,13 @@ class RunMachine {
     bool executed_{};  // the standalone statement ran; the probe that follows must say done
     int busy_{};       // tries of a standalone statement that met a lock
     std::string abort_user_, approval_user_;
+    // Entries of orders are written beside what runs, one at a time; whatever else is to be written waits for them,
+    // because an entry's number is known only when the one before it stands.
+    std::deque<std::pair<EntryKind, EntryDetail>> notes_;
+    std::optional<CommandId> noting_;
+    bool entry_waits_{}, pause_told_{};
+    std::string writing_step_;
+    Batch writing_guard_;
     std::optional<int> exit_;
 };
 

@@ -1,3 +1,7 @@
+#include <algorithm>
+#include <array>
+#include <utility>
+
 #include "orchestrator/machine/protocol.h"
 
 namespace weir {
@@ -22,6 +26,23 @@ std::string_view name(Fate fate) {
             return "in doubt";
     }
     return "";
+}
+
+namespace {
+constexpr std::array order_words{
+    std::pair{OrderWord::approve, std::string_view{"approve"}}, std::pair{OrderWord::abort, std::string_view{"abort"}},
+    std::pair{OrderWord::pause, std::string_view{"pause"}}, std::pair{OrderWord::resume, std::string_view{"resume"}},
+    std::pair{OrderWord::set, std::string_view{"set"}}};
+}
+
+std::string_view name(OrderWord word) {
+    return std::find_if(order_words.begin(), order_words.end(), [&](auto const& w) { return w.first == word; })->second;
+}
+
+std::optional<OrderWord> order_word(std::string_view name) {
+    for (auto const& [word, text] : order_words)
+        if (text == name) return word;
+    return std::nullopt;
 }
 
 }  // namespace weir

@@ -74,6 +74,9 @@ class RandomWorld {
         interrupt,
         abort,
         approve,
+        pause,
+        resume,
+        set,
         lost,
         overtaken,
         kill,
@@ -139,6 +142,7 @@ class RandomWorld {
             else
                 sim_.now += Millis{100};
             if (chance(5)) sim_.order(OrderWord::approve);
+            if (chance(5)) sim_.order(OrderWord::resume);
             return;
         }
         auto const which = static_cast<std::size_t>(below(static_cast<int>(sim_.pending.size())));
@@ -164,6 +168,16 @@ class RandomWorld {
                 break;
             case approve:
                 sim_.order(OrderWord::approve);
+                break;
+            case pause:
+                sim_.order(OrderWord::pause);
+                break;
+            case resume:
+                sim_.order(OrderWord::resume);
+                break;
+            case set:
+                sim_.order(OrderWord::set, "otto",
+                           chance(20) ? "batch.target soon" : "batch.target " + std::to_string(1 + below(100)) + "ms");
                 break;
             case lost: {
                 auto const session =
@@ -231,6 +245,7 @@ class RandomWorld {
             again();
         else if (sim_.pending.empty()) {
             measure(0);
+            if (sim_.waits()) sim_.order(OrderWord::resume);
             if (sim_.waits()) sim_.order(OrderWord::approve);
         } else {
             sim_.answer(0, sim_.pending[0].canceled ? Answer::canceled : Answer::done);

@@ -67,6 +67,9 @@ void read(std::string_view text, Tx& tx) {
         auto const kind = values.find('\'');
         action.kind = quoted(values.substr(kind - 1), " ");
         action.step = quoted(values.substr(values.find('\'', kind + 1)), "', ");
+        if (after(values, "'order', ")) action.order = quoted(values, "'order', ");
+        if (after(values, "'key', ")) action.key = quoted(values, "'key', ");
+        if (after(values, "'value', ")) action.value = quoted(values, "'value', ");
         tx.actions.push_back(std::move(action));
     } else if (starts_with(text, "SELECT forward(")) {
         simple(Verb::forward, "forward(");
@@ -195,7 +198,10 @@ void World::apply_entry(Tx::Action const& action) {
             if (!all_right()) object(action.step + " is called proven with wrong rows");
         }
     }
-    entries.push_back({action.number, action.kind, action.step});
+    if (!action.order.empty())
+        for (auto const& e : entries)
+            if (e.order == action.order) object("order " + action.order + " was obeyed twice");
+    entries.push_back({action.number, action.kind, action.step, action.order, action.key, action.value});
 }
 
 void World::list(std::string const& step, Outcome& outcome) const {
@@ -412,8 +418,8 @@ void Sim::start() {
     for (auto const& order : orders) give(order);
 }
 
-void Sim::order(OrderWord word, std::string user) {
-    orders.push_back({word, "", std::move(user), static_cast<std::int64_t>(orders.size()) + 1});
+void Sim::order(OrderWord word, std::string user, std::string argument) {
+    orders.push_back({word, std::move(argument), std::move(user), static_cast<std::int64_t>(orders.size()) + 1});
     if (machine) give(orders.back());
 }
 

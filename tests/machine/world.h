@@ -45,6 +45,7 @@ struct Tx {
         std::int64_t stripe{}, next{};  ///< of the progress row; next 0: it is not touched
         std::int64_t number{};          ///< seq, file, misses
         bool skips{}, tells_horizon{};
+        std::string order{}, key{}, value{};  ///< of an entry
     };
     std::vector<Action> actions;
     std::optional<std::int64_t> epoch;
@@ -57,6 +58,7 @@ struct World {
     struct Entry {
         std::int64_t seq{};
         std::string kind, step;
+        std::string order{}, key{}, value{};
     };
     struct Stripe {
         std::int64_t from{}, to{}, next{}, misses{};
@@ -110,7 +112,8 @@ struct World {
     std::vector<Row> rows() const {
         std::vector<Row> made;
         for (auto const& e : entries)
-            made.push_back(row({"1", std::to_string(e.seq), e.kind, e.step, "then", "", "", "", "", "", ""}));
+            made.push_back(row({"1", std::to_string(e.seq), e.kind, e.step, "then", "", "", "", "", "", "", "ops",
+                                e.order, e.key, e.value}));
         return made;
     }
     /// `began` and what came after, one word each: `step_done expand.1`.
@@ -182,7 +185,7 @@ struct Sim {
     /// A new orchestrator: raises the epoch, folds the ledger, begins.
     void start();
     void give(decltype(Input::what) what);
-    void order(OrderWord word, std::string user = "otto");
+    void order(OrderWord word, std::string user = "otto", std::string argument = "");
     void answer(std::size_t which, Answer how, std::string const& sqlstate = "55000");
     /// The process dies; what was in flight commits where `applied` has a bit, in order.
     void kill(unsigned applied);

@@ -72,7 +72,7 @@ TEST_F(InstrumentsTest, CountsAFill) {
     EXPECT_EQ(value("weir_rows_done" + fill), "5000");
     EXPECT_EQ(value("weir_rows_estimate" + fill), "50000");
     EXPECT_EQ(value("weir_pages_done" + fill), "100");
-    EXPECT_EQ(value("weir_pages_total" + fill), "1000");
+    EXPECT_EQ(value("weir_pages" + fill), "1000");
     EXPECT_EQ(value("weir_progress_ratio" + fill), "0.1");
     EXPECT_EQ(value("weir_eta_seconds" + fill), "90");
     EXPECT_EQ(value(R"(weir_last_progress_timestamp_seconds{plan="full-name"})"), "1700000010");
@@ -196,10 +196,10 @@ TEST_F(InstrumentsTest, TellsFillAndProofApart) {
     EXPECT_EQ(value("weir_pages_done" + fill), "0");
     // Misses that the proof's step fills again are no new fill.
     hear(BatchDone{.step = "proof.1", .table = "users", .pages = 1, .rows = 1, .took = seconds{1}});
-    EXPECT_EQ(value("weir_pages_total" + fill), "1000");
+    EXPECT_EQ(value("weir_pages" + fill), "1000");
     EXPECT_EQ(value("weir_pages_done" + fill), "0");
     hear(WorkKnown{.step = "backfill.9", .table = "users", .pages = 7, .proof = true});
-    EXPECT_EQ(value("weir_pages_total" + proof), "7");
+    EXPECT_EQ(value("weir_pages" + proof), "7");
     EXPECT_EQ(value("weir_pages_done" + proof), "0");
 }
 
@@ -216,8 +216,8 @@ TEST_F(InstrumentsTest, AProofInAnotherPhaseShowsByItsFirstBatch) {
     hear(
         BatchDone{.step = "backfill.1", .table = "users", .pages = 10, .rows = 500, .took = seconds{1}, .proof = true});
     EXPECT_EQ(value("weir_pages_done" + proof), "10");
-    EXPECT_EQ(value("weir_pages_total" + proof), "1000");
-    EXPECT_FALSE(value("weir_pages_total" + fill));
+    EXPECT_EQ(value("weir_pages" + proof), "1000");
+    EXPECT_FALSE(value("weir_pages" + fill));
 }
 
 TEST_F(InstrumentsTest, CountsThrottledTimeByReason) {
@@ -286,8 +286,8 @@ TEST_F(InstrumentsTest, TheNextPlanHasItsOwnSeries) {
     hear(RunDone{});
     hear(RunBegan{.plan = "next"});
     hear(WorkKnown{.step = "backfill.1", .table = "users", .pages = 5});
-    EXPECT_EQ(value("weir_pages_total" + fill), "1000");
-    EXPECT_EQ(value(R"(weir_pages_total{kind="fill",plan="next",table="users"})"), "5");
+    EXPECT_EQ(value("weir_pages" + fill), "1000");
+    EXPECT_EQ(value(R"(weir_pages{kind="fill",plan="next",table="users"})"), "5");
     EXPECT_EQ(value(R"(weir_run_state{plan="full-name",state="done"})"), "1");
     EXPECT_EQ(value(R"(weir_run_state{plan="next",state="running"})"), "1");
 }
@@ -314,6 +314,9 @@ TEST_F(InstrumentsTest, QuotesLabels) {
 TEST(ThrottleReason, IsOfAClosedSet) {
     EXPECT_EQ(throttle_reason("replication lag of r1 is 3.2 s, limit 2 s"), "replication_lag");
     EXPECT_EQ(throttle_reason("replication lag is unknown: replica r1 is gone"), "replication_lag");
+    EXPECT_EQ(throttle_reason("wal rate is 60 B/s, limit 50 B/s"), "wal_rate");
+    EXPECT_EQ(throttle_reason("sql queue is 3, limit 2"), "sql");
+    EXPECT_EQ(throttle_reason("paused by ops"), "paused");
     EXPECT_EQ(throttle_reason("free disk is 2 %"), "other");
     EXPECT_EQ(throttle_reason(""), "other");
 }
@@ -391,6 +394,7 @@ TEST_F(InstrumentsTest, TheDocumentListsEverySeriesAndNoOther) {
     }
     hear(PaceChanged{0, {"replication lag of r1 is 3.2 s, limit 2 s"}});
     hear(ReplicaLag{.replica = "r1", .lag = milliseconds{3200}, .bytes = 100});
+    hear(SignalsJudged{{{"wal_rate", "", "B/s", 30, 20, 1.5, milliseconds{40}, true, ""}}});
     read_exposition(instruments.text(), real);
     hear(PaceChanged{1, {}});
     hear(StepDone{.step = "backfill.1", .title = "fill", .phase = Phase::backfill, .took = seconds{9}});

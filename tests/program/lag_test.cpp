@@ -159,7 +159,7 @@ TEST_F(Lag, MetricsAtTheGate) {
                                      "weir_rows_done{",
                                      "weir_rows_estimate{",
                                      "weir_pages_done{",
-                                     "weir_pages_total{",
+                                     "weir_pages{",
                                      "weir_progress_ratio{",
                                      "weir_batch_duration_seconds_bucket{",
                                      "weir_batch_rows_sum{",
