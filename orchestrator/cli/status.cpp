@@ -26,7 +26,9 @@ Batch list_runs(std::string const& name) {
   EXISTS (SELECT FROM weir.entries e WHERE e.run = b.run AND e.kind = 'gate_approved'),
   EXISTS (SELECT FROM weir.entries e WHERE e.run = b.run AND e.kind = 'aborting'),
   CASE WHEN last.kind = 'stopped' THEN last.detail->>'message' END,
-  CASE WHEN last.kind = 'stopped' THEN last.detail->>'hint' END
+  CASE WHEN last.kind = 'stopped' THEN last.detail->>'hint' END,
+  coalesce((SELECT CASE WHEN e.kind = 'paused' THEN e.detail->>'user' END FROM weir.entries e
+    WHERE e.run = b.run AND e.kind IN ('paused', 'resumed') ORDER BY e.seq DESC LIMIT 1), '')
 FROM weir.entries b
 LEFT JOIN LATERAL (SELECT e.kind, e.detail FROM weir.entries e WHERE e.run = b.run ORDER BY e.seq DESC LIMIT 1) last ON true
 WHERE b.kind = 'began' AND {0} ORDER BY b.run)",
@@ -102,6 +104,7 @@ std::string state_of(Row const& row, bool led) {
     if (last == "undone") return "undone";
     if (field(row, 9) == "t") return led ? "undoing" : "undoing, nobody works on it";
     bool const at_gate = field(row, 7) == "t" && field(row, 8) != "t";
+    if (!field(row, 12).empty()) return led ? "paused" : "paused, nobody works on it";
     if (last == "stopped") return at_gate ? "stopped at gate contract" : "stopped";
     if (at_gate) return "waiting at gate contract";
     return led ? "running" : "begun, nobody works on it";
@@ -120,6 +123,9 @@ void print(Row const& row, std::string const& state, std::vector<Rated> const& p
     for (auto const& proof : proofs) std::printf("  %s\n", proof_line(proof).c_str());
     if (!field(row, 10).empty())
         std::printf("  stopped: %s\n  hint: %s\n", field(row, 10).c_str(), field(row, 11).c_str());
+    if (state.starts_with("paused"))
+        std::printf("  paused by %s\n  hint: to go on: weir resume %s\n", field(row, 12).c_str(),
+                    field(row, 1).c_str());
     if (state.ends_with("at gate contract"))
         std::printf("  hint: when the new application is deployed: weir approve %s contract\n", field(row, 1).c_str());
 }
@@ -193,6 +199,7 @@ int status_command(Options const& options) {
             document["stopped"] = field(row, 10);
             document["hint"] = field(row, 11);
         }
+        if (state.starts_with("paused")) document["paused_by"] = field(row, 12);
         documents.push_back(std::move(document));
     }
     if (options.json)

@@ -1,0 +1,75 @@
+/// Orders through the ledger: pause, resume, set.
+#include "tests/support/bench.h"
+
+namespace weir::tests {
+namespace {
+
+using ::testing::HasSubstr;
+
+class Orders : public ::testing::Test, public Bench {};
+
+TEST_F(Orders, APauseIsKeptAndResumedFromAnywhere) {
+    make_users(*this, 5000);
+    auto const file = plan(rename_plan);
+    ASSERT_EQ(weir({"run", file, "--until", "expand"}).status, 0);
+    auto const paused = weir({"pause", "rename-it"});
+    EXPECT_EQ(paused.status, 0) << told(paused);
+    EXPECT_THAT(paused.out, HasSubstr("weir resume rename-it"));
+    EXPECT_EQ(weir({"run", file, "--no-wait"}).status, 3);
+    EXPECT_EQ(value("SELECT count(*) FROM weir.entries WHERE kind = 'paused'"), "1");
+
+    auto process = start({"run", file, "--approve", "all", "--progress", "plain"});
+    ASSERT_TRUE(wait_until([&] { return has(process.out(), "paused by postgres"); })) << process.out();
+    auto const status = weir({"status", "rename-it"});
+    EXPECT_THAT(status.out, HasSubstr("paused"));
+    EXPECT_THAT(status.out, HasSubstr("weir resume rename-it"));
+    EXPECT_EQ(value("SELECT count(*) FROM weir.entries WHERE kind = 'step_begun'"), "0");
+
+    EXPECT_EQ(weir({"set", "rename-it", "batch.target", "20ms"}).status, 0);
+    ASSERT_TRUE(wait_until([&] { return has(process.out(), "postgres set batch.target to 20ms"); })) << process.out();
+    EXPECT_EQ(weir({"resume", "rename-it"}).status, 0);
+    auto const done = wait(process);
+    EXPECT_EQ(done.status, 0) << told(done);
+    EXPECT_THAT(done.out, HasSubstr("resumed by postgres"));
+    EXPECT_EQ(value("SELECT count(*) FROM users WHERE full_name IS NULL"), "0");
+    EXPECT_EQ(value("SELECT string_agg(kind, ',' ORDER BY seq) FROM weir.entries WHERE kind IN ('paused', 'resumed', "
+                    "'set')"),
+              "paused,set,resumed");
+}
+
+TEST_F(Orders, APauseDuringTheFillStopsTheBatches) {
+    make_users(*this, 60'000);
+    auto process = start({"run", plan(rename_plan), "--approve", "all", "--progress", "plain"});
+    auto const filled = [&] { return value("SELECT coalesce(sum(rows), 0) FROM weir.progress WHERE step = 'backfill.1'"); };
+    ASSERT_TRUE(wait_until([&] {
+        return value("SELECT to_regclass('weir.progress') IS NOT NULL") == "t" && filled() != "0";
+    }));
+    ASSERT_EQ(weir({"pause", "rename-it"}).status, 0);
+    ASSERT_TRUE(wait_until([&] { return value("SELECT count(*) FROM weir.entries WHERE kind = 'paused'") == "1"; }))
+        << process.out();
+    // Batches that ran may end; then nothing moves, though the proof is not done.
+    std::string before;
+    ASSERT_TRUE(wait_until([&] { return [&] { auto const now = filled(); return std::exchange(before, now) == now; }(); }));
+    auto const status = weir({"status", "rename-it"});
+    EXPECT_THAT(status.out, HasSubstr("paused"));
+    EXPECT_EQ(filled(), before);
+    EXPECT_EQ(value("SELECT count(*) FROM weir.entries WHERE kind = 'finished'"), "0");
+    ASSERT_EQ(weir({"resume", "rename-it"}).status, 0);
+    auto const done = wait(process);
+    EXPECT_EQ(done.status, 0) << told(done);
+    EXPECT_EQ(value("SELECT count(*) FROM users WHERE full_name IS NULL"), "0");
+}
+
+TEST_F(Orders, AreRefusedWithAWord) {
+    make_users(*this, 10);
+    EXPECT_TRUE(refused(weir({"pause", "rename-it"}), 1, "unknown-plan", {"rename-it"}));
+    ASSERT_EQ(weir({"run", plan(rename_plan), "--until", "expand"}).status, 0);
+    EXPECT_TRUE(refused(weir({"pause", "other"}), 1, "unknown-plan", {"other"}));
+    EXPECT_TRUE(refused(weir({"set", "rename-it", "batch.target", "soon"}), 1, "bad-value", {"batch.target", "soon"}));
+    EXPECT_TRUE(refused(weir({"set", "rename-it", "batch.size", "1"}), 1, "unknown-key", {"batch.size"}));
+    EXPECT_TRUE(refused(weir({"set", "rename-it", "gates.contract", "none"}), 1, "unknown-key", {"gates.contract"}));
+    EXPECT_EQ(value("SELECT count(*) FROM weir.orders"), "0");
+}
+
+}  // namespace
+}  // namespace weir::tests
