@@ -264,6 +264,22 @@ TEST(Run, RepeatsTheProofWhileTheGateIsOpen) {
     EXPECT_THAT(sim.world.objections, IsEmpty());
 }
 
+TEST(Run, TheProofOfADeletionIsNotRepeatedAtTheGate) {
+    auto program = whole();
+    for (auto& step : program.steps)
+        if (step.rows && step.phase == Phase::proof) step.rows->erases = true;
+    auto sim = simulation(std::move(program));
+    sim.start();
+    sim.calm();
+    ASSERT_TRUE(sim.waits());
+    sim.now += gate_proof_every;
+    sim.give(Ticked{});
+    EXPECT_TRUE(sim.waits()) << "rows that were written meanwhile are not for this run to delete";
+    sim.order(OrderWord::approve);
+    sim.calm();
+    EXPECT_EQ(sim.exit, 0);
+}
+
 TEST(Run, WhatARepeatedProofFindsIsToldAndTheRunWaitsOn) {
     auto sim = simulation();
     sim.start();
