@@ -52,6 +52,16 @@ ORDER BY e.step, e.seq DESC)",
                 Value{run})};
 }
 
+/// The live picture and its age in seconds. A ledger of an earlier version has none.
+Batch read_picture(std::string const& run) {
+    return {sql(R"(SELECT h.picture, extract(epoch FROM pg_catalog.clock_timestamp() - h.at)
+FROM weir.heartbeat h WHERE h.run = {0}::bigint)",
+                Value{run})};
+}
+
+/// Older than this the weir that drew it may be gone.
+constexpr double picture_age_max = 10;
+
 std::string field(Row const& row, std::size_t i) { return row.fields[i].value_or(""); }
 
 StepWork work_of(Row const& row) {
@@ -111,7 +121,7 @@ std::string state_of(Row const& row, bool led) {
 }
 
 void print(Row const& row, std::string const& state, std::vector<Rated> const& progress,
-           std::vector<ProofFigures> const& proofs) {
+           std::vector<ProofFigures> const& proofs, std::vector<std::string> const& live) {
     std::printf("%-24s run %-4s %-28s began %s", field(row, 1).c_str(), field(row, 0).c_str(), state.c_str(),
                 field(row, 2).c_str());
     if (state == "done" || state == "undone") std::printf(", ended %s", field(row, 4).c_str());
@@ -121,6 +131,7 @@ void print(Row const& row, std::string const& state, std::vector<Rated> const& p
                 field(row, 5).empty() ? "none" : field(row, 5).c_str());
     for (auto const& step : progress) std::printf("  %s\n", work_line(step.work, step.rate).c_str());
     for (auto const& proof : proofs) std::printf("  %s\n", proof_line(proof).c_str());
+    for (auto const& line : live) std::printf("  %s\n", line.c_str());
     if (!field(row, 10).empty())
         std::printf("  stopped: %s\n  hint: %s\n", field(row, 10).c_str(), field(row, 11).c_str());
     if (state.starts_with("paused"))
@@ -166,8 +177,17 @@ int status_command(Options const& options) {
         if (proved.fate != Fate::done) return tell(problem_of(proved, "cannot read the ledger"));
         std::vector<ProofFigures> proofs;
         for (auto const& proof : proved.rows) proofs.push_back(proof_of(proof));
+        std::string picture;
+        double age = 0;
+        if (led && !over) {
+            auto const drawn = asker.ask(read_picture(field(row, 0)));
+            if (drawn.fate == Fate::done && !drawn.rows.empty()) {
+                age = std::stod(field(drawn.rows[0], 1));
+                if (age <= picture_age_max) picture = field(drawn.rows[0], 0);
+            }
+        }
         if (!options.json) {
-            print(row, state, progress, proofs);
+            print(row, state, progress, proofs, picture_lines(picture, age));
             continue;
         }
         json::array steps;
@@ -198,6 +218,11 @@ int status_command(Options const& options) {
         if (!field(row, 10).empty()) {
             document["stopped"] = field(row, 10);
             document["hint"] = field(row, 11);
+        }
+        boost::system::error_code unreadable;
+        if (auto live = json::parse(picture, unreadable); !picture.empty() && !unreadable) {
+            document["live"] = std::move(live);
+            document["live_age_s"] = age;
         }
         if (state.starts_with("paused")) document["paused_by"] = field(row, 12);
         documents.push_back(std::move(document));

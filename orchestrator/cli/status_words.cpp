@@ -1,5 +1,9 @@
 #include <algorithm>
+#include <array>
+#include <boost/json.hpp>
 #include <cmath>
+#include <cstdio>
+#include <utility>
 
 #include "orchestrator/cli/status.h"
 
@@ -9,6 +13,61 @@ namespace {
 std::string padded(std::string step) {
     step.resize(std::max<std::size_t>(step.size(), 12), ' ');
     return step + ' ';
+}
+
+namespace json = boost::json;
+
+/// At most one decimal, and none that is 0.
+std::string short_text(double value) {
+    std::array<char, 64> text{};
+    std::snprintf(text.data(), text.size(), "%.1f", value);
+    std::string whole{text.data()};
+    if (whole.ends_with(".0")) whole.resize(whole.size() - 2);
+    return whole;
+}
+
+std::string text_of(json::object const& from, std::string_view key) {
+    auto const* value = from.if_contains(key);
+    return value && value->is_string() ? std::string{value->as_string()} : std::string{};
+}
+
+std::optional<double> number_of(json::object const& from, std::string_view key) {
+    auto const* value = from.if_contains(key);
+    return value && value->is_number() ? std::optional{value->to_number<double>()} : std::nullopt;
+}
+
+json::array const& array_of(json::object const& from, std::string_view key) {
+    static json::array const none;
+    auto const* value = from.if_contains(key);
+    return value && value->is_array() ? value->as_array() : none;
+}
+
+std::string because(std::string const& reason) { return reason.empty() ? "" : ", because " + reason; }
+
+std::string time_text(double s) {
+    if (s < 120) return std::to_string(std::llround(s)) + " s";
+    if (s < 2.0 * 3600) return std::to_string(std::llround(s / 60)) + " min";
+    if (s < 48.0 * 3600) return std::to_string(std::llround(s / 3600)) + " h";
+    return std::to_string(std::llround(s / 86400)) + " d";
+}
+
+std::string signal_line(json::object const& signal, double older) {
+    auto name = text_of(signal, "signal");
+    std::ranges::replace(name, '_', ' ');
+    if (auto const subject = text_of(signal, "subject"); !subject.empty()) name += " of " + subject;
+    name.resize(std::max<std::size_t>(name.size(), 30), ' ');
+    auto const unit = text_of(signal, "unit");
+    auto const value = number_of(signal, "value");
+    auto line = "  " + name + ' ' + (value ? figure(*value, unit) : "not known");
+    if (auto const limit = number_of(signal, "limit"))
+        line += ", limit " + figure(*limit, unit);
+    else
+        line += ", no limit";
+    line += ", " + figure(number_of(signal, "age_ms").value_or(0) / 1000 + older, "s") + " ago";
+    auto const* holds = signal.if_contains("holds");
+    if (holds && holds->is_bool() && holds->as_bool()) line += ", holds the run back";
+    if (auto const problem = text_of(signal, "problem"); !problem.empty()) line += ": " + problem;
+    return line;
 }
 
 }  // namespace
@@ -31,6 +90,57 @@ std::string work_line(StepWork const& work, std::optional<std::int64_t> rate) {
     if (rate) text += ", " + std::to_string(*rate) + " rows/s";
     if (work.rows_wrong > 0) text += ", " + std::to_string(work.rows_wrong) + " rows not right";
     return text;
+}
+
+std::string figure(double value, std::string_view unit) {
+    if (unit == "s" && value < 1) return std::to_string(std::llround(value * 1000)) + " ms";
+    if (unit == "B" || unit == "B/s") {
+        static constexpr std::array<std::pair<double, std::string_view>, 4> sizes{
+            {{1LL << 40, "TB"}, {1LL << 30, "GB"}, {1LL << 20, "MB"}, {1LL << 10, "kB"}}};
+        for (auto const& [size, name] : sizes)
+            if (value >= size) return short_text(value / size) + " " + std::string{name} + (unit == "B/s" ? "/s" : "");
+    }
+    return short_text(value) + (unit.empty() ? "" : " " + std::string{unit});
+}
+
+std::vector<std::string> picture_lines(std::string const& picture, double age) {
+    boost::system::error_code error;
+    auto const parsed = json::parse(picture, error);
+    if (error || !parsed.is_object()) return {};
+    auto const& whole = parsed.as_object();
+    std::vector<std::string> lines;
+    if (auto const* work = whole.if_contains("work"); work && work->is_object()) {
+        auto const& of = work->as_object();
+        auto const low = number_of(of, "eta_low_s"), high = number_of(of, "eta_high_s"), one = number_of(of, "eta_s");
+        std::string left;
+        if (low && high && time_text(*low) != time_text(*high))
+            left = time_text(*low) + " to " + time_text(*high) + " left";
+        else if (one)
+            left = time_text(*one) + " left";
+        if (!left.empty()) lines.push_back(text_of(whole, "step") + ": " + left);
+    }
+    for (auto const& item : array_of(whole, "ways")) {
+        if (!item.is_object()) continue;
+        auto const& way = item.as_object();
+        lines.push_back(text_of(way, "table") + ": " +
+                        (text_of(way, "way") == "in_page" ? "in-page order" : "page range by page range") +
+                        because(text_of(way, "reason")));
+    }
+    if (auto const workers = number_of(whole, "workers"))
+        lines.push_back(short_text(*workers) + (*workers == 1 ? " worker" : " workers") +
+                        because(text_of(whole, "workers_reason")));
+    std::string reasons;
+    for (auto const& reason : array_of(whole, "reasons"))
+        if (reason.is_string()) reasons += (reasons.empty() ? ": " : "; ") + std::string{reason.as_string()};
+    if (auto const pace = number_of(whole, "pace"); pace && *pace < 1)
+        lines.push_back((*pace > 0 ? "pace " + std::to_string(std::llround(*pace * 100)) + " %" : "held") + reasons);
+    for (auto const& blocker : array_of(whole, "blockers"))
+        if (blocker.is_string()) lines.push_back("in the way of a lock: " + std::string{blocker.as_string()});
+    auto const& signals = array_of(whole, "signals");
+    if (!signals.empty()) lines.emplace_back("signals:");
+    for (auto const& signal : signals)
+        if (signal.is_object()) lines.push_back(signal_line(signal.as_object(), age));
+    return lines;
 }
 
 std::string proof_line(ProofFigures const& proof) {

@@ -67,5 +67,53 @@ TEST(StatusWords, TellAProof) {
               "proof.1      proved again 2026-11-21 02:47:48+00: 50000 rows read, 3 filled, 2 not right");
 }
 
+TEST(StatusWords, WriteFiguresAsPeopleReadThem) {
+    struct Case {
+        double value;
+        std::string_view unit;
+        std::string text;
+    };
+    for (auto const& one : std::vector<Case>{{0.04, "s", "40 ms"},
+                                             {2.0, "s", "2 s"},
+                                             {2.54, "s", "2.5 s"},
+                                             {0, "s", "0 ms"},
+                                             {1.5 * (1 << 30), "B", "1.5 GB"},
+                                             {50 << 20, "B/s", "50 MB/s"},
+                                             {100, "B", "100 B"},
+                                             {20, "sessions", "20 sessions"},
+                                             {1.5, "", "1.5"}})
+        EXPECT_EQ(figure(one.value, one.unit), one.text);
+}
+
+TEST(StatusWords, TellAPicture) {
+    auto const lines = picture_lines(
+        R"({"step":"backfill.1","pace":0.4,"reasons":["wal rate is 60 B/s, limit 50 B/s"],
+"work":{"eta_s":200,"eta_low_s":150,"eta_high_s":250},
+"ways":[{"table":"users","way":"in_page","reason":"updates stay"},{"table":"p2","way":"ranges","reason":""}],
+"workers":2,"workers_reason":"the rate rose","blockers":["pid 7"],
+"signals":[{"signal":"wal_rate","value":62914560,"limit":52428800,"unit":"B/s","age_ms":300,"holds":true},
+{"signal":"replication_lag","subject":"r1","unit":"s","age_ms":0,"limit":2,"problem":"replica r1 is gone"},
+{"signal":"oldest_xmin","value":3,"unit":"s","age_ms":1000}]})",
+        1.0);
+    std::vector<std::string> const wanted{
+        "backfill.1: 3 min to 4 min left",
+        "users: in-page order, because updates stay",
+        "p2: page range by page range",
+        "2 workers, because the rate rose",
+        "pace 40 %: wal rate is 60 B/s, limit 50 B/s",
+        "in the way of a lock: pid 7",
+        "signals:",
+        "  wal rate                       60 MB/s, limit 50 MB/s, 1.3 s ago, holds the run back",
+        "  replication lag of r1          not known, limit 2 s, 1 s ago: replica r1 is gone",
+        "  oldest xmin                    3 s, no limit, 2 s ago"};
+    EXPECT_EQ(lines, wanted);
+    EXPECT_EQ(picture_lines(R"({"pace":0,"reasons":["paused by ops"]})", 0),
+              std::vector<std::string>{"held: paused by ops"});
+    EXPECT_TRUE(picture_lines("", 0).empty());
+    EXPECT_TRUE(picture_lines("[1]", 0).empty());
+    EXPECT_TRUE(picture_lines(R"({"pace":1,"work":3,"ways":{},"signals":[1]})", 0) ==
+                std::vector<std::string>{"signals:"});
+}
+
 }  // namespace
 }  // namespace weir
