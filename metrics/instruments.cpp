@@ -113,6 +113,7 @@ struct Instruments::World {
     void operator()(GateApproved const& event);
     void operator()(ProofDone const& event);
     void operator()(Warned const& event);
+    void operator()(ConnectionLost const& event);
     void operator()(Stopped const& event);
     void operator()(RunDone const& event);
 
@@ -473,6 +474,11 @@ void Instruments::World::operator()(ProofDone const& event) {
 }
 
 void Instruments::World::operator()(Warned const&) { warnings.Add({}).Increment(); }
+
+void Instruments::World::operator()(ConnectionLost const&) {
+    errors.Add({{"code", text_of(name(Code::connection_lost))}}).Increment();
+    no_workers();
+}
 
 void Instruments::World::operator()(Stopped const& event) {
     errors.Add({{"code", text_of(name(event.why.code))}}).Increment();

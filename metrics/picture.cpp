@@ -114,6 +114,7 @@ struct Picture::World {
         warning = e.message;
         warned = at;
     }
+    void operator()(ConnectionLost const&) { leave_step(); }
     void operator()(Stopped const&) { state = RunState::stopped; }
     void operator()(RunDone const& e) { state = e.state; }
 

@@ -40,6 +40,7 @@ constexpr std::array rows{
     CodeRow{Code::is_replica, "is-replica", 5},
     CodeRow{Code::server_version, "server-version", 5},
     CodeRow{Code::ledger_version, "ledger-version", 5},
+    CodeRow{Code::wrong_server, "wrong-server", 5},
     CodeRow{Code::not_now, "not-now", 5},
 };
 

@@ -44,6 +44,7 @@ enum class Code {
     is_replica,
     server_version,
     ledger_version,
+    wrong_server,  ///< another cluster, or an older timeline, than the run was seen on
     not_now,  ///< the state of the run does not allow it
 };
 

@@ -66,6 +66,8 @@ struct GateOpened    { std::string gate; std::vector<std::string> notes; };
 struct GateApproved  { std::string gate, user; };
 struct ProofDone     { std::string step, table; std::int64_t rows_wrong{}; std::vector<std::string> keys; };
 struct Warned        { std::string message, hint; };
+/// The run is being begun anew with another connection; RunBegan follows when there is one.
+struct ConnectionLost{ std::string message; };
 struct Stopped       { Problem why; };
 struct RunDone       { RunState state{RunState::done}; Millis took{}; };
 // clang-format on
@@ -74,7 +76,7 @@ struct Event {
     Instant at;
     std::variant<RunBegan, PhaseBegan, StepBegan, StepDone, StepUndone, WorkKnown, BatchDone, BatchRetried, WayChanged,
                  WorkersChanged, Vacuumed, LockTried, PaceChanged, ReplicaLag, SignalsJudged, Paused, Resumed,
-                 SettingChanged, GateOpened, GateApproved, ProofDone, Warned, Stopped, RunDone>
+                 SettingChanged, GateOpened, GateApproved, ProofDone, Warned, ConnectionLost, Stopped, RunDone>
         what;
 };
 

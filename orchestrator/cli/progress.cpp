@@ -316,6 +316,9 @@ struct ToJson {
     std::string operator()(Warned const& e) const {
         return Json{at, "warned"}.add("message", e.message).add("hint", e.hint).text();
     }
+    std::string operator()(ConnectionLost const& e) const {
+        return Json{at, "connection_lost"}.add("message", e.message).text();
+    }
     std::string operator()(Stopped const& e) const {
         return Json{at, "stopped"}
             .add("code", name(e.why.code))
@@ -633,6 +636,12 @@ struct Progress::World {
     void operator()(Warned const& e) {
         say("warning: " + e.message);
         hint(e.hint);
+    }
+    void operator()(ConnectionLost const& e) {
+        work.reset();
+        title.clear();
+        waiting.clear();
+        say(e.message + "; connecting again, nothing is lost");
     }
     void operator()(Stopped const& e) {
         over = true;

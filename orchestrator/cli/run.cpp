@@ -29,6 +29,11 @@ using std::chrono::milliseconds;
 constexpr milliseconds lag_poll{250};
 constexpr milliseconds orders_poll{5000};
 constexpr milliseconds reconnect_rest{1000};
+constexpr milliseconds first_reconnect_rest{100};
+constexpr milliseconds longest_reconnect_rest{2000};
+constexpr std::chrono::minutes reconnect_for{15};
+/// The server may take our own dead session for a living leader until it notices.
+constexpr std::chrono::minutes ghost_for{2};
 constexpr milliseconds dying_leader{1000};
 constexpr milliseconds orders_glance{50};
 constexpr Limits small{Millis{1000}, Millis{1500}, Millis{2000}};
@@ -197,98 +202,130 @@ std::optional<Problem> lag_is_readable(Asker& asker) {
     return std::nullopt;
 }
 
-struct Running {
+/// SIGINT and SIGTERM, from the first moment on: whoever works hears of them, and who comes next asks `times`.
+class Interrupts {
+  public:
+    explicit Interrupts(asio::io_context& io) : signals_{io, SIGINT, SIGTERM} { hear(); }
+    std::function<void(int times)> give;
+    int times() const { return times_; }
+    void stop() { signals_.cancel(); }
+
+  private:
+    void hear() {
+        signals_.async_wait([this](boost::system::error_code error, int) {
+            if (error) return;
+            ++times_;
+            if (give) give(times_);
+            hear();
+        });
+    }
+    asio::signal_set signals_;
+    int times_{};
+};
+
+/// What a run needs beside its server, over all its connections.
+struct Outputs {
     asio::io_context& io;
-    Asker& asker;
-    Prepared ready;
-    Settings settings;
+    Interrupts& interrupts;
     Options const& options;
+    Plan const* plan;  ///< nothing: the run is undone
+    std::string name;
     Listener& progress;
     Instruments& instruments;
 };
 
-int drive(Running r, Epoch epoch, RunRecord record, bool abort) {
-    auto const name = r.ready.program.plan;
+/// What came of one connection.
+struct Ended {
+    int exit{};
+    std::string lost;  ///< it was lost, and the run is not over
+};
+using Stay = std::variant<Ended, Problems>;
+
+struct Running {
+    Outputs& outputs;
+    Asker& asker;
+    Prepared ready;
+    Settings settings;
+};
+
+Ended drive(Running r, Epoch epoch, RunRecord record) {
+    auto const& name = r.outputs.name;
+    auto const& options = r.outputs.options;
+    auto& io = r.outputs.io;
     RunMachine::Config config;
     config.program = r.ready.program;
     config.record = std::move(record);
     config.settings = r.settings;
     config.epoch = epoch;
     config.user = r.asker.facts().user;
-    config.until = r.options.until;
-    config.approve = r.options.approve;
-    config.no_wait = r.options.no_wait;
-    config.abort = abort;
+    config.until = options.until;
+    config.approve = options.approve;
+    config.no_wait = options.no_wait;
+    config.abort = r.outputs.plan == nullptr;
     config.superuser = r.asker.facts().superuser;
+    config.connects_again = true;
 
-    int exit = 70;
+    Ended ended{70, {}};
     bool over = false;
     auto const run = r.ready.program.run;
     std::optional<Millis> lag_limit;
     if (auto const limit = r.settings.throttle.limit("replication_lag"))
         lag_limit = Millis{static_cast<std::int64_t>(*limit * 1000)};
-    Eye eye{r.io, r.options.database, "weir " + name + " eye", lag_limit.value_or(Millis{0})};
-    Clerk clerk{r.io, r.options.database, name, run, r.asker.session()};
-    asio::signal_set signals{r.io, SIGINT, SIGTERM};
-    Shell::Config shell_config{r.options.database, name, {&r.instruments, &r.progress}, [&](int code) {
-                                   exit = code;
-                                   over = true;
-                                   eye.stop();
-                                   clerk.stop();
-                                   signals.cancel();
-                               }};
-    Shell shell{r.io.get_executor(), std::move(shell_config), RunMachine{std::move(config)}, r.asker.session()};
-    int times = 0;
-    std::function<void()> hear_signals = [&] {
-        signals.async_wait([&](boost::system::error_code error, int) {
-            if (error) return;
-            shell.give(Interrupted{++times});
-            if (!over) hear_signals();
-        });
-    };
+    Eye eye{io, options.database, "weir " + name + " eye", lag_limit.value_or(Millis{0})};
+    Clerk clerk{io, options.database, name, run, r.asker.session()};
+    auto& interrupts = r.outputs.interrupts;
+    Shell::Config shell_config{
+        options.database, name, {&r.outputs.instruments, &r.outputs.progress}, [&](Finish const& finish) {
+            ended = {finish.exit, finish.lost};
+            over = true;
+            eye.stop();
+            clerk.stop();
+            interrupts.give = nullptr;
+        }};
+    Shell shell{io.get_executor(), std::move(shell_config), RunMachine{std::move(config)}, r.asker.session()};
     clerk.catch_up(r.asker, [&](Ordered order) { shell.give(std::move(order)); });
-    hear_signals();
     shell.give(Started{});
+    if (!over) interrupts.give = [&](int times) { shell.give(Interrupted{times}); };
+    if (!over && interrupts.times() > 0) shell.give(Interrupted{interrupts.times()});
     if (!over && lag_limit) eye.start([&](Measured measured) { shell.give(std::move(measured)); });
     if (!over) clerk.start([&](Lost lost) { shell.give(std::move(lost)); });
-    r.io.restart();
-    while (!over && r.io.run_one() > 0) {
+    io.restart();
+    while (!over && io.run_one() > 0) {
     }
-    return exit;
+    return ended;
 }
 
 /// Takes the lead and the ledger's word, then drives.
-int act(asio::io_context& io, Asker& asker, Plan const* plan, std::string const& name, Options const& options,
-        Listener& progress, Instruments& instruments) {
-    if (auto problem = take_lead(asker)) return tell(*problem);
+Stay act(Outputs& outputs, Asker& asker) {
+    auto const* plan = outputs.plan;
+    auto const& name = outputs.name;
+    if (auto problem = take_lead(asker)) return Problems{*problem};
     // The looking is repeated now that nobody else can act.
     auto prepared = plan ? prepare(asker, *plan) : prepare_live(asker, name);
-    if (auto* problems = std::get_if<Problems>(&prepared)) return tell(*problems);
+    if (auto* problems = std::get_if<Problems>(&prepared)) return *problems;
     auto ready = std::get<Prepared>(std::move(prepared));
-    if (ready.record && ready.record->finished) {
-        std::printf("plan %s is done since %s: nothing to do\n", name.c_str(), ready.record->ended_at.c_str());
-        return 0;
-    }
+    auto const nothing_to_do = [&](RunRecord const& record) {
+        std::printf("plan %s is %s since %s: nothing to do\n", name.c_str(), record.finished ? "done" : "undone",
+                    record.ended_at.c_str());
+        return Ended{record.finished ? 0 : 6, {}};
+    };
+    if (ready.record && ready.record->finished) return nothing_to_do(*ready.record);
     Settings const settings = plan ? plan->settings : Settings{};
     if (settings.throttle.limit("replication_lag") && plan)
-        if (auto problem = lag_is_readable(asker)) return tell(*problem);
+        if (auto problem = lag_is_readable(asker)) return Problems{*problem};
     if (!ready.ledger)
-        if (auto problem = make_ledger(asker)) return tell(*problem);
+        if (auto problem = make_ledger(asker)) return Problems{*problem};
     auto const raised = raise_and_wait(asker);
-    if (auto const* problem = std::get_if<Problem>(&raised)) return tell(*problem);
+    if (auto const* problem = std::get_if<Problem>(&raised)) return Problems{*problem};
     auto const epoch = std::get<Epoch>(raised);
 
     RunRecord record;
     if (ready.record && !ready.record->undone) {
         // What the predecessor's last strings did is known only now that its hands are gone.
         auto loaded = load_run(asker, name);
-        if (auto* problem = std::get_if<Problem>(&loaded)) return tell(*problem);
+        if (auto* problem = std::get_if<Problem>(&loaded)) return Problems{*problem};
         record = *std::get<std::optional<RunRecord>>(std::move(loaded));
-        if (record.finished || record.undone) {
-            std::printf("plan %s is %s since %s: nothing to do\n", name.c_str(), record.finished ? "done" : "undone",
-                        record.ended_at.c_str());
-            return record.finished ? 0 : 6;
-        }
+        if (record.finished || record.undone) return nothing_to_do(record);
     } else {
         record.run = ready.program.run;
         record.begin.name = name;
@@ -299,17 +336,132 @@ int act(asio::io_context& io, Asker& asker, Plan const* plan, std::string const&
         record.begin.identity = fingerprint(plan->identity);
         auto const began = asker.ask({sql("SET LOCAL synchronous_commit = on"), fence(epoch),
                                       insert_entry(record.run, 1, epoch, EntryKind::began, "", record.begin)});
-        if (began.fate != Fate::done) return tell(problem_of(began, "cannot write the ledger"));
+        if (began.fate != Fate::done) return Problems{problem_of(began, "cannot write the ledger")};
         record.last_seq = 1;
     }
-    return drive({io, asker, std::move(ready), settings, options, progress, instruments}, epoch, std::move(record),
-                 plan == nullptr);
+    return drive({outputs, asker, std::move(ready), settings}, epoch, std::move(record));
+}
+
+/// A server as its history tells it: a promoted standby has the same system and a higher timeline.
+struct Origin {
+    std::string system;
+    std::int64_t timeline{};
+};
+
+std::variant<Origin, Problem> origin(Asker& asker) {
+    // pg_control_checkpoint() would tell the old timeline until the first checkpoint after a promotion.
+    auto const asked = asker.ask({sql(
+        "SELECT system_identifier, "
+        "('x' || substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 1, 8))::bit(32)::pg_catalog.int8 "
+        "FROM pg_catalog.pg_control_system()")});
+    if (asked.fate != Fate::done || asked.rows.empty()) return problem_of(asked, "cannot see which server this is");
+    return Origin{asked.rows[0].fields[0].value_or(""), std::stoll(asked.rows[0].fields[1].value_or("0"))};
+}
+
+/// Not the server that was worked on, or one that is behind in its history.
+std::optional<Problem> strange(Origin const& now, Origin const& before) {
+    constexpr auto hint =
+        "let --database lead to the primary (target_session_attrs=read-write chooses it among several hosts), and run "
+        "again";
+    if (now.system != before.system)
+        return Problem{Code::wrong_server,
+                       {},
+                       "the address leads to another cluster: system " + now.system + " instead of " + before.system,
+                       hint};
+    if (now.timeline < before.timeline)
+        return Problem{Code::wrong_server,
+                       {},
+                       "the server is on timeline " + std::to_string(now.timeline) + ", and the run was on " +
+                           std::to_string(before.timeline) + ": an old primary",
+                       hint};
+    return std::nullopt;
+}
+
+/// While a server restarts, fails over, or has not noticed yet that our last session is dead.
+bool passes(Problems const& problems) {
+    return std::ranges::all_of(problems, [](Problem const& problem) {
+        return problem.code == Code::cannot_connect || problem.code == Code::is_replica ||
+               problem.code == Code::other_leader;
+    });
+}
+
+/// The run on its first connection and, when that is lost, on others: each time the lead is taken anew and the ledger
+/// read anew.
+int run_on(Outputs& outputs) {
+    auto& io = outputs.io;
+    std::optional<Origin> seen;
+    std::optional<std::chrono::steady_clock::time_point> lost_at;
+    std::string lost;
+    milliseconds rest = first_reconnect_rest;
+    auto const tell_all = [&](decltype(Event::what) what) {
+        Event const event{std::chrono::time_point_cast<milliseconds>(std::chrono::system_clock::now()),
+                          std::move(what)};
+        outputs.instruments.hear(event);
+        outputs.progress.hear(event);
+    };
+    for (;;) {
+        auto const stay = [&]() -> Stay {
+            auto opened = Asker::open(io, outputs.options.database, {control_name(outputs.name), true});
+            if (auto* problem = std::get_if<Problem>(&opened)) return Problems{*problem};
+            auto& asker = *std::get<std::unique_ptr<Asker>>(opened);
+            auto now = origin(asker);
+            if (auto* problem = std::get_if<Problem>(&now)) return Problems{*problem};
+            if (seen)
+                if (auto problem = strange(std::get<Origin>(now), *seen)) return Problems{*problem};
+            seen = std::get<Origin>(std::move(now));
+            return act(outputs, asker);
+        }();
+        auto const* ended = std::get_if<Ended>(&stay);
+        if (ended && ended->lost.empty()) return ended->exit;
+        auto const now = std::chrono::steady_clock::now();
+        if (ended) {
+            // It worked for a while: the patience begins anew.
+            lost_at = now;
+            lost = ended->lost;
+            rest = first_reconnect_rest;
+        } else {
+            auto const& problems = std::get<Problems>(stay);
+            if (!lost_at || !passes(problems)) return tell(problems);
+            bool const ghost = problems[0].code == Code::other_leader;
+            if (now - *lost_at >= (ghost ? ghost_for : reconnect_for)) {
+                if (!ghost) lost += "; since then: " + problems[0].message;
+                Problem const why = ghost ? problems[0]
+                                          : Problem{Code::connection_lost,
+                                                    {},
+                                                    lost,
+                                                    "when the server is back, run the same command again: it goes on "
+                                                    "where the ledger stands"};
+                tell_all(Stopped{why});
+                return exit_code(why.code);
+            }
+        }
+        if (outputs.interrupts.times() == 0) {
+            asio::steady_timer timer{io, rest};
+            bool rested = false;
+            timer.async_wait([&](boost::system::error_code) { rested = true; });
+            outputs.interrupts.give = [&](int) { timer.cancel(); };
+            io.restart();
+            while (!rested && io.run_one() > 0) {
+            }
+            outputs.interrupts.give = nullptr;
+            rest = std::min(rest * 2, longest_reconnect_rest);
+        }
+        if (outputs.interrupts.times() > 0) {
+            Problem const why{Code::interrupted,
+                              {},
+                              "interrupted while the connection was lost",
+                              "run the same command again to go on"};
+            tell_all(Stopped{why});
+            return exit_code(why.code);
+        }
+    }
 }
 
 int with_outputs(Options const& options, Plan const* plan, std::string const& name) {
     // A closed pipe is an error of write(), never the end of a run.
     std::signal(SIGPIPE, SIG_IGN);
     asio::io_context io;
+    Interrupts interrupts{io};
     Instruments instruments{std::string{version}};
     // What stdio holds goes out before the display writes to the descriptor itself.
     std::fflush(stdout);
@@ -320,9 +472,8 @@ int with_outputs(Options const& options, Plan const* plan, std::string const& na
         http = std::make_unique<HttpListener>(io.get_executor(), options.http, [&] { return instruments.text(); });
         if (auto problem = http->start()) return tell(*problem);
     }
-    auto opened = Asker::open(io, options.database, {control_name(name), true});
-    if (auto* problem = std::get_if<Problem>(&opened)) return tell(*problem);
-    return act(io, *std::get<std::unique_ptr<Asker>>(opened), plan, name, options, progress, instruments);
+    Outputs outputs{io, interrupts, options, plan, name, progress, instruments};
+    return run_on(outputs);
 }
 
 }  // namespace

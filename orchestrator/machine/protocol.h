@@ -102,7 +102,8 @@ struct Execute  { CommandId id{}; SessionId session{}; Batch batch; Transaction 
 struct Rest     { CommandId id{}; Millis time{}; };
 struct Cancel   { CommandId target{}; };  ///< a wish; the answer is still the target's Completed
 struct Announce { Event event; };
-struct Finish   { int exit{}; };
+/// `lost`: why, when it ends because a connection was lost; another orchestrator may go on at once.
+struct Finish   { int exit{}; std::string lost{}; };
 // clang-format on
 
 using Command = std::variant<Connect, Execute, Rest, Cancel, Announce, Finish>;

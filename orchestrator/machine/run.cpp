@@ -930,6 +930,12 @@ void RunMachine::failed(Outcome const& outcome, Commands& out) {
 void RunMachine::stop(Problem const& why, Commands& out) {
     if (exit_) return;
     exit_ = exit_code(why.code);
+    if (why.code == Code::connection_lost && config_.connects_again && !stopping_) {
+        lost_ = why.message;
+        say(out, ConnectionLost{why.message});
+        quit(*exit_, out);
+        return;
+    }
     say(out, Stopped{why});
     bool const may_write =
         why.code != Code::connection_lost && why.code != Code::other_leader && doing_ != Doing::connecting;
@@ -947,7 +953,7 @@ void RunMachine::stop(Problem const& why, Commands& out) {
 void RunMachine::quit(int exit, Commands& out) {
     exit_ = exit;
     doing_ = Doing::over;
-    out.emplace_back(Finish{exit});
+    out.emplace_back(Finish{exit, lost_});
 }
 
 }  // namespace weir

@@ -46,6 +46,7 @@ class RunMachine {
         bool no_wait{};                 ///< exit 3 at a closed gate
         bool abort{};                   ///< undo instead of going on
         bool superuser{};
+        bool connects_again{};  ///< a lost connection is no stop: whoever drives this begins anew with another
     };
 
     explicit RunMachine(Config config);
@@ -158,6 +159,7 @@ class RunMachine {
     std::string writing_step_;
     Batch writing_guard_;
     std::optional<int> exit_;
+    std::string lost_;
 };
 
 }  // namespace weir

@@ -137,7 +137,7 @@ struct Shell::World : std::enable_shared_from_this<Shell::World> {
                        [&](Finish& c) {
                            over = true;
                            ticking.cancel();
-                           config.finished(c.exit);
+                           config.finished(c);
                        },
                    },
                    command);

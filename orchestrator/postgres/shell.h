@@ -19,7 +19,7 @@ class Shell {
         std::string conninfo;
         std::string plan;                        ///< for application_name
         std::vector<Listener*> listeners;        ///< in this order; they outlive the shell
-        std::function<void(int exit)> finished;  ///< once; the sessions are closed after it returns
+        std::function<void(Finish const&)> finished;  ///< once; the sessions are closed after it returns
     };
 
     /// `control` is connected and holds the leader's lock; it belongs to the caller and outlives the shell.

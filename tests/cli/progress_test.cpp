@@ -422,6 +422,7 @@ std::vector<decltype(Event::what)> one_of_each() {
             GateApproved{"contract", "ada"},
             ProofDone{"proof.1", "users", 2, {"id=7"}},
             Warned{"message", "hint"},
+            ConnectionLost{"gone"},
             Stopped{{Code::misses, {}, "2 rows", "look"}},
             RunDone{RunState::done, milliseconds{99}}};
 }
@@ -461,6 +462,7 @@ TEST(ProgressJson, HasAStableShape) {
             R"("gate_approved","gate":"contract","user":"ada"})",
             R"("proof_done","step":"proof.1","table":"users","rows_wrong":2,"keys":["id=7"]})",
             R"("warned","message":"message","hint":"hint"})",
+            R"("connection_lost","message":"gone"})",
             R"("stopped","code":"misses","message":"2 rows","hint":"look","exit":4})",
             R"("run_done","state":"done","took_ms":99})"));
 }

@@ -268,7 +268,7 @@ Driven Bench::drive(Plan const& plan, Drive how) const {
         Record record;
         bool over = false;
         Shell shell{io.get_executor(),
-                    {conninfo_, plan.name, {&record}, [&](int exit) { driven.exit = exit, over = true; }},
+                    {conninfo_, plan.name, {&record}, [&](Finish const& finish) { driven.exit = finish.exit, over = true; }},
                     std::move(machine),
                     asker->session()};
         shell.give(Started{});
