@@ -110,6 +110,7 @@ struct Instruments::World {
     void operator()(Resumed const& event);
     void operator()(SettingChanged const& event);
     void operator()(GateOpened const& event);
+    void operator()(GateVoted const&) {}
     void operator()(GateApproved const& event);
     void operator()(ProofDone const& event);
     void operator()(Warned const& event);

@@ -108,6 +108,7 @@ struct Picture::World {
         gate_since = at;
         leave_step();
     }
+    void operator()(GateVoted const&) {}
     void operator()(GateApproved const&) { gate.clear(); }
     void operator()(ProofDone const&) {}
     void operator()(Warned const& e) {

@@ -151,7 +151,9 @@ Problems validate(Plan const& plan, Catalog const& catalog) {
 }
 
 Program compile(Plan const& plan, Catalog const& catalog, RunId run) {
-    Program program{run, plan.name, {}, false, {}, {}};
+    Program program;
+    program.run = run;
+    program.plan = plan.name;
     Catalog world = catalog;
     std::array<int, 4> count{};
     bool needs_gate = false;
@@ -185,7 +187,10 @@ Program compile(Plan const& plan, Catalog const& catalog, RunId run) {
         step.id = std::string{name(step.phase)} + "." + std::to_string(++count[static_cast<std::size_t>(step.phase)]);
     bool const contracts = std::any_of(program.steps.begin(), program.steps.end(),
                                        [](Step const& s) { return s.phase == Phase::contract; });
-    program.gate = contracts && (plan.contract_gate ? *plan.contract_gate == Gate::manual : needs_gate);
+    program.gate = contracts && (plan.contract_gate ? *plan.contract_gate != Gate::none : needs_gate);
+    if (program.gate && plan.contract_gate == Gate::after) program.gate_after = plan.gate_after;
+    if (program.gate) program.gate_until = plan.gate_until;
+    program.approvals = plan.approvals;
     if (!program.gate) program.gate_notes.clear();
     program.hash = fingerprint(to_text(program));
     return program;
@@ -205,7 +210,11 @@ std::string to_text(Program const& program) {
         if (step.phase == Phase::contract && !contracting) {
             contracting = true;
             if (program.gate) {
-                out << "\ngate contract: waits for `weir approve " << program.plan << " contract`\n";
+                out << "\ngate contract: waits for `weir approve " << program.plan << " contract`";
+                if (program.approvals > 1) out << " by " << program.approvals << " database users";
+                if (program.gate_after) out << ", at most " << program.gate_after->count() / 1000 << " s";
+                if (program.gate_until) out << ", or until this is true: " << program.gate_until->text();
+                out << '\n';
                 for (auto const& note : program.gate_notes) out << "  note: " << note << '\n';
             }
         }

@@ -1,6 +1,7 @@
 #pragma once
 /// A plan against a catalog: the walk over its operations in execution order, and the steps that come of it.
 /// Everything here is pure: the same plan, catalog and run give the same program.
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,9 @@ struct Program {
     std::string plan;
     Steps steps;                          ///< in execution order, with ids
     bool gate{};                          ///< the run waits before contract
+    std::optional<Millis> gate_after;     ///< it approves itself so long after it opened
+    std::optional<UserExpr> gate_until;   ///< it approves itself when this is true
+    int approvals{1};                     ///< so many database users must approve it
     std::vector<std::string> gate_notes;  ///< what the operator must know before approving it
     std::string hash;                     ///< fingerprint of all that above; resume requires the same
 };

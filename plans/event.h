@@ -63,6 +63,8 @@ struct Resumed       { std::string user; };
 /// By an order: the key and value as a plan file has them.
 struct SettingChanged{ std::string key, value, user; };
 struct GateOpened    { std::string gate; std::vector<std::string> notes; };
+/// One of the `needed` approvals; `have` with it.
+struct GateVoted     { std::string gate, user; int have{}, needed{}; };
 struct GateApproved  { std::string gate, user; };
 struct ProofDone     { std::string step, table; std::int64_t rows_wrong{}; std::vector<std::string> keys; };
 struct Warned        { std::string message, hint; };
@@ -76,7 +78,8 @@ struct Event {
     Instant at;
     std::variant<RunBegan, PhaseBegan, StepBegan, StepDone, StepUndone, WorkKnown, BatchDone, BatchRetried, WayChanged,
                  WorkersChanged, Vacuumed, LockTried, PaceChanged, ReplicaLag, SignalsJudged, Paused, Resumed,
-                 SettingChanged, GateOpened, GateApproved, ProofDone, Warned, ConnectionLost, Stopped, RunDone>
+                 SettingChanged, GateOpened, GateVoted, GateApproved, ProofDone, Warned, ConnectionLost, Stopped,
+                 RunDone>
         what;
 };
 

@@ -48,14 +48,20 @@ inline constexpr std::array top{
         "dump the tables before you approve the contract gate, and remove the key"},
     Key{"notify", Use::later, "who is told of events", "remove the key"},
     Key{"replicas", Use::later, "replicas that must be there", "remove the key"},
-    Key{"approvals", Use::later, "how many people must approve a gate", "remove the key: one approval opens a gate"},
+    Key{"approvals", Use::optional, "how many database users must approve a gate, 1 to 5; default 1"},
     Key{"on_unconvertible", Use::later, "what becomes of a value that the expression refuses", "remove the key"},
 };
 
 inline constexpr std::array gates{
     Key{"contract", Use::optional,
-        "manual: the run waits before the contract phase until it is approved; none: it goes on"},
+        "manual: the run waits before the contract phase until it is approved; none: it goes on; or when it approves "
+        "itself"},
 };
+inline constexpr std::array gate{
+    Key{"after", Use::optional, "so long after the gate opened it approves itself, 1s or more"},
+    Key{"until_sql", Use::optional, "one SELECT; when it gives true the gate approves itself"},
+};
+inline constexpr int approvals_max = 5;
 
 inline constexpr std::array batch{
     Key{"target", Use::optional, "the time that one batch is aimed at, 1ms to 10s; default 50ms"},
@@ -156,6 +162,7 @@ struct Bounds {
     Millis least;
     std::optional<Millis> most;
 };
+inline constexpr Bounds gate_after{Millis{1000}, std::nullopt};
 inline constexpr Bounds batch_target{Millis{1}, Millis{10'000}};
 inline constexpr Bounds lock_timeout{Millis{5}, Millis{10'000}};
 inline constexpr Bounds lock_give_up{Millis{1000}, std::nullopt};

@@ -14,7 +14,12 @@
 
 namespace weir {
 
-enum class Gate : std::uint8_t { manual, none };
+enum class Gate : std::uint8_t {
+    manual,
+    none,
+    after,      ///< approves itself some time after it opened; a person may be earlier
+    until_sql,  ///< approves itself when a query gives true; a person may be earlier
+};
 
 /// A signal that the plan itself describes.
 struct CustomSignal {
@@ -59,7 +64,10 @@ struct Plan {
     std::string file;                   ///< for messages
     std::vector<Part> parts;            ///< in execution order: by phase; inside a phase `changes` first, then the list
     std::optional<Gate> contract_gate;  ///< nothing: the default of docs/plan.md
-    bool fire_triggers{true};           ///< else batches keep the application's triggers quiet
+    Millis gate_after{};                ///< of Gate::after
+    std::optional<UserExpr> gate_until;  ///< of Gate::until_sql: the query in brackets
+    int approvals{1};                    ///< so many database users must approve a gate
+    bool fire_triggers{true};            ///< else batches keep the application's triggers quiet
     Place fire_triggers_at;
     Settings settings;
     /// Canonical text of `changes`, the phase lists, `gates` and `fire_triggers: no`: what may not change once the run

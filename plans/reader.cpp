@@ -95,6 +95,7 @@ class Reader {
         if (auto const* node = found.at("description"))
             if (auto const* text = scalar(*node, "description", "a text")) plan.description = *text;
         if (auto const* node = found.at("gates")) read_gates(*node);
+        if (auto const* node = found.at("approvals")) read_approvals(*node);
         if (auto const* node = found.at("fire_triggers")) read_fire_triggers(*node);
         if (auto const* node = found.at("batch")) read_batch(*node);
         if (auto const* node = found.at("throttle")) read_throttle(*node);
@@ -241,17 +242,20 @@ class Reader {
         auto const* gate = found.at("contract");
         if (gate == nullptr) return;
         if (gate->kind == YamlKind::mapping) {
-            for (auto const& [key, value] : gate->members) {
-                auto const shown = quote("gates.contract." + key.text);
-                if (key.text == "after" || key.text == "until_sql")
-                    say(Code::not_supported, key, shown + " is not supported by this version",
-                        "write `manual` and approve the gate when it is time");
-                else
-                    say(Code::unknown_key, key, "unknown key " + shown, "write `manual` or `none`");
+            auto const by = check_keys(*gate, keys::gate, "gates.contract");
+            if (gate->members.size() != 1)
+                say(Code::wrong_type, *gate, "\"gates.contract\" must have one key, after or until_sql",
+                    "write { after: 24h } or { until_sql: \"select …\" }");
+            if (auto const* after = by.at("after")) {
+                plan.contract_gate = Gate::after;
+                read_time(*after, "gates.contract.after", keys::gate_after, plan.gate_after);
             }
-            if (gate->members.empty())
-                say(Code::wrong_type, *gate, "\"gates.contract\" must be manual or none, and here stands a mapping",
-                    "");
+            if (auto const* until = by.at("until_sql")) {
+                plan.contract_gate = Gate::until_sql;
+                if (auto const* text = scalar(*until, "gates.contract.until_sql", "a query", comma_hint))
+                    plan.gate_until =
+                        read_select(*until, *text, "write one SELECT without a semicolon, which gives true or false");
+            }
             return;
         }
         auto const* text = scalar(*gate, "gates.contract", "manual or none");
@@ -261,7 +265,20 @@ class Reader {
         else if (*text == "none")
             plan.contract_gate = Gate::none;
         else
-            say(Code::bad_value, *gate, "\"gates.contract\" cannot be " + quote(*text), "write `manual` or `none`");
+            say(Code::bad_value, *gate, "\"gates.contract\" cannot be " + quote(*text),
+                "write manual, none, { after: 24h } or { until_sql: \"select …\" }");
+    }
+
+    void read_approvals(YamlNode const& node) {
+        auto const* text = scalar(node, "approvals", "a whole number");
+        if (text == nullptr) return;
+        int number = 0;
+        auto const [end, error] = std::from_chars(text->data(), text->data() + text->size(), number);
+        if (error != std::errc{} || end != text->data() + text->size() || number < 1 || number > keys::approvals_max)
+            say(Code::bad_value, node, "\"approvals\" cannot be " + quote(*text),
+                "write how many database users must approve a gate, 1 to " + std::to_string(keys::approvals_max));
+        else
+            plan.approvals = number;
     }
 
     void read_fire_triggers(YamlNode const& node) {
@@ -428,18 +445,21 @@ class Reader {
                 "write http://HOST:PORT/PATH or https://…");
     }
 
+    std::optional<UserExpr> read_select(YamlNode const& node, std::string const& text, std::string hint) {
+        auto declared = declare_expression("(" + text + "\n)", node.place);
+        if (auto* expression = std::get_if<UserExpr>(&declared)) return std::move(*expression);
+        auto& problem = std::get<Problem>(declared);
+        problem.hint = std::move(hint);
+        problems_.push_back(std::move(problem));
+        return std::nullopt;
+    }
+
     void read_query(YamlNode const& node, std::string const& where, CustomSignal& into) {
         auto const* text = scalar(node, where + ".query", "a query", comma_hint);
         if (text == nullptr) return;
         into.query = *text;
-        if (where != "throttle.sql") return;
-        auto declared = declare_expression("(" + *text + "\n)", node.place);
-        if (auto* problem = std::get_if<Problem>(&declared)) {
-            problem->hint = "write one SELECT without a semicolon, which gives one number";
-            problems_.push_back(std::move(*problem));
-        } else {
-            into.ask = std::get<UserExpr>(std::move(declared));
-        }
+        if (where == "throttle.sql")
+            into.ask = read_select(node, *text, "write one SELECT without a semicolon, which gives one number");
     }
 
     void read_number(YamlNode const& node, std::string const& what, std::optional<double>& into) {
@@ -742,8 +762,12 @@ class Reader {
             whole[name(phase)] = std::move(listed);
         }
         json::object gates;
-        if (plan.contract_gate) gates["contract"] = *plan.contract_gate == Gate::manual ? "manual" : "none";
+        if (plan.contract_gate == Gate::manual) gates["contract"] = "manual";
+        if (plan.contract_gate == Gate::none) gates["contract"] = "none";
+        if (plan.contract_gate == Gate::after) gates["contract"] = json::object{{"after", plan.gate_after.count()}};
+        if (plan.gate_until) gates["contract"] = json::object{{"until_sql", plan.gate_until->text()}};
         whole["gates"] = std::move(gates);
+        if (plan.approvals > 1) whole["approvals"] = plan.approvals;
         if (!plan.fire_triggers) whole["fire_triggers"] = "no";
         return json::serialize(whole);
     }

@@ -84,7 +84,16 @@ json::object operation_list(OperationTable operations, Level level) {
     return {{"type", "array"}, {"items", std::move(operation)}};
 }
 
-json::object gate_schema(std::string_view) { return one_of_words({"manual", "none"}); }
+json::object own_gate_schema(std::string_view key) {
+    return key == "after" ? reference("duration") : json::object{{"type", "string"}};
+}
+
+json::object gate_schema(std::string_view) {
+    auto own = from_keys(keys::gate, own_gate_schema);
+    own["minProperties"] = 1;
+    own["maxProperties"] = 1;
+    return {{"anyOf", json::array{one_of_words({"manual", "none"}), std::move(own)}}};
+}
 
 json::object batch_schema(std::string_view key) {
     if (key == "target") return reference("duration");
@@ -142,6 +151,7 @@ json::object top_schema(std::string_view key) {
     if (key == "gates") return from_keys(keys::gates, gate_schema);
     if (key == "batch") return from_keys(keys::batch, batch_schema);
     if (key == "locks") return from_keys(keys::locks, locks_schema);
+    if (key == "approvals") return {{"type", "integer"}, {"minimum", 1}, {"maximum", keys::approvals_max}};
     if (key == "fire_triggers") return one_of_words({"yes", "no"});
     if (key == "throttle")
         return {{"anyOf", json::array{one_of_words({"none"}), from_keys(keys::throttle, throttle_schema)}}};

@@ -302,6 +302,14 @@ struct ToJson {
     std::string operator()(GateOpened const& e) const {
         return Json{at, "gate_opened"}.add("gate", e.gate).add("notes", e.notes).text();
     }
+    std::string operator()(GateVoted const& e) const {
+        return Json{at, "gate_voted"}
+            .add("gate", e.gate)
+            .add("user", e.user)
+            .add("have", e.have)
+            .add("needed", e.needed)
+            .text();
+    }
     std::string operator()(GateApproved const& e) const {
         return Json{at, "gate_approved"}.add("gate", e.gate).add("user", e.user).text();
     }
@@ -622,6 +630,10 @@ struct Progress::World {
             " is open: the run waits; deploy the application that uses the new shape, then approve:");
         say("  weir approve " + plan + " " + e.gate);
         for (auto const& note : e.notes) say("  note: " + note);
+    }
+    void operator()(GateVoted const& e) {
+        say("gate " + e.gate + ": " + std::to_string(e.have) + " of " + std::to_string(e.needed) +
+            " approvals, the last by " + e.user);
     }
     void operator()(GateApproved const& e) {
         waiting.clear();

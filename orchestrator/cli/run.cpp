@@ -202,6 +202,29 @@ std::optional<Problem> lag_is_readable(Asker& asker) {
     return std::nullopt;
 }
 
+/// Queries of the plan that are asked only later: one that the server refuses is said before anything starts.
+std::optional<Problems> queries_run(Asker& asker, Plan const& plan) {
+    Problems problems;
+    auto const ask = [&](UserExpr const& query, Sql const& value, std::string const& where, std::string const& hint) {
+        auto const outcome = asker.ask({sql("SET LOCAL transaction_read_only = on"), value});
+        if (outcome.fate != Fate::done)
+            problems.push_back(
+                {Code::bad_expression,
+                 {plan.file, 0, 0},
+                 "the server refuses the query of " + where + ": " + outcome.message + " in " + query.text(),
+                 hint});
+    };
+    if (plan.gate_until)
+        ask(*plan.gate_until, sql("SELECT coalesce({0}, false)", *plan.gate_until), "gates.contract.until_sql",
+            "it is one SELECT that gives one row with true or false; try it in psql as the role that weir uses");
+    for (auto const& signal : plan.settings.throttle.sql)
+        if (signal.ask)
+            ask(*signal.ask, sql("SELECT {0}::pg_catalog.float8", *signal.ask), "throttle.sql " + signal.name,
+                "it is one SELECT that gives one row with one number; try it in psql as the role that weir uses");
+    if (problems.empty()) return std::nullopt;
+    return problems;
+}
+
 /// SIGINT and SIGTERM, from the first moment on: whoever works hears of them, and who comes next asks `times`.
 class Interrupts {
   public:
@@ -313,6 +336,8 @@ Stay act(Outputs& outputs, Asker& asker) {
     Settings const settings = plan ? plan->settings : Settings{};
     if (settings.throttle.limit("replication_lag") && plan)
         if (auto problem = lag_is_readable(asker)) return Problems{*problem};
+    if (plan)
+        if (auto problems = queries_run(asker, *plan)) return *problems;
     if (!ready.ledger)
         if (auto problem = make_ledger(asker)) return Problems{*problem};
     auto const raised = raise_and_wait(asker);

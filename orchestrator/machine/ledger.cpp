@@ -16,6 +16,7 @@ constexpr std::array kinds{
     std::pair{EntryKind::step_done, std::string_view{"step_done"}},
     std::pair{EntryKind::step_told, std::string_view{"step_told"}},
     std::pair{EntryKind::gate_opened, std::string_view{"gate_opened"}},
+    std::pair{EntryKind::approval, std::string_view{"approval"}},
     std::pair{EntryKind::gate_approved, std::string_view{"gate_approved"}},
     std::pair{EntryKind::checked, std::string_view{"checked"}},
     std::pair{EntryKind::paused, std::string_view{"paused"}},
@@ -193,6 +194,15 @@ Batch take_hand(Epoch epoch) {
                 space())};
 }
 
+Batch gate_condition(RunId run, std::optional<Millis> after, std::optional<UserExpr> const& until) {
+    Sql const is = until
+                       ? sql("coalesce({0}, false)", *until)
+                       : sql("pg_catalog.clock_timestamp() >= (SELECT min(e.at) FROM weir.entries e WHERE e.run = {0} "
+                             "AND e.kind = 'gate_opened') + pg_catalog.make_interval(secs => {1} / 1000.0)",
+                             Int{static_cast<std::int64_t>(run)}, Int{after->count()});
+    return {sql("SET LOCAL transaction_read_only = on"), sql("SELECT {0}", is)};
+}
+
 Sql insert_entry(RunId run, std::int64_t seq, Epoch epoch, EntryKind kind, std::string const& step,
                  EntryDetail const& detail) {
     auto const number = Int{static_cast<std::int64_t>(run)};
@@ -258,6 +268,7 @@ std::optional<RunRecord> fold(std::vector<Row> const& rows) {
         if (is(EntryKind::step_begun)) record.begun.insert(step);
         if (is(EntryKind::step_done)) record.done.insert(step);
         if (is(EntryKind::gate_opened)) record.gate_opened = true;
+        if (is(EntryKind::approval)) record.approvals.insert(field(11));
         if (is(EntryKind::gate_approved)) record.gate_approved = true;
         if (is(EntryKind::aborting)) record.aborting = true;
         if (is(EntryKind::paused)) record.paused_by = field(11);

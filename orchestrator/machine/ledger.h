@@ -47,6 +47,7 @@ enum class EntryKind : std::uint8_t {
     step_done,
     step_told,  ///< the synchronous echo of a transactional step
     gate_opened,
+    approval,  ///< one of several that a gate needs
     gate_approved,
     checked,   ///< a proof was repeated while the gate was open
     paused,    ///< by an order
@@ -72,6 +73,10 @@ struct EntryDetail {
     std::string key{}, value{};           ///< set
 };
 
+/// One row: 't' when the gate's own condition holds: its time is over by the server's clock, or its query is true.
+/// REQUIRES one of both. Read only.
+Batch gate_condition(RunId run, std::optional<Millis> after, std::optional<UserExpr> const& until);
+
 Sql insert_entry(RunId run, std::int64_t seq, Epoch epoch, EntryKind kind, std::string const& step,
                  EntryDetail const& detail = {});
 
@@ -82,8 +87,9 @@ struct RunRecord {
     std::int64_t last_seq{};
     std::set<std::string> begun, done, undone_steps;
     bool gate_opened{}, gate_approved{}, aborting{}, finished{}, undone{};
-    std::string paused_by;      ///< empty: not paused
-    std::int64_t last_order{};  ///< of those that pause, resume or set: it and all before it were obeyed
+    std::set<std::string> approvals;  ///< database users
+    std::string paused_by;            ///< empty: not paused
+    std::int64_t last_order{};        ///< of those that pause, resume or set: it and all before it were obeyed
     std::vector<std::pair<std::string, std::string>> settings;  ///< changed by orders, in their order
     std::string began_at, ended_at;
 };

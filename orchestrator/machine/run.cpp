@@ -10,6 +10,7 @@ namespace weir {
 namespace {
 
 constexpr Limits entry_limits{Millis{5000}, Millis{10000}, Millis{15000}};
+constexpr Limits gate_limits{Millis{1000}, Millis{5000}, Millis{10000}};
 constexpr Millis hand_rest{50};
 constexpr int standalone_tries = 40;
 constexpr Millis standalone_rest{250};
@@ -29,7 +30,10 @@ RunMachine::RunMachine(Config config)
     hands_ = config_.settings.workers.value_or(keys::workers_auto);
     abort_wanted_ = config_.abort && !undoing_;
     abort_user_ = config_.user;
-    if (config_.approve.contains("contract") || config_.approve.contains("all")) approval_user_ = config_.user;
+    if (config_.approve.contains("contract") || config_.approve.contains("all")) option_votes_ = true;
+    // Enough approvals, and the end came before the gate's own entry.
+    if (config_.program.approvals > 1 && static_cast<int>(record_.approvals.size()) >= config_.program.approvals)
+        for (auto const& one : record_.approvals) approval_user_ += (approval_user_.empty() ? "" : ", ") + one;
 }
 
 void RunMachine::say(Commands& out, decltype(Event::what) what) const {
@@ -416,8 +420,12 @@ void RunMachine::open_gate(Commands& out) {
     }
     say(out, GateOpened{"contract", config_.program.gate_notes});
     watched_ = at_.steady;
+    if (option_votes_) vote(config_.user, out);
+    option_votes_ = false;
     if (!approval_user_.empty()) {
         approved(approval_user_, out);
+    } else if (config_.program.gate_after || config_.program.gate_until) {
+        ask_gate(out);
     } else if (config_.no_wait) {
         quit(3, out);
     }
@@ -430,9 +438,62 @@ void RunMachine::approved(std::string const& user, Commands& out) {
     doing_ = Doing::concluding;
 }
 
+/// One database user approves; when enough of them have, so is the gate.
+void RunMachine::vote(std::string const& user, Commands& out) {
+    if (!approval_user_.empty() || !record_.approvals.insert(user).second) return;
+    auto const have = static_cast<int>(record_.approvals.size());
+    if (config_.program.approvals > 1) {
+        EntryDetail detail;
+        detail.user = user;
+        notes_.emplace_back(EntryKind::approval, detail);
+        say(out, GateVoted{"contract", user, have, config_.program.approvals});
+    }
+    if (have < config_.program.approvals) return;
+    std::string all;
+    for (auto const& one : record_.approvals) all += (all.empty() ? "" : ", ") + one;
+    approval_user_ = all;
+}
+
+void RunMachine::ask_gate(Commands& out) {
+    auto const& program = config_.program;
+    if (asking_gate_ || !(program.gate_after || program.gate_until)) return;
+    asking_gate_ = ids_();
+    out.emplace_back(Execute{*asking_gate_, control,
+                             gate_condition(program.run, program.gate_after, program.gate_until), Transaction::implicit,
+                             gate_limits});
+}
+
+void RunMachine::gate_answered(Outcome const& outcome, Commands& out) {
+    asking_gate_.reset();
+    if (is_gone(outcome.fate)) {
+        failed(outcome, out);
+        return;
+    }
+    if (outcome.fate != Fate::done) {
+        if (gate_trouble_ != outcome.message)
+            say(out, Warned{"whether the gate may open cannot be asked: " + outcome.message,
+                            "mend what the query needs, or approve the gate by hand: weir approve " +
+                                config_.program.plan + " contract"});
+        gate_trouble_ = outcome.message;
+        if (config_.no_wait && doing_ == Doing::gate) quit(3, out);
+        return;
+    }
+    gate_trouble_.clear();
+    bool const holds = !outcome.rows.empty() && outcome.rows[0].fields[0] == "t";
+    if (!approval_user_.empty() || stopping_ || abort_wanted_) return;
+    if (!holds) {
+        if (config_.no_wait && doing_ == Doing::gate) quit(3, out);
+        return;
+    }
+    approval_user_ = config_.program.gate_until ? "its query" : "its time";
+    if (doing_ == Doing::gate) approved(approval_user_, out);
+    if (doing_ == Doing::watching) stop_watching(out);
+}
+
 /// While people deploy, the proofs are repeated, save those of deletions, which would delete more: what they find is
 /// told, and what is still NULL is filled.
 void RunMachine::on_tick(Commands& out) {
+    if (doing_ == Doing::gate || doing_ == Doing::watching) ask_gate(out);
     if (doing_ != Doing::gate || !record_.paused_by.empty() || at_.steady - watched_ < gate_proof_every) return;
     watching_ = 0;
     watch_next(out);
@@ -665,6 +726,7 @@ void RunMachine::wrote(Outcome const& outcome, Commands& out) {
             return;
         case EntryKind::began:
         case EntryKind::step_undone:
+        case EntryKind::approval:
         case EntryKind::paused:
         case EntryKind::resumed:
         case EntryKind::set:
@@ -685,6 +747,10 @@ void RunMachine::on(Completed const& completed, Commands& out) {
         backfill_->completed(at_, completed, ids_, out);
         if (doing_ == Doing::working) backfill_moved(out);
         if (doing_ == Doing::watching) watch_moved(out);
+        return;
+    }
+    if (asking_gate_ == completed.command) {
+        gate_answered(completed.outcome, out);
         return;
     }
     if (noting_ == completed.command) {
@@ -780,8 +846,9 @@ void RunMachine::on_order(Ordered const& order, Commands& out) {
         return;
     }
     if (order.word == OrderWord::approve) {
-        approval_user_ = order.user;
-        if (doing_ == Doing::gate) approved(order.user, out);
+        vote(order.user, out);
+        if (approval_user_.empty()) return;
+        if (doing_ == Doing::gate) approved(approval_user_, out);
         if (doing_ == Doing::watching) stop_watching(out);
         return;
     }

@@ -95,6 +95,9 @@ class RunMachine {
     void step_finished(Commands& out);
     void open_gate(Commands& out);
     void approved(std::string const& user, Commands& out);
+    void vote(std::string const& user, Commands& out);
+    void ask_gate(Commands& out);
+    void gate_answered(Outcome const& outcome, Commands& out);
     void undo_next(Commands& out);
     void finish_run(EntryKind kind, Commands& out);
     void write(EntryKind kind, std::string const& step, EntryDetail const& detail, Batch guard, Commands& out);
@@ -148,13 +151,16 @@ class RunMachine {
     std::optional<Millis> measured_;
     bool go_{true};
     bool stopping_{}, undoing_{}, abort_wanted_{};
-    bool executed_{};  // the standalone statement ran; the probe that follows must say done
-    int busy_{};       // tries of a standalone statement that met a lock
+    bool option_votes_{};  // --approve: when the gate opens
+    bool executed_{};      // the standalone statement ran; the probe that follows must say done
+    int busy_{};           // tries of a standalone statement that met a lock
     std::string abort_user_, approval_user_;
     // Entries of orders are written beside what runs, one at a time; whatever else is to be written waits for them,
     // because an entry's number is known only when the one before it stands.
     std::deque<std::pair<EntryKind, EntryDetail>> notes_;
     std::optional<CommandId> noting_;
+    std::optional<CommandId> asking_gate_;  ///< whether its own condition holds
+    std::string gate_trouble_;
     bool entry_waits_{}, pause_told_{};
     std::string writing_step_;
     Batch writing_guard_;

@@ -419,6 +419,7 @@ std::vector<decltype(Event::what)> one_of_each() {
             Resumed{"ops"},
             SettingChanged{"batch.target", "20ms", "ops"},
             GateOpened{"contract", {"note"}},
+            GateVoted{"contract", "ada", 1, 2},
             GateApproved{"contract", "ada"},
             ProofDone{"proof.1", "users", 2, {"id=7"}},
             Warned{"message", "hint"},
@@ -459,10 +460,10 @@ TEST(ProgressJson, HasAStableShape) {
             R"("paused","user":"ops"})", R"("resumed","user":"ops"})",
             R"("setting_changed","key":"batch.target","value":"20ms","user":"ops"})",
             R"("gate_opened","gate":"contract","notes":["note"]})",
+            R"("gate_voted","gate":"contract","user":"ada","have":1,"needed":2})",
             R"("gate_approved","gate":"contract","user":"ada"})",
             R"("proof_done","step":"proof.1","table":"users","rows_wrong":2,"keys":["id=7"]})",
-            R"("warned","message":"message","hint":"hint"})",
-            R"("connection_lost","message":"gone"})",
+            R"("warned","message":"message","hint":"hint"})", R"("connection_lost","message":"gone"})",
             R"("stopped","code":"misses","message":"2 rows","hint":"look","exit":4})",
             R"("run_done","state":"done","took_ms":99})"));
 }

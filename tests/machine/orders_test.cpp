@@ -190,5 +190,122 @@ TEST(Orders, ASettingThatIsWrongIsToldAndChangesNothing) {
     EXPECT_THAT(sim.heard<Warned>()[0].message, HasSubstr("\"throttle.replication_lag\" cannot be \"soon\""));
 }
 
+// ---- gates ----------------------------------------------------------------------------------------------------------
+
+Sim gated(std::optional<Millis> after, int approvals) {
+    auto program = whole();
+    program.gate_after = after;
+    program.approvals = approvals;
+    Sim sim{std::move(program)};
+    sim.keep_events = true;
+    return sim;
+}
+
+TEST(Gates, ApproveThemselvesWhenTheirConditionHolds) {
+    auto sim = gated(Millis{1000}, 1);
+    sim.start();
+    sim.calm();
+    ASSERT_TRUE(sim.waits());
+    sim.give(Ticked{});
+    sim.calm();
+    ASSERT_TRUE(sim.waits()) << "not yet";
+    sim.world.condition = true;
+    sim.give(Ticked{});
+    sim.calm();
+    EXPECT_EQ(sim.exit, 0);
+    ASSERT_THAT(sim.heard<GateApproved>(), SizeIs(1));
+    EXPECT_EQ(sim.heard<GateApproved>()[0].user, "its time");
+    EXPECT_THAT(sim.world.objections, IsEmpty());
+}
+
+TEST(Gates, APersonMayBeEarlierThanTheCondition) {
+    auto sim = gated(Millis{1000}, 1);
+    sim.start();
+    sim.calm();
+    sim.order(OrderWord::approve);
+    sim.calm();
+    EXPECT_EQ(sim.exit, 0);
+}
+
+TEST(Gates, WithoutWaitingTheConditionIsAskedOnce) {
+    for (bool const holds : {false, true}) {
+        auto sim = gated(Millis{1000}, 1);
+        sim.config.no_wait = true;
+        sim.world.condition = holds;
+        sim.start();
+        sim.calm();
+        EXPECT_EQ(sim.exit, holds ? 0 : 3);
+    }
+}
+
+TEST(Gates, AConditionThatFailsIsToldOnceAndTheGateWaits) {
+    auto sim = gated(Millis{1000}, 1);
+    sim.start();
+    for (int i = 0; i < 3; ++i) {
+        auto const asked = sim.until(has_verb(Verb::condition));
+        ASSERT_TRUE(asked);
+        sim.answer(*asked, Answer::refused);
+        ASSERT_TRUE(sim.waits());
+        sim.give(Ticked{});
+    }
+    EXPECT_THAT(sim.heard<Warned>(), SizeIs(1));
+    sim.world.condition = true;
+    sim.calm();
+    EXPECT_EQ(sim.exit, 0);
+}
+
+TEST(Gates, TwoApprovalsMeanTwoUsers) {
+    auto sim = gated({}, 2);
+    sim.start();
+    sim.calm();
+    sim.order(OrderWord::approve, "ada");
+    sim.order(OrderWord::approve, "ada");
+    sim.calm();
+    ASSERT_TRUE(sim.waits());
+    EXPECT_EQ(std::ranges::count(sim.world.journal(), "approval"), 1);
+    sim.kill(0);
+    sim.start();
+    sim.calm();
+    ASSERT_TRUE(sim.waits()) << "ada's approval is kept, and does not count twice";
+    sim.order(OrderWord::approve, "bob");
+    sim.calm();
+    EXPECT_EQ(sim.exit, 0);
+    ASSERT_THAT(sim.heard<GateApproved>(), SizeIs(1));
+    EXPECT_EQ(sim.heard<GateApproved>()[0].user, "ada, bob");
+    EXPECT_THAT(sim.world.objections, IsEmpty());
+}
+
+TEST(Gates, TheOptionCountsAsOneApproval) {
+    auto sim = gated({}, 2);
+    sim.config.approve = {"contract"};
+    sim.start();
+    sim.calm();
+    ASSERT_TRUE(sim.waits());
+    sim.order(OrderWord::approve, "olga");
+    sim.calm();
+    ASSERT_TRUE(sim.waits()) << "she is the one who started the run";
+    sim.order(OrderWord::approve, "bob");
+    sim.calm();
+    EXPECT_EQ(sim.exit, 0);
+}
+
+TEST(Gates, ACrashAtAnyInstantOfTwoApprovalsLosesNone) {
+    for (unsigned applied = 0; applied < 8; ++applied)
+        for (int turns = 0; turns < 6; ++turns) {
+            auto sim = gated({}, 2);
+            sim.start();
+            sim.calm();
+            sim.order(OrderWord::approve, "ada");
+            sim.order(OrderWord::approve, "bob");
+            for (int i = 0; i < turns && !sim.exit && !sim.pending.empty(); ++i) sim.answer(0, Answer::done);
+            if (sim.exit) continue;
+            sim.kill(applied);
+            sim.start();
+            sim.calm();
+            EXPECT_EQ(sim.exit, 0) << applied << " " << turns;
+            EXPECT_THAT(sim.world.objections, IsEmpty());
+        }
+}
+
 }  // namespace
 }  // namespace weir

@@ -68,6 +68,7 @@ void read(std::string_view text, Tx& tx) {
         action.kind = quoted(values.substr(kind - 1), " ");
         action.step = quoted(values.substr(values.find('\'', kind + 1)), "', ");
         if (after(values, "'order', ")) action.order = quoted(values, "'order', ");
+        if (after(values, "'user', ")) action.user = quoted(values, "'user', ");
         if (after(values, "'key', ")) action.key = quoted(values, "'key', ");
         if (after(values, "'value', ")) action.value = quoted(values, "'value', ");
         tx.actions.push_back(std::move(action));
@@ -101,6 +102,8 @@ void read(std::string_view text, Tx& tx) {
         tx.actions.push_back(std::move(action));
     } else if (starts_with(text, "SELECT EXISTS (SELECT FROM pg_catalog.pg_class c")) {
         simple(Verb::leaves, "p.step = ");
+    } else if (starts_with(text, "SELECT pg_catalog.clock_timestamp() >= (SELECT min(e.at)")) {
+        tx.actions.push_back({.verb = Verb::condition});
     } else if (starts_with(text, "SELECT (SELECT least(")) {
         tx.actions.push_back({.verb = Verb::horizon});
     } else if (starts_with(text, "SELECT pg_catalog.pg_logical_emit_message(") ||
@@ -201,7 +204,7 @@ void World::apply_entry(Tx::Action const& action) {
     if (!action.order.empty())
         for (auto const& e : entries)
             if (e.order == action.order) object("order " + action.order + " was obeyed twice");
-    entries.push_back({action.number, action.kind, action.step, action.order, action.key, action.value});
+    entries.push_back({action.number, action.kind, action.step, action.order, action.key, action.value, action.user});
 }
 
 void World::list(std::string const& step, Outcome& outcome) const {
@@ -220,7 +223,8 @@ Outcome World::perform(Tx const& tx) {
     if (tx.epoch && *tx.epoch != epoch) return failure(Fate::fenced, "WE001");
     if (!tx.epoch && !tx.standalone)  // reading needs none
         for (auto const& action : tx.actions)
-            if (action.verb != Verb::probe && action.verb != Verb::horizon && action.verb != Verb::aside)
+            if (action.verb != Verb::probe && action.verb != Verb::horizon && action.verb != Verb::aside &&
+                action.verb != Verb::condition)
                 object("a transaction without a fence");
     bool entered = false;
     for (auto const& action : tx.actions) {
@@ -246,6 +250,9 @@ Outcome World::perform(Tx const& tx) {
             case Verb::hand:
                 outcome.rows = {row({hands_refused > 0 ? "f" : "t"})};
                 if (hands_refused > 0) --hands_refused;
+                break;
+            case Verb::condition:
+                outcome.rows = {row({condition ? "t" : "f"})};
                 break;
             case Verb::entry:
                 apply_entry(action);

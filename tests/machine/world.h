@@ -30,7 +30,8 @@ struct Tx {
         moved,  // the progress of the update before it
         horizon,
         leaves,
-        aside,  // an empty commit, a VACUUM
+        aside,      // an empty commit, a VACUUM
+        condition,  // of the gate
         count,
         keys,
         hand,
@@ -45,7 +46,7 @@ struct Tx {
         std::int64_t stripe{}, next{};  ///< of the progress row; next 0: it is not touched
         std::int64_t number{};          ///< seq, file, misses
         bool skips{}, tells_horizon{};
-        std::string order{}, key{}, value{};  ///< of an entry
+        std::string order{}, key{}, value{}, user{};  ///< of an entry
     };
     std::vector<Action> actions;
     std::optional<std::int64_t> epoch;
@@ -58,7 +59,7 @@ struct World {
     struct Entry {
         std::int64_t seq{};
         std::string kind, step;
-        std::string order{}, key{}, value{};
+        std::string order{}, key{}, value{}, user{};
     };
     struct Stripe {
         std::int64_t from{}, to{}, next{}, misses{};
@@ -91,6 +92,7 @@ struct World {
     std::vector<bool> right = std::vector<bool>(64, false);
     std::set<std::int64_t> hopeless;  ///< pages that no fill makes right
     bool triggers_touched{};
+    bool condition{};     ///< of the gate
     int hands_refused{};  ///< so often a newcomer is in the way of a hand
 
     std::vector<std::string> objections;
@@ -112,7 +114,7 @@ struct World {
     std::vector<Row> rows() const {
         std::vector<Row> made;
         for (auto const& e : entries)
-            made.push_back(row({"1", std::to_string(e.seq), e.kind, e.step, "then", "", "", "", "", "", "", "ops",
+            made.push_back(row({"1", std::to_string(e.seq), e.kind, e.step, "then", "", "", "", "", "", "", e.user,
                                 e.order, e.key, e.value}));
         return made;
     }

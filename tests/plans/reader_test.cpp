@@ -127,6 +127,22 @@ TEST(Reader, ReadsSettings) {
     EXPECT_FALSE(with("batch: { order: auto }\n").settings.plain);
 }
 
+TEST(Reader, ReadsGatesThatApproveThemselves) {
+    auto const after = with("gates: { contract: { after: 24h } }\n");
+    EXPECT_EQ(after.contract_gate, Gate::after);
+    EXPECT_EQ(after.gate_after, Millis{86'400'000});
+    auto const until =
+        with("gates: { contract: { until_sql: \"select count(*) = 0 from old_pods\" } }\napprovals: 2\n");
+    EXPECT_EQ(until.contract_gate, Gate::until_sql);
+    ASSERT_TRUE(until.gate_until);
+    EXPECT_EQ(until.gate_until->text(), "(select count(*) = 0 from old_pods\n)");
+    EXPECT_EQ(until.approvals, 2);
+    EXPECT_EQ(with("").approvals, 1);
+    EXPECT_EQ(with("approvals: 1\n").identity, with("").identity);
+    EXPECT_NE(until.identity, with("approvals: 2\n").identity);
+    EXPECT_NE(after.identity, with("gates: { contract: { after: 23h } }\n").identity);
+}
+
 TEST(Reader, ReadsEveryLimitInItsUnit) {
     auto const throttle =
         with(

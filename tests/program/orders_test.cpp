@@ -40,16 +40,22 @@ TEST_F(Orders, APauseIsKeptAndResumedFromAnywhere) {
 TEST_F(Orders, APauseDuringTheFillStopsTheBatches) {
     make_users(*this, 60'000);
     auto process = start({"run", plan(rename_plan), "--approve", "all", "--progress", "plain"});
-    auto const filled = [&] { return value("SELECT coalesce(sum(rows), 0) FROM weir.progress WHERE step = 'backfill.1'"); };
-    ASSERT_TRUE(wait_until([&] {
-        return value("SELECT to_regclass('weir.progress') IS NOT NULL") == "t" && filled() != "0";
-    }));
+    auto const filled = [&] {
+        return value("SELECT coalesce(sum(rows), 0) FROM weir.progress WHERE step = 'backfill.1'");
+    };
+    ASSERT_TRUE(
+        wait_until([&] { return value("SELECT to_regclass('weir.progress') IS NOT NULL") == "t" && filled() != "0"; }));
     ASSERT_EQ(weir({"pause", "rename-it"}).status, 0);
     ASSERT_TRUE(wait_until([&] { return value("SELECT count(*) FROM weir.entries WHERE kind = 'paused'") == "1"; }))
         << process.out();
     // Batches that ran may end; then nothing moves, though the proof is not done.
     std::string before;
-    ASSERT_TRUE(wait_until([&] { return [&] { auto const now = filled(); return std::exchange(before, now) == now; }(); }));
+    ASSERT_TRUE(wait_until([&] {
+        return [&] {
+            auto const now = filled();
+            return std::exchange(before, now) == now;
+        }();
+    }));
     auto const status = weir({"status", "rename-it"});
     EXPECT_THAT(status.out, HasSubstr("paused"));
     EXPECT_EQ(filled(), before);
@@ -69,6 +75,62 @@ TEST_F(Orders, AreRefusedWithAWord) {
     EXPECT_TRUE(refused(weir({"set", "rename-it", "batch.size", "1"}), 1, "unknown-key", {"batch.size"}));
     EXPECT_TRUE(refused(weir({"set", "rename-it", "gates.contract", "none"}), 1, "unknown-key", {"gates.contract"}));
     EXPECT_EQ(value("SELECT count(*) FROM weir.orders"), "0");
+}
+
+TEST_F(Orders, AGateApprovesItselfWhenItsQueryIsTrue) {
+    make_users(*this, 100);
+    sql("CREATE TABLE pods (version int); INSERT INTO pods VALUES (1)");
+    auto const gated =
+        std::string{rename_plan} +
+        "gates: { contract: { until_sql: \"select not exists (select from pods where version = 1)\" } }\n";
+    auto const file = plan(gated);
+    EXPECT_EQ(weir({"run", file, "--no-wait"}).status, 3);
+    auto process = start({"run", file, "--progress", "plain"});
+    ASSERT_TRUE(at_gate(process)) << process.err();
+    EXPECT_EQ(value("SELECT count(*) FROM weir.entries WHERE kind = 'gate_approved'"), "0");
+    sql("DELETE FROM pods");
+    auto const done = wait(process);
+    EXPECT_EQ(done.status, 0) << told(done);
+    EXPECT_THAT(done.out, HasSubstr("gate contract was approved by its query"));
+}
+
+TEST_F(Orders, AGateApprovesItselfWhenItsTimeIsOver) {
+    make_users(*this, 100);
+    auto const ran = weir({"run", plan(std::string{rename_plan} + "gates: { contract: { after: 1s } }\n")});
+    EXPECT_EQ(ran.status, 0) << told(ran);
+    EXPECT_THAT(ran.out, HasSubstr("gate contract was approved by its time"));
+}
+
+TEST_F(Orders, AQueryThatTheServerRefusesIsToldBeforeAnythingStarts) {
+    make_users(*this, 10);
+    auto const refusals =
+        weir({"run", plan(std::string{rename_plan} +
+                          "gates: { contract: { until_sql: select count(*) from pods } }\n"
+                          "throttle: { sql: [ { name: a, query: delete from users, limit: 1 } ] }\n")});
+    EXPECT_EQ(refusals.status, 1) << told(refusals);
+    auto const again = weir({"run", plan(std::string{rename_plan} +
+                                         "gates: { contract: { until_sql: select count(*) from pods } }\n"
+                                         "throttle: { sql: [ { name: a, query: select now(), limit: 1 } ] }\n")});
+    EXPECT_EQ(again.status, 1) << told(again);
+    EXPECT_THAT(again.err, HasSubstr("gates.contract.until_sql"));
+    EXPECT_THAT(again.err, HasSubstr("throttle.sql a"));
+    EXPECT_FALSE(ledger());
+}
+
+TEST_F(Orders, TwoUsersApprove) {
+    make_users(*this, 100);
+    sql("DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'second') THEN CREATE ROLE second SUPERUSER "
+        "LOGIN; END IF; END $$");
+    auto process = start({"run", plan(std::string{rename_plan} + "approvals: 2\n")});
+    ASSERT_TRUE(at_gate(process));
+    for (int i = 0; i < 2; ++i) ASSERT_EQ(weir({"approve", "rename-it", "contract"}).status, 0);
+    ASSERT_TRUE(wait_until([&] { return has(process.out(), "1 of 2 approvals"); })) << process.out();
+    EXPECT_EQ(value("SELECT count(*) FROM weir.entries WHERE kind = 'gate_approved'"), "0");
+    query(cluster.conninfo(db.name, "second"),
+          "INSERT INTO weir.orders (plan, word, argument) VALUES ('rename-it', 'approve', 'contract')");
+    auto const done = wait(process);
+    EXPECT_EQ(done.status, 0) << told(done);
+    EXPECT_THAT(done.out, HasSubstr("approved by postgres, second"));
 }
 
 }  // namespace
