@@ -41,13 +41,13 @@ inline constexpr std::array top{
     Key{"locks", Use::optional, "how locks that others can feel are taken"},
     Key{"fire_triggers", Use::optional,
         "yes: rows that weir writes fire the application's triggers; no: they are kept quiet; default yes"},
+    Key{"replicas", Use::optional, "replicas that must be there, each by its application_name"},
     Key{"schedule", Use::later, "when the run may work", "start weir at the time that you want and remove the key"},
     Key{"drop", Use::later, "how long a dropped column is kept aside",
         "keep the contract gate closed for as long as you may want the column back, and remove the key"},
     Key{"backup", Use::later, "a dump before the first destructive step",
         "dump the tables before you approve the contract gate, and remove the key"},
     Key{"notify", Use::later, "who is told of events", "remove the key"},
-    Key{"replicas", Use::later, "replicas that must be there", "remove the key"},
     Key{"approvals", Use::optional, "how many database users must approve a gate, 1 to 5; default 1"},
     Key{"on_unconvertible", Use::later, "what becomes of a value that the expression refuses", "remove the key"},
 };
@@ -138,6 +138,13 @@ inline constexpr std::array prometheus_signal{
     Key{"limit", Use::required, "the number at which the backfill stands still"},
 };
 inline constexpr std::size_t custom_signals_max = 16;
+
+/// Of an item of replicas that is a mapping.
+inline constexpr std::array replica{
+    Key{"name", Use::required, "its application_name, as the primary sees it"},
+    Key{"dsn", Use::required, "where to read the heartbeat on it: libpq's URL or keywords, without a password"},
+};
+inline constexpr std::size_t replicas_max = 32;
 
 inline constexpr std::array locks{
     Key{"timeout", Use::optional, "the longest that one try may make others wait, 5ms to 10s; default 100ms"},

@@ -47,6 +47,13 @@ struct Throttle {
 /// The limits of a plan that says nothing (keys::signals).
 Throttle standard_throttle();
 
+/// A standby that must be there.
+struct Replica {
+    std::string name;  ///< its application_name, as the primary sees it
+    std::string dsn;   ///< libpq's URL or keywords, without a password; empty: it is seen from the primary alone
+    bool operator==(Replica const&) const = default;
+};
+
 struct Settings {
     Millis batch_target{50};     ///< `batch.target`: what a batch's time is aimed at
     std::optional<int> workers;  ///< `batch.workers`: 1..8; nothing for `auto`
@@ -54,6 +61,7 @@ struct Settings {
     Throttle throttle{standard_throttle()};
     Millis lock_timeout{100};  ///< `locks.timeout`: the longest that a statement of ours may make others wait
     Millis lock_give_up{15 * 60 * 1000};  ///< `locks.give_up`: after that the run stops, safe to resume
+    std::vector<Replica> replicas;        ///< `replicas`; those that must be there, beside any that are seen
     bool operator==(Settings const&) const = default;
 };
 

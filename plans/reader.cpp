@@ -6,6 +6,7 @@
 #include <charconv>
 #include <span>
 
+#include "plans/address.h"
 #include "plans/expression.h"
 #include "plans/keys.h"
 #include "plans/yaml.h"
@@ -100,6 +101,7 @@ class Reader {
         if (auto const* node = found.at("batch")) read_batch(*node);
         if (auto const* node = found.at("throttle")) read_throttle(*node);
         if (auto const* node = found.at("locks")) read_locks(*node);
+        if (auto const* node = found.at("replicas")) read_replicas(*node);
 
         // A list that is misspelled or refused is no reason to say that there is none.
         bool any = false;
@@ -488,6 +490,66 @@ class Reader {
                 "\"locks.on_blocked: " + *text + "\" is not supported by this version", "write wait");
         else
             say(Code::bad_value, *on_blocked, "\"locks.on_blocked\" cannot be " + quote(*text), "write wait");
+    }
+
+    void read_replicas(YamlNode const& node) {
+        if (node.kind != YamlKind::list) {
+            if (node.kind != YamlKind::refused)
+                say(Code::wrong_type, node,
+                    "\"replicas\" must be a list, and here stands " + std::string{kind_name(node)},
+                    "write [ r1, r2 ], or [ { name: r1, dsn: \"host=… dbname=…\" } ]");
+            return;
+        }
+        if (node.items.size() > keys::replicas_max)
+            say(Code::bad_value, node, "\"replicas\" has more than " + std::to_string(keys::replicas_max) + " items",
+                "name those that matter");
+        for (auto const& item : node.items) {
+            Replica replica;
+            if (item.kind == YamlKind::mapping) {
+                auto const found = check_keys(item, keys::replica, "replicas");
+                check_required(item, found, keys::replica);
+                if (auto const* name = found.at("name")) replica.name = read_replica_name(*name, "replicas.name");
+                if (auto const* dsn = found.at("dsn")) read_dsn(*dsn, replica);
+            } else {
+                replica.name = read_replica_name(item, "an item of replicas");
+            }
+            plan.settings.replicas.push_back(std::move(replica));
+        }
+    }
+
+    std::string read_replica_name(YamlNode const& node, std::string_view what) {
+        auto const* text = scalar(node, what, "the name of a replica");
+        if (text == nullptr) return {};
+        // The server keeps 63 bytes of an application_name, and puts ? for what is not ASCII.
+        bool const plain = !text->empty() && text->size() <= 63 &&
+                           std::all_of(text->begin(), text->end(), [](char c) { return c >= 0x20 && c < 0x7F; });
+        bool const taken = std::any_of(plan.settings.replicas.begin(), plan.settings.replicas.end(),
+                                       [&](Replica const& other) { return other.name == *text; });
+        if (!plain)
+            say(Code::bad_value, node, quote(*text) + " cannot be the name of a replica",
+                "it is what pg_stat_replication calls application_name: 1 to 63 ASCII characters");
+        else if (taken)
+            say(Code::bad_value, node, "two items of \"replicas\" are called " + quote(*text),
+                "give each replica an application_name of its own");
+        return *text;
+    }
+
+    void read_dsn(YamlNode const& node, Replica& into) {
+        auto const* text = scalar(node, "replicas.dsn", "an address", comma_hint);
+        if (text == nullptr) return;
+        into.dsn = *text;
+        // What is refused may hold a password, so it is not shown.
+        switch (read_address(*text)) {
+            case Address::good:
+                return;
+            case Address::password:
+                say(Code::bad_value, node, "\"replicas.dsn\" holds a password",
+                    "a plan holds no password: put it into a PGPASSFILE or a service file");
+                return;
+            case Address::unreadable:
+                say(Code::bad_value, node, "\"replicas.dsn\" cannot be read as an address",
+                    "write postgresql://user@host:5432/database, or host=… dbname=…");
+        }
     }
 
     bool read_time(YamlNode const& node, std::string_view what, keys::Bounds const& bounds, Millis& into) {

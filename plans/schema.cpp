@@ -142,6 +142,8 @@ json::object locks_schema(std::string_view key) {
     return key == "on_blocked" ? one_of_words({"wait"}) : reference("duration");
 }
 
+json::object replica_schema(std::string_view) { return {{"type", "string"}, {"minLength", 1}}; }
+
 json::object top_schema(std::string_view key) {
     if (key == "weir") return {{"const", keys::format}};
     if (key == "name")
@@ -153,6 +155,11 @@ json::object top_schema(std::string_view key) {
     if (key == "locks") return from_keys(keys::locks, locks_schema);
     if (key == "approvals") return {{"type", "integer"}, {"minimum", 1}, {"maximum", keys::approvals_max}};
     if (key == "fire_triggers") return one_of_words({"yes", "no"});
+    if (key == "replicas")
+        return {{"type", "array"},
+                {"maxItems", keys::replicas_max},
+                {"items",
+                 json::object{{"anyOf", json::array{replica_schema(key), from_keys(keys::replica, replica_schema)}}}}};
     if (key == "throttle")
         return {{"anyOf", json::array{one_of_words({"none"}), from_keys(keys::throttle, throttle_schema)}}};
     return reference("primitives");

@@ -10,6 +10,15 @@ namespace {
 constexpr std::int64_t lock_space = 0x77656972;
 Int space() { return Int{lock_space}; }
 
+// Room on the page, so that beats need no index entries. Truncation would lock readers out, on standbys too.
+Sql create_heartbeat() {
+    return sql(R"(CREATE TABLE IF NOT EXISTS weir.heartbeat (
+  run bigint PRIMARY KEY,
+  beat bigint NOT NULL,
+  at timestamptz NOT NULL,
+  picture jsonb) WITH (fillfactor = 10, vacuum_truncate = off))");
+}
+
 constexpr std::array kinds{
     std::pair{EntryKind::began, std::string_view{"began"}},
     std::pair{EntryKind::step_begun, std::string_view{"step_begun"}},
@@ -75,6 +84,7 @@ Batch create_ledger() {
   argument text NOT NULL DEFAULT '',
   at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
   by_user text NOT NULL DEFAULT session_user))"),
+        create_heartbeat(),
         // User and time are the server's word, whatever the INSERT says.
         sql("CREATE FUNCTION weir.sign_order() RETURNS trigger LANGUAGE plpgsql AS {0}", Sql::body(sql(R"(
 BEGIN
@@ -151,6 +161,15 @@ END
         sql("COMMENT ON SCHEMA weir_sync IS 'functions by which weir keeps old and new columns equal while a run "
             "lives'"),
         sql("GRANT USAGE ON SCHEMA weir_sync TO PUBLIC"),
+    };
+}
+
+Batch upgrade_ledger() {
+    return {
+        create_heartbeat(),
+        sql(R"(ALTER TABLE weir.orders DROP CONSTRAINT IF EXISTS orders_word_check,
+  ADD CONSTRAINT orders_word_check CHECK (word IN ('approve', 'abort', 'pause', 'resume', 'set')))"),
+        sql("UPDATE weir.meta SET version = {0}", Int{ledger_version}),
     };
 }
 
@@ -296,6 +315,31 @@ Batch read_orders(std::string const& plan_name, RunId run, std::int64_t after) {
 Batch insert_order(std::string const& plan_name, std::string_view word, std::string const& argument) {
     return {sql("INSERT INTO weir.orders (plan, word, argument) VALUES ({0}, {1}, {2})", Value{plan_name},
                 Value{std::string{word}}, Value{argument})};
+}
+
+Batch write_beat(RunId run, Epoch epoch) {
+    return {sql("SET LOCAL synchronous_commit = on"), fence(epoch),
+            sql("INSERT INTO weir.heartbeat AS h (run, beat, at) VALUES ({0}, 1, pg_catalog.clock_timestamp()) "
+                "ON CONFLICT (run) DO UPDATE SET beat = h.beat + 1, at = EXCLUDED.at RETURNING beat",
+                Int{static_cast<std::int64_t>(run)})};
+}
+
+Batch write_picture(RunId run, Epoch epoch, std::string const& picture) {
+    return {sql("SET LOCAL synchronous_commit = off"), fence(epoch),
+            sql("UPDATE weir.heartbeat SET picture = {1}::pg_catalog.jsonb WHERE run = {0}",
+                Int{static_cast<std::int64_t>(run)}, Value{picture})};
+}
+
+Batch read_beat(RunId run) {
+    return {sql("SELECT pg_catalog.pg_is_in_recovery(), (SELECT h.beat FROM weir.heartbeat h WHERE h.run = {0})",
+                Int{static_cast<std::int64_t>(run)})};
+}
+
+Batch read_picture(RunId run) {
+    return {
+        sql("SELECT h.beat, EXTRACT(epoch FROM pg_catalog.clock_timestamp() - h.at)::pg_catalog.float8, h.picture "
+            "FROM weir.heartbeat h WHERE h.run = {0}",
+            Int{static_cast<std::int64_t>(run)})};
 }
 
 }  // namespace weir

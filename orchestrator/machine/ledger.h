@@ -17,13 +17,15 @@
 
 namespace weir {
 
-inline constexpr int ledger_version = 1;
+inline constexpr int ledger_version = 2;
 
 /// Raised by every newcomer before it acts; every transaction of ours checks it.
 enum class Epoch : std::int64_t {};
 
 /// Creates the schemas weir and weir_sync with all that is in them, in one string.
 Batch create_ledger();
+/// Makes an earlier version's ledger one of this version, in one string; one that is already stays as it is.
+Batch upgrade_ledger();
 /// One row: does schema weir hold a ledger ('t'/'f'), its version, its epoch; empty fields when there is none.
 Batch look_for_ledger();
 /// One row: version and epoch. Only after look_for_ledger() said that there is one.
@@ -105,5 +107,20 @@ Batch next_run();
 /// Orders for a plan given since the run began and with ids beyond `after`, oldest first: id, word, argument, user.
 Batch read_orders(std::string const& plan_name, RunId run, std::int64_t after);
 Batch insert_order(std::string const& plan_name, std::string_view word, std::string const& argument);
+
+// The heartbeat: one row a run, written again and again for as long as an orchestrator leads it. Fenced; needs no lock
+// that others could wait for.
+
+/// One row: the number of this beat, larger than all before it, whoever wrote them. Commits with synchronous_commit =
+/// on, so that its time is what a commit of the application takes; hence no server timeout ends it when a synchronous
+/// standby is missing, and one that is cancelled then has committed, and says so by success.
+Batch write_beat(RunId run, Epoch epoch);
+/// Keeps `picture`, a JSON document, beside the beat. Waits for no standby, so it may be lost with a crash.
+Batch write_picture(RunId run, Epoch epoch, std::string const& picture);
+/// One row, also on a standby: whether the server is one ('t'/'f'), and the run's newest beat there, or nothing.
+Batch read_beat(RunId run);
+/// Of a run: the beat, seconds since it was written by the server's own clock, and the picture, if any. No row: no beat
+/// was ever written. REQUIRES a ledger of version 2 (read_meta()).
+Batch read_picture(RunId run);
 
 }  // namespace weir

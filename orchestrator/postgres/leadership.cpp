@@ -27,6 +27,30 @@ Problem other_leader(Asker& asker) {
     return {Code::other_leader, {}, text, "wait for it, or stop it and run again: the run goes on where it stands"};
 }
 
+/// A new table of the ledger in a publication FOR ALL TABLES stops its subscribers, which do not have it.
+std::optional<Problem> sent_to_subscribers(Asker& asker) {
+    auto const published =
+        asker.ask({sql("SELECT pubname FROM pg_catalog.pg_publication WHERE puballtables ORDER BY 1")});
+    if (published.fate != Fate::done) return problem_of(published, "cannot look at the publications");
+    if (!published.rows.empty())
+        return Problem{Code::not_now,
+                       {},
+                       "publication " + published.rows[0].fields[0].value_or("?") +
+                           " is FOR ALL TABLES: its subscribers would stop at the first row of the ledger",
+                       "list the tables in the publication; this version cannot work beside FOR ALL TABLES"};
+    return std::nullopt;
+}
+
+std::optional<Problem> upgrade(Asker& asker) {
+    auto const meta = asker.ask(read_meta());
+    if (meta.fate != Fate::done || meta.rows.empty()) return problem_of(meta, "cannot read the ledger");
+    if (std::stoi(meta.rows[0].fields[0].value_or("0")) >= ledger_version) return std::nullopt;
+    if (auto problem = sent_to_subscribers(asker)) return problem;
+    auto const upgraded = asker.ask(upgrade_ledger());
+    if (upgraded.fate != Fate::done) return problem_of(upgraded, "cannot upgrade the ledger");
+    return std::nullopt;
+}
+
 }  // namespace
 
 std::optional<Problem> take_lead(Asker& asker) {
@@ -67,15 +91,7 @@ std::variant<bool, Problem> has_ledger(Asker& asker) {
 }
 
 std::optional<Problem> make_ledger(Asker& asker) {
-    auto const published =
-        asker.ask({sql("SELECT pubname FROM pg_catalog.pg_publication WHERE puballtables ORDER BY 1")});
-    if (published.fate != Fate::done) return problem_of(published, "cannot look at the publications");
-    if (!published.rows.empty())
-        return Problem{Code::not_now,
-                       {},
-                       "publication " + published.rows[0].fields[0].value_or("?") +
-                           " is FOR ALL TABLES: its subscribers would stop at the first row of the ledger",
-                       "list the tables in the publication; this version cannot work beside FOR ALL TABLES"};
+    if (auto problem = sent_to_subscribers(asker)) return problem;
     auto const made = asker.ask(create_ledger());
     if (made.fate != Fate::done) return problem_of(made, "cannot create schema weir for the ledger");
     return std::nullopt;
@@ -89,7 +105,10 @@ std::variant<Epoch, Problem> raise_and_wait(Asker& asker) {
     for (;;) {
         auto const hands = asker.ask(try_all_hands());
         if (hands.fate != Fate::done) return problem_of(hands, "cannot look for working sessions");
-        if (yes(hands)) return epoch;
+        if (yes(hands)) {
+            if (auto problem = upgrade(asker)) return *std::move(problem);
+            return epoch;
+        }
         if (std::chrono::steady_clock::now() >= deadline)
             return Problem{
                 Code::other_leader,

@@ -25,7 +25,8 @@ std::variant<bool, Problem> has_ledger(Asker& asker);
 /// subscribers that do not have its tables: their apply would stop.
 std::optional<Problem> make_ledger(Asker& asker);
 
-/// Raises the epoch and waits until the hands of earlier orchestrators are gone.
+/// Raises the epoch and waits until the hands of earlier orchestrators are gone; then nobody else writes the ledger,
+/// and one of an earlier version becomes one of this version.
 std::variant<Epoch, Problem> raise_and_wait(Asker& asker);
 
 /// The newest run of this name; nothing when there is none. REQUIRES a ledger.

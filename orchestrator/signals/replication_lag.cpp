@@ -202,6 +202,7 @@ std::vector<Reading> ReplicationLag::read(Outcome const& outcome, Millis now) {
                          (outcome.message.empty() ? std::string{"no rows that weir understands"} : outcome.message);
         for (auto const& [application, replicas] : known_)
             for (auto& name : names(application, replicas)) readings.push_back(unread(std::move(name), why));
+        for (auto const& name : never_seen()) readings.push_back(unread(name, why));
         if (readings.empty()) readings.push_back(unread("", why));
         return readings;
     }
@@ -223,6 +224,24 @@ std::vector<Reading> ReplicationLag::read(Outcome const& outcome, Millis now) {
         if (replicas.empty()) known_.erase(application);
     }
     std::ranges::move(gone, std::back_inserter(readings));
+    for (auto const& name : never_seen()) readings.push_back(unread(name, "replica " + name + " is not there"));
+    return readings;
+}
+
+std::vector<std::string> ReplicationLag::never_seen() const {
+    std::vector<std::string> names;
+    std::ranges::copy_if(expected_, std::back_inserter(names),
+                         [&](std::string const& name) { return !known_.contains(name); });
+    return names;
+}
+
+std::vector<Reading> ReplicationLag::bytes(std::vector<Reading> const& lags) {
+    auto readings = lags;
+    for (auto& reading : readings) {
+        reading.signal = "replication_bytes";
+        reading.unit = "B";
+        if (reading.value) reading.value = static_cast<double>(reading.bytes);
+    }
     return readings;
 }
 

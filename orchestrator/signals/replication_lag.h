@@ -6,6 +6,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "orchestrator/machine/protocol.h"
@@ -21,7 +22,8 @@ namespace weir {
 /// behind, because the memory is bounded). For a replica that is behind the first measurement it is the larger of
 /// replay_lag and the time since that measurement.
 ///
-/// A replica that was seen once and is missing now is a reading without value: `replica r1 is gone`. Replicas that
+/// A replica that was seen once and is missing now is a reading without value: `replica r1 is gone`. So is one that is
+/// expected and was never seen: `replica r1 is not there`. Replicas that
 /// share an application_name are told apart by address and number (`walreceiver@10.0.0.7`, `walreceiver#2`); a replica
 /// that reconnects keeps its place, whatever its new pid or address. Logical subscribers, base backups and receivers
 /// that only store WAL are no replicas.
@@ -29,15 +31,21 @@ namespace weir {
 /// Pure; one thread at a time. Times are steady and may not go back.
 class ReplicationLag {
   public:
+    /// `expected` are application_names; at least one replica of each must be there.
+    explicit ReplicationLag(std::vector<std::string> expected = {}) : expected_{std::move(expected)} {}
+
     /// One SELECT, for the eye session of a primary. Needs pg_monitor (or pg_read_all_stats) to see others' rows.
     /// On a replica it fails, and so does the reading.
     static Batch measure();
 
     /// One reading a replica, those that are there first and in the order of their names: signal `replication_lag`,
-    /// value in seconds, `bytes` not replayed yet, limit 0 for the caller to fill. Empty when no replica was ever seen.
-    /// A measurement that failed gives one reading without value for each replica that is known, or a single one
-    /// without subject when none is.
+    /// value in seconds, `bytes` not replayed yet, limit 0 for the caller to fill. Empty when no replica was ever seen
+    /// and none is expected. A measurement that failed gives one reading without value for each replica that is known,
+    /// or a single one without subject when none is.
     std::vector<Reading> read(Outcome const& outcome, Millis now);
+
+    /// The same readings as signal `replication_bytes`: how much WAL each replica has yet to replay, in bytes (`B`).
+    static std::vector<Reading> bytes(std::vector<Reading> const& lags);
 
   private:
     struct Sample {
@@ -53,12 +61,14 @@ class ReplicationLag {
         bool alive{true};
     };
 
+    std::vector<std::string> never_seen() const;
     void remember(std::int64_t lsn, Millis now);
     double lag(std::int64_t replayed, std::int64_t current, std::optional<double> replay_lag, Millis now) const;
     Reading reading(Sender const& sender, std::string name, std::int64_t current, Millis now) const;
     std::vector<Sender const*> place(std::vector<Replica>& replicas, std::vector<Sender const*> const& senders);
     static std::vector<std::string> names(std::string const& application, std::vector<Replica> const& replicas);
 
+    std::vector<std::string> expected_;
     std::deque<Sample> history_;                         ///< growing in both fields
     std::optional<Millis> began_;                        ///< the first measurement of this history
     std::map<std::string, std::vector<Replica>> known_;  ///< by application_name

@@ -5,6 +5,7 @@
 
 #include "golden.h"
 #include "phases/operations.h"
+#include "plans/address.h"
 #include "plans/keys.h"
 #include "plans/reader.h"
 #include "table.h"
@@ -182,6 +183,59 @@ TEST(Reader, EverySignalHasItsKey) {
         EXPECT_TRUE(std::ranges::any_of(keys::throttle, [&](auto const& key) {
             return key.name == signal.name && key.use == keys::Use::optional;
         })) << signal.name;
+}
+
+TEST(Reader, ReadsReplicas) {
+    EXPECT_THAT(with("").settings.replicas, testing::IsEmpty());
+    EXPECT_THAT(with("replicas: []\n").settings.replicas, testing::IsEmpty());
+    auto const replicas = with(
+                              "replicas: [ r1, { name: north 2, dsn: \"host=r2 dbname=shop\" }, { name: r3, dsn: "
+                              "postgresql://r3/shop } ]\n")
+                              .settings.replicas;
+    EXPECT_EQ(replicas,
+              (std::vector<Replica>{{"r1", ""}, {"north 2", "host=r2 dbname=shop"}, {"r3", "postgresql://r3/shop"}}));
+}
+
+TEST(Reader, ReplicasMayChangeDuringARun) { EXPECT_EQ(with("replicas: [r1]\n").identity, with("").identity); }
+
+TEST(Address, IsReadableAndHoldsNoPassword) {
+    using enum Address;
+    struct Case {
+        std::string_view text;
+        Address expected;
+    };
+    for (auto const& [text, expected] : {
+             Case{"host=r1 dbname=shop", good},
+             Case{" host = r1  options='-c a=b password=x' ", good},
+             Case{R"(application_name='it\'s' user=a\ b)", good},
+             Case{"service=shop passfile=/etc/weir.pass", good},
+             Case{"postgresql://weir@r1:5432/shop?sslmode=require", good},
+             Case{"postgres://r1:1,r2:2/shop", good},
+             Case{"postgresql:///shop?host=/tmp&user=me@corp", good},
+             Case{"postgresql://r1/shop?", good},
+             Case{"password=x host=r1", password},
+             Case{"host=r1 password = x", password},
+             Case{"host='r 1' password=x", password},
+             Case{"host=r1 sslpassword=x", password},
+             Case{"postgresql://weir:x@r1/shop", password},
+             Case{"postgresql://weir:a/b@r1/shop", password},
+             Case{"postgresql://weir:a@b@r1/shop", password},
+             Case{"postgresql://weir:a?b=c@r1/shop", password},
+             Case{"postgresql://weir:@r1", password},
+             Case{"postgresql://r1/shop?password=x", password},
+             Case{"postgresql://r1/shop?user=a&sslpassword=x", password},
+             Case{"postgresql://r1/shop?%70assword=x", unreadable},
+             Case{"postgresql://r1/shop?a=b&&c=d", unreadable},
+             Case{"", unreadable},
+             Case{"   ", unreadable},
+             Case{"r1", unreadable},
+             Case{"host=r1\tpassword=x", unreadable},
+             Case{"host='r1", unreadable},
+             Case{"host=r1\\", unreadable},
+             Case{"Password=x", unreadable},
+             Case{"mysql://r1/shop", unreadable},
+         })
+        EXPECT_EQ(read_address(text), expected) << text;
 }
 
 TEST(Setting, ChangesOneAndKeepsTheOthers) {

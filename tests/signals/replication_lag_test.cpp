@@ -152,6 +152,44 @@ TEST_F(ReplicationLagTest, AReplicaThatVanishedIsGoneUntilItIsBack) {
     EXPECT_THAT(read(3000, 300, {back, standby("r2", 300)}), ElementsAre("r1: 3000 ms", "r2: 0 ms"));
 }
 
+TEST_F(ReplicationLagTest, OneThatIsExpectedMustBeThereFromTheStart) {
+    lag = ReplicationLag{{"r1", "r2"}};
+    EXPECT_THAT(read(0, 100, {}), ElementsAre("r1: replica r1 is not there", "r2: replica r2 is not there"));
+    EXPECT_THAT(read(1000, 100, {standby("r3", 100), standby("r2", 100)}),
+                ElementsAre("r2: 0 ms", "r3: 0 ms", "r1: replica r1 is not there"));
+    EXPECT_THAT(read(2000, 100, {standby("r1", 100)}),
+                ElementsAre("r1: 0 ms", "r2: replica r2 is gone", "r3: replica r3 is gone"));
+    Outcome broken;
+    broken.fate = Fate::lost;
+    broken.message = "closed";
+    lag = ReplicationLag{{"r1"}};
+    EXPECT_THAT(told(lag.read(broken, Millis{3000})), ElementsAre("r1: the primary did not answer: closed"));
+}
+
+TEST_F(ReplicationLagTest, OneThatIsExpectedMustReplay) {
+    lag = ReplicationLag{{"r1"}};
+    auto archive = standby("r1", 0);
+    archive.replayed.reset();
+    EXPECT_THAT(read(0, 100, {archive}), ElementsAre("r1: replica r1 is not there"));
+    Standby hidden;
+    hidden.state.reset();
+    EXPECT_THAT(read(1000, 100, {hidden}), ElementsAre(HasSubstr("needs pg_monitor")));
+    EXPECT_THAT(read(2000, 100, {}), ElementsAre("r1: replica r1 is not there"));
+}
+
+TEST_F(ReplicationLagTest, BytesAreTheSameReadings) {
+    lag = ReplicationLag{{"r2"}};
+    auto const lags = lag.read(answer(5000, {standby("r1", 3000)}), Millis{0});
+    auto const bytes = ReplicationLag::bytes(lags);
+    ASSERT_EQ(bytes.size(), 2U);
+    EXPECT_EQ(bytes[0].signal, "replication_bytes");
+    EXPECT_EQ(bytes[0].subject, "r1");
+    EXPECT_EQ(bytes[0].unit, "B");
+    EXPECT_EQ(bytes[0].value, 2000);
+    EXPECT_EQ(bytes[1].value, std::nullopt);
+    EXPECT_EQ(bytes[1].problem, "replica r2 is not there");
+}
+
 TEST_F(ReplicationLagTest, StatesOfASender) {
     struct Case {
         Field state;
