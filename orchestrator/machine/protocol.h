@@ -55,6 +55,7 @@ struct Reading {
     std::string unit;      ///< `s`
     std::int64_t bytes{};  ///< lag in bytes, for the display
     std::string problem;   ///< why there is no value: `replica r1 is gone`
+    std::string remark;    ///< beside a value, what a person should know of it: `pid 4711 (psql) waits`
 };
 
 enum class OrderWord : std::uint8_t {
