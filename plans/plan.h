@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -36,6 +37,7 @@ struct Throttle {
     /// By the names of keys::signals, in the signal's unit: seconds, bytes, bytes a second, or a number. Absent: none.
     std::map<std::string, double, std::less<>> limits;
     std::vector<CustomSignal> sql, http, prometheus;
+    std::set<std::string, std::less<>> named;  ///< limits that the plan itself gives; the others are weir's own
 
     std::optional<double> limit(std::string_view signal) const {
         auto const found = limits.find(signal);

@@ -333,7 +333,10 @@ class Reader {
         if (!is_mapping(node, "throttle")) return;
         auto const found = check_keys(node, keys::throttle, "throttle");
         for (auto const& signal : keys::signals)
-            if (auto const* limit = found.at(signal.name)) read_limit(*limit, signal, throttle);
+            if (auto const* limit = found.at(signal.name)) {
+                read_limit(*limit, signal, throttle);
+                throttle.named.emplace(signal.name);
+            }
         if (auto const* list = found.at("sql")) throttle.sql = read_custom(*list, "throttle.sql", keys::sql_signal);
         if (auto const* list = found.at("http")) throttle.http = read_custom(*list, "throttle.http", keys::http_signal);
         if (auto const* list = found.at("prometheus"))

@@ -11,14 +11,17 @@
 #include <thread>
 
 #include "metrics/instruments.h"
+#include "metrics/picture.h"
 #include "orchestrator/cli/commands.h"
 #include "orchestrator/cli/prepared.h"
 #include "orchestrator/cli/progress.h"
+#include "orchestrator/cli/watch.h"
 #include "orchestrator/http/listener.h"
 #include "orchestrator/postgres/ear.h"
 #include "orchestrator/postgres/leadership.h"
 #include "orchestrator/postgres/shell.h"
-#include "orchestrator/signals/replication_lag.h"
+#include "phases/program.h"
+#include "plans/reader.h"
 
 namespace weir {
 namespace {
@@ -26,7 +29,6 @@ namespace {
 namespace asio = boost::asio;
 using std::chrono::milliseconds;
 
-constexpr milliseconds lag_poll{250};
 constexpr milliseconds orders_poll{5000};
 constexpr milliseconds reconnect_rest{1000};
 constexpr milliseconds first_reconnect_rest{100};
@@ -38,71 +40,17 @@ constexpr milliseconds dying_leader{1000};
 constexpr milliseconds orders_glance{50};
 constexpr Limits small{Millis{1000}, Millis{1500}, Millis{2000}};
 
-Millis steady_now() { return std::chrono::duration_cast<Millis>(std::chrono::steady_clock::now().time_since_epoch()); }
+Instant wall_now() { return std::chrono::time_point_cast<milliseconds>(std::chrono::system_clock::now()); }
 
-/// Measures the replicas on a session of its own, again and again.
-class Eye {
-  public:
-    Eye(asio::io_context& io, std::string conninfo, std::string name, Millis limit)
-        : io_{io}, conninfo_{std::move(conninfo)}, name_{std::move(name)}, limit_{limit}, timer_{io} {}
-
-    void start(std::function<void(Measured)> give) {
-        give_ = std::move(give);
-        connect();
+/// The tables that the program works on.
+std::vector<TableName> tables_of(Program const& program) {
+    std::set<TableName> tables;
+    for (auto const& step : program.steps) {
+        for (auto const& lock : step.holds) tables.insert(lock.table);
+        if (step.rows) tables.insert(step.rows->table);
     }
-    void stop() {
-        stopped_ = true;
-        timer_.cancel();
-        session_.reset();
-    }
-
-  private:
-    void connect() {
-        session_ = std::make_unique<Session>(io_.get_executor(), conninfo_, SessionRole{name_, false});
-        session_->connect([this](Outcome outcome) {
-            if (outcome.fate == Fate::done)
-                measure();
-            else
-                lost(outcome);
-        });
-    }
-    void measure() {
-        session_->execute(ReplicationLag::measure(), Transaction::implicit, small, [this](Outcome outcome) {
-            tell(outcome);
-            if (outcome.fate == Fate::lost || outcome.fate == Fate::in_doubt)
-                after(reconnect_rest, [this] { connect(); });
-            else
-                after(poll(), [this] { measure(); });
-        });
-    }
-    /// A reading may be too large by one poll: under a small limit the polls must be closer, or it would hold for ever.
-    milliseconds poll() const { return std::clamp(limit_ / 4, milliseconds{25}, lag_poll); }
-    void lost(Outcome const& outcome) {
-        tell(outcome);
-        after(reconnect_rest, [this] { connect(); });
-    }
-    void tell(Outcome const& outcome) {
-        auto readings = lag_.read(outcome, steady_now());
-        for (auto& reading : readings) reading.limit = static_cast<double>(limit_.count()) / 1000;
-        give_(Measured{std::move(readings)});
-    }
-    void after(milliseconds time, std::function<void()> then) {
-        if (stopped_) return;
-        timer_.expires_after(time);
-        timer_.async_wait([this, then = std::move(then)](boost::system::error_code error) {
-            if (!error && !stopped_) then();
-        });
-    }
-
-    asio::io_context& io_;
-    std::string conninfo_, name_;
-    Millis limit_;
-    asio::steady_timer timer_;
-    std::unique_ptr<Session> session_;
-    ReplicationLag lag_;
-    std::function<void(Measured)> give_;
-    bool stopped_{};
-};
+    return {tables.begin(), tables.end()};
+}
 
 /// Reads orders from the ledger when the ear wakes, and slowly beside it: a black hole sends nothing.
 class Clerk {
@@ -190,18 +138,6 @@ class Clerk {
     bool stopped_{};
 };
 
-/// Columns that the role may not read: said before anything starts, not as a stop that never ends.
-std::optional<Problem> lag_is_readable(Asker& asker) {
-    ReplicationLag lag;
-    for (auto const& reading : lag.read(asker.ask(ReplicationLag::measure()), steady_now()))
-        if (!reading.value && reading.problem.find("pg_monitor") != std::string::npos)
-            return Problem{Code::no_privilege,
-                           {},
-                           "the replication lag cannot be measured: " + reading.problem,
-                           "GRANT pg_monitor TO the role that weir uses, or write throttle: { replication_lag: none }"};
-    return std::nullopt;
-}
-
 /// Queries of the plan that are asked only later: one that the server refuses is said before anything starts.
 std::optional<Problems> queries_run(Asker& asker, Plan const& plan) {
     Problems problems;
@@ -269,6 +205,7 @@ struct Running {
     Asker& asker;
     Prepared ready;
     Settings settings;
+    std::vector<Warned> warnings;
 };
 
 Ended drive(Running r, Epoch epoch, RunRecord record) {
@@ -291,26 +228,42 @@ Ended drive(Running r, Epoch epoch, RunRecord record) {
     Ended ended{70, {}};
     bool over = false;
     auto const run = r.ready.program.run;
-    std::optional<Millis> lag_limit;
-    if (auto const limit = r.settings.throttle.limit("replication_lag"))
-        lag_limit = Millis{static_cast<std::int64_t>(*limit * 1000)};
-    Eye eye{io, options.database, "weir " + name + " eye", lag_limit.value_or(Millis{0})};
+    // As the machine will take them: what orders have set holds.
+    for (auto const& [key, value] : config.record.settings) {
+        auto changed = with_setting(r.settings, key, value);
+        if (auto* settings = std::get_if<Settings>(&changed)) r.settings = std::move(*settings);
+    }
+    Picture picture;
+    Shell* working = nullptr;
+    Watch watch{io,
+                {.conninfo = options.database,
+                 .plan = name,
+                 .run = run,
+                 .epoch = epoch,
+                 .settings = r.settings,
+                 .tables = tables_of(config.program),
+                 .picture = [&] { return picture.json(wall_now()); },
+                 .give = [&](Measured measured) { working->give(std::move(measured)); }}};
     Clerk clerk{io, options.database, name, run, r.asker.session()};
     auto& interrupts = r.outputs.interrupts;
-    Shell::Config shell_config{
-        options.database, name, {&r.outputs.instruments, &r.outputs.progress}, [&](Finish const& finish) {
-            ended = {finish.exit, finish.lost};
-            over = true;
-            eye.stop();
-            clerk.stop();
-            interrupts.give = nullptr;
-        }};
+    Shell::Config shell_config{options.database,
+                               name,
+                               {&r.outputs.instruments, &picture, &watch, &r.outputs.progress},
+                               [&](Finish const& finish) {
+                                   ended = {finish.exit, finish.lost};
+                                   over = true;
+                                   watch.stop();
+                                   clerk.stop();
+                                   interrupts.give = nullptr;
+                               }};
     Shell shell{io.get_executor(), std::move(shell_config), RunMachine{std::move(config)}, r.asker.session()};
+    working = &shell;
+    for (auto& warning : r.warnings) shell.announce(std::move(warning));
     clerk.catch_up(r.asker, [&](Ordered order) { shell.give(std::move(order)); });
     shell.give(Started{});
     if (!over) interrupts.give = [&](int times) { shell.give(Interrupted{times}); };
     if (!over && interrupts.times() > 0) shell.give(Interrupted{interrupts.times()});
-    if (!over && lag_limit) eye.start([&](Measured measured) { shell.give(std::move(measured)); });
+    if (!over) watch.start();
     if (!over) clerk.start([&](Lost lost) { shell.give(std::move(lost)); });
     io.restart();
     while (!over && io.run_one() > 0) {
@@ -333,9 +286,9 @@ Stay act(Outputs& outputs, Asker& asker) {
         return Ended{record.finished ? 0 : 6, {}};
     };
     if (ready.record && ready.record->finished) return nothing_to_do(*ready.record);
-    Settings const settings = plan ? plan->settings : Settings{};
-    if (settings.throttle.limit("replication_lag") && plan)
-        if (auto problem = lag_is_readable(asker)) return Problems{*problem};
+    Settings settings = plan ? plan->settings : Settings{};
+    auto unreadable = try_signals(asker, name, tables_of(ready.program), settings);
+    if (plan && !unreadable.problems.empty()) return unreadable.problems;
     if (plan)
         if (auto problems = queries_run(asker, *plan)) return *problems;
     if (!ready.ledger)
@@ -364,7 +317,8 @@ Stay act(Outputs& outputs, Asker& asker) {
         if (began.fate != Fate::done) return Problems{problem_of(began, "cannot write the ledger")};
         record.last_seq = 1;
     }
-    return drive({outputs, asker, std::move(ready), settings}, epoch, std::move(record));
+    return drive({outputs, asker, std::move(ready), settings, std::move(unreadable.warnings)}, epoch,
+                 std::move(record));
 }
 
 /// A server as its history tells it: a promoted standby has the same system and a higher timeline.

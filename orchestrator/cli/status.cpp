@@ -52,13 +52,6 @@ ORDER BY e.step, e.seq DESC)",
                 Value{run})};
 }
 
-/// The live picture and its age in seconds. A ledger of an earlier version has none.
-Batch read_picture(std::string const& run) {
-    return {sql(R"(SELECT h.picture, extract(epoch FROM pg_catalog.clock_timestamp() - h.at)
-FROM weir.heartbeat h WHERE h.run = {0}::bigint)",
-                Value{run})};
-}
-
 /// Older than this the weir that drew it may be gone.
 constexpr double picture_age_max = 10;
 
@@ -180,10 +173,10 @@ int status_command(Options const& options) {
         std::string picture;
         double age = 0;
         if (led && !over) {
-            auto const drawn = asker.ask(read_picture(field(row, 0)));
+            auto const drawn = asker.ask(read_picture(RunId{std::stoll(field(row, 0))}));
             if (drawn.fate == Fate::done && !drawn.rows.empty()) {
                 age = std::stod(field(drawn.rows[0], 1));
-                if (age <= picture_age_max) picture = field(drawn.rows[0], 0);
+                if (age <= picture_age_max) picture = field(drawn.rows[0], 2);
             }
         }
         if (!options.json) {

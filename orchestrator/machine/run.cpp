@@ -15,6 +15,24 @@ constexpr Millis hand_rest{50};
 constexpr int standalone_tries = 40;
 constexpr Millis standalone_rest{250};
 
+/// What the settings say of a signal; 0: no limit.
+void limit(Reading& reading, Throttle const& throttle) {
+    auto const custom = [&](std::vector<CustomSignal> const& all, double otherwise) {
+        auto const one = std::find_if(all.begin(), all.end(), [&](auto const& s) { return s.name == reading.subject; });
+        reading.limit = one == all.end() ? 0 : one->limit.value_or(otherwise);
+    };
+    if (reading.signal == "sql")
+        custom(throttle.sql, 0);
+    else if (reading.signal == "http")
+        custom(throttle.http, 1);
+    else if (reading.signal == "prometheus")
+        custom(throttle.prometheus, 0);
+    else
+        reading.limit = throttle.limit(reading.signal).value_or(0);
+    for (auto const& signal : keys::signals)
+        if (signal.name == reading.signal) reading.writes_only = signal.writes_only;
+}
+
 bool is_gone(Fate fate) { return fate == Fate::lost || fate == Fate::in_doubt; }
 
 }  // namespace
@@ -818,6 +836,7 @@ void RunMachine::on_measured(Measured const& measured, Commands& out) {
             say(out, ReplicaLag{reading.subject, lag, reading.bytes});
         }
     readings_ = measured.readings;
+    for (auto& reading : readings_) limit(reading, config_.settings.throttle);
     measured_ = at_.steady;
     judge_pace(out);
     if (doing_ == Doing::working) backfill_moved(out);

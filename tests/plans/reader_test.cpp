@@ -115,6 +115,7 @@ TEST(Reader, ReadsSettings) {
     wanted.batch_target = Millis{1000};
     wanted.workers = 4;
     wanted.throttle.limits["replication_lag"] = 0.5;
+    wanted.throttle.named = {"replication_lag"};
     wanted.lock_timeout = Millis{5};
     wanted.lock_give_up = Millis{3'600'000};
     EXPECT_EQ(plan.settings, wanted);
@@ -248,6 +249,7 @@ TEST(Setting, ChangesOneAndKeepsTheOthers) {
     };
     auto wanted = base;
     wanted.throttle.limits["wal_rate"] = 50 << 20;
+    wanted.throttle.named = {"wal_rate"};
     EXPECT_EQ(changed("throttle.wal_rate", "50MB/s"), wanted);
     wanted = base;
     wanted.throttle = {};
