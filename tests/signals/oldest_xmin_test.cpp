@@ -11,7 +11,7 @@ using testing::HasSubstr;
 /// A server of its own: what holds a horizon is the whole server's.
 struct OldestXminTest : testing::Test {
     static void SetUpTestSuite() {
-        cluster = std::make_unique<Cluster>(Cluster::Options{.settings = {"autovacuum = off"}});
+        cluster = std::make_unique<Cluster>(Cluster::Options{.settings = {"autovacuum = off"}, .hba = {}});
     }
     static void TearDownTestSuite() { cluster.reset(); }
 
