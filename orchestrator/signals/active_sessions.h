@@ -8,8 +8,8 @@
 namespace weir {
 
 /// Signal `active_sessions`: the number of client sessions of the whole server, all databases, that run a statement at
-/// this moment, the run's own not counted. Parallel workers, background processes and replication are no clients, and a
-/// session that is idle in its transaction is not active.
+/// this moment or wait for a lock in it, the run's own not counted. Parallel workers, background processes and
+/// replication are no clients, and a session that is idle in its transaction is not active.
 ///
 /// Needs pg_read_all_stats (which pg_monitor includes) when sessions belong to other roles: as long as one of them
 /// hides what it does, there is no value. Costs one look at pg_stat_activity.

@@ -23,12 +23,13 @@ TEST_F(ActiveSessionsTest, CountsStatementsOfOthersInAllDatabases) {
 
     Client idle{named(database.conninfo, "shop")};
     idle.exec("BEGIN; SELECT 1");
+    Client watch{database.conninfo};
     Client here{named(database.conninfo, "shop")};
     Client there{cluster.conninfo()};
     Client ours{named(database.conninfo, "weir plan hand 1")};
     for (auto* client : {&here, &there, &ours}) client->send("SELECT pg_sleep(60)");
     EXPECT_TRUE(wait_until([&] {
-        return idle.value(
+        return watch.value(
                    "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(60)' AND state = "
                    "'active'") == "3";
     })) << "all three are at work";

@@ -13,8 +13,8 @@ constexpr double segment = 1 << 24;
 /// A server of its own that archives.
 struct ArchiveBacklogTest : testing::Test {
     static void SetUpTestSuite() {
-        cluster = std::make_unique<Cluster>(
-            Cluster::Options{.settings = {"archive_mode = on", "archive_command = 'true'", "wal_keep_size = 0"}});
+        cluster = std::make_unique<Cluster>(Cluster::Options{
+            .settings = {"archive_mode = on", "archive_command = 'true'", "wal_keep_size = 0"}, .hba = {}});
     }
     static void TearDownTestSuite() { cluster.reset(); }
     void write() {

@@ -63,6 +63,7 @@ TEST_F(BlockedByUsTest, WhoStandsBehindOurRequestWaitsForUs) {
     Client reader{app()};
     reader.exec("BEGIN; SELECT 1 FROM users");
     Client ours{hand()};
+    ours.exec("BEGIN");
     ours.send("LOCK TABLE users");
     wait_for_lock(cluster, ours);
     EXPECT_EQ(eye.one(signal).value, 0) << "we wait for ourselves";

@@ -81,12 +81,19 @@ TEST_F(LockQueueTest, WhatCannotBeToldIsNotCounted) {
 
 TEST_F(LockQueueTest, ATableOfTheSameNumberInAnotherDatabaseIsNotOurs) {
     auto const there = cluster.create_database();
-    holder.exec("BEGIN; LOCK TABLE users");
-    waits("SELECT 1 FROM users");
-    expect(1);
     query(there.conninfo, "CREATE TABLE users ()");
-    Eye elsewhere{there.conninfo};
-    EXPECT_EQ(elsewhere.one(signal).value, 0);
+    EXPECT_TRUE(wait_until([&] {
+        return try_query(cluster.conninfo(), "CREATE DATABASE " + there.name + "_copy TEMPLATE " + there.name).empty();
+    })) << "the session that made the table is gone";
+    Client other{there.conninfo};
+    other.exec("BEGIN; LOCK TABLE users");
+    Client waiter{named(there.conninfo, "shop")};
+    waiter.send("SELECT FROM users");
+    wait_for_lock(cluster, waiter);
+    Eye same{there.conninfo};
+    EXPECT_EQ(same.one(signal).value, 1);
+    Eye copy{cluster.conninfo(there.name + "_copy")};
+    EXPECT_EQ(copy.one(signal).value, 0);
 }
 
 TEST_F(LockQueueTest, NoTablesHaveNoQueue) {

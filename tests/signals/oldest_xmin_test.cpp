@@ -11,7 +11,7 @@ using testing::HasSubstr;
 /// A server of its own: what holds a horizon is the whole server's.
 struct OldestXminTest : testing::Test {
     static void SetUpTestSuite() {
-        cluster = std::make_unique<Cluster>(Cluster::Options{.settings = {"autovacuum = off"}});
+        cluster = std::make_unique<Cluster>(Cluster::Options{.settings = {"autovacuum = off"}, .hba = {}});
     }
     static void TearDownTestSuite() { cluster.reset(); }
 
@@ -132,7 +132,16 @@ TEST_F(OldestXminTest, WhatIsHiddenIsNotKnown) {
 }
 
 TEST_F(OldestXminTest, AStandbyFeedsBackAndSoDoesItsSlot) {
+    Eye plain{cluster->conninfo(database.name, nobody(*cluster))};
+    auto const hides = [&](int count) {
+        OldestXmin fresh{"plan"};
+        plain.until(fresh, [&](Reading const& r) {
+            return r.problem.starts_with("what " + std::to_string(count) + " sessions of other roles do is hidden");
+        });
+    };
+    hides(2);
     auto& standby = cluster->add_replica("r1");
+    hides(3);
     standby.set("hot_standby_feedback", "on");
     standby.set("wal_receiver_status_interval", "1s");
     ASSERT_TRUE(standby.catch_up());

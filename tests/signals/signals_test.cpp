@@ -66,8 +66,8 @@ TEST(SignalsTest, OddAnswersHaveNoValueAndAReason) {
             EXPECT_THAT(readings[0].problem, HasSubstr(words)) << name(readings[0]);
             EXPECT_FALSE(readings[0].problem.empty()) << name(readings[0]);
             EXPECT_EQ(readings[0].limit, 0);
-            if (outcome.sqlstate == "42501" && readings[0].signal != "sql")
-                EXPECT_THAT(readings[0].problem, HasSubstr("GRANT pg_monitor TO weir's role"));
+            bool const grant = outcome.sqlstate == "42501" && readings[0].signal != "sql";
+            EXPECT_EQ(readings[0].problem.find("GRANT pg_monitor TO weir's role") != std::string::npos, grant);
         }
 }
 
@@ -82,10 +82,8 @@ TEST(SignalsTest, OneThatFailsLeavesTheOthers) {
     for (auto const& signal : signals) eye.measure(*signal, Millis{0});
     for (auto const& signal : signals)
         for (auto const& reading : eye.measure(*signal, Millis{1000})) {
-            if (reading.subject == "broken")
-                EXPECT_EQ(reading.problem, "the query failed: division by zero");
-            else
-                EXPECT_TRUE(reading.value) << name(reading) << ": " << reading.problem;
+            EXPECT_EQ(reading.value.has_value(), reading.subject != "broken")
+                << name(reading) << ": " << reading.problem;
             EXPECT_EQ(reading.value.has_value(), reading.problem.empty()) << name(reading);
         }
 }

@@ -13,7 +13,7 @@ using testing::SizeIs;
 struct SlotRetentionTest : testing::Test {
     static void SetUpTestSuite() {
         cluster = std::make_unique<Cluster>(Cluster::Options{
-            .settings = {"wal_keep_size = 0", "max_slot_wal_keep_size = -1", "max_replication_slots = 20"}});
+            .settings = {"wal_keep_size = 0", "max_slot_wal_keep_size = -1", "max_replication_slots = 20"}, .hba = {}});
     }
     static void TearDownTestSuite() { cluster.reset(); }
     void TearDown() override {
@@ -80,6 +80,8 @@ TEST_F(SlotRetentionTest, TheEightWorst) {
     for (int i = 0; i < 10; ++i) {
         client.exec("SELECT pg_create_physical_replication_slot('slot_" + std::to_string(i) + "', true)");
         write();
+        // A slot begins at the last one.
+        client.exec("CHECKPOINT");
     }
     auto const readings = eye.measure(signal);
     ASSERT_THAT(readings, SizeIs(8));
