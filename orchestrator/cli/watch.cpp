@@ -8,6 +8,7 @@
 #include <optional>
 #include <utility>
 
+#include "orchestrator/out/web_watch.h"
 #include "orchestrator/postgres/session.h"
 #include "orchestrator/signals/pulse.h"
 #include "orchestrator/signals/replica.h"
@@ -23,6 +24,8 @@ namespace asio = boost::asio;
 
 constexpr Millis reconnect_rest{1000};
 constexpr Millis least_age{2000};
+/// A request has two seconds, and the next comes a second after its end.
+constexpr Millis web_age{9000};
 constexpr Limits small{Millis{1000}, Millis{1500}, Millis{2000}};
 
 Millis steady_now() { return std::chrono::duration_cast<Millis>(std::chrono::steady_clock::now().time_since_epoch()); }
@@ -151,6 +154,7 @@ class Eye {
                 asked.next = sent + asked.every;
                 tell(asked, outcome, sent);
             }
+            if (stopped_) return;
             if (outcome.fate == Fate::lost || outcome.fate == Fate::in_doubt)
                 lost(outcome);
             else
@@ -159,7 +163,8 @@ class Eye {
     }
     /// Nobody is measured any more: each says why.
     void lost(Outcome const& outcome) {
-        for (auto& due : dues_) tell(due, outcome, steady_now());
+        for (auto& due : dues_)
+            if (!stopped_) tell(due, outcome, steady_now());
         after(reconnect_rest, [this] { connect(); });
     }
     void tell(Due& due, Outcome const& outcome, Millis at) {
@@ -237,6 +242,7 @@ struct Watch::World {
     void follow_settings() {
         latest.erase("replication_lag");
         if (config.settings.throttle.none()) {
+            web.reset();
             eye.ask_for({});
             queries.ask_for({});
             latest.clear();
@@ -258,6 +264,26 @@ struct Watch::World {
             latest["commit_latency"] = not_yet("commit_latency");
         eye.ask_for(std::move(dues));
         queries.ask_for(std::move(asked));
+        ask_web();
+    }
+    void ask_web() {
+        auto const& throttle = config.settings.throttle;
+        web.reset();
+        for (auto const* signal : {"http", "prometheus"})
+            for (auto const& one : std::string_view{signal} == "http" ? throttle.http : throttle.prometheus)
+                latest[std::string{signal} + " " + one.name] = not_yet(std::string{signal} + " " + one.name);
+        if (throttle.http.empty() && throttle.prometheus.empty()) return;
+        WebWatch::Config made;
+        made.http = throttle.http;
+        made.prometheus = throttle.prometheus;
+        made.give = [this](Reading reading, Millis at) {
+            auto const key = reading.signal + " " + reading.subject;
+            std::vector<Reading> one{std::move(reading)};
+            stamp(one, at, web_age);
+            note(key, std::move(one));
+        };
+        web.emplace(io.get_executor(), std::move(made));
+        web->start();
     }
     static std::vector<Reading> not_yet(std::string const& key) {
         Reading reading;
@@ -294,6 +320,7 @@ struct Watch::World {
     Eye eye, queries;
     std::optional<Pulse> pulse;
     std::optional<ReplicaWatch> replicas;
+    std::optional<WebWatch> web;
     std::map<std::string, std::vector<Reading>> latest;  ///< by key
     bool stopped{};
 };
@@ -311,6 +338,7 @@ void Watch::stop() {
     if (std::exchange(world.stopped, true)) return;
     world.eye.stop();
     world.queries.stop();
+    if (world.web) world.web->stop();
     if (world.replicas) world.replicas->stop();
     if (world.pulse) world.pulse->stop();
 }
