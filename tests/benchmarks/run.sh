@@ -11,10 +11,16 @@
 #          loop         keyset batches of 1 000 rows, weir's sync triggers in place, as one writes it by hand
 #          Both loops run inside the server, without a round trip: that is in their favour.
 #          alone        nothing for ten seconds: what the application of a load feels by itself
+#          safe         weir with its default settings, from the first ALTER to the end of the proof        free  the same with throttle: none
+#          tight        as safe, with a limit of 500 ms for the replica's lag
 # TABLES   three        5 columns, 3 indexes, full pages           uuid         random uuid key, rows of 400 bytes, 3 indexes
 #          parts        as three, 16 hash partitions               toast        a jsonb of 8 kB beside it; ROWS / 20 rows
 # LOADS    calm         nobody else                                load         300 requests/s of examples/load (not for uuid)
 #          readers      three sessions that hold snapshots of 200 ms, one after the other
+#          idle         load, and a reader of the table that is idle in its transaction for 8 s from the beginning
+#          short        load, and ten short readers a second, each in a transaction of 50 ms
+#          delayed      load, and a replica that replays everything 300 ms late (recovery_min_apply_delay)
+#          stalled      load, and a replica whose replay stands still for 5 s, 2 s after the beginning
 # OUT      folder for bench.txt and bench.json (default build/bench)         WEIR  the program (default: the release preset's)
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -27,7 +33,7 @@ export LC_ALL=C.UTF-8
 weir=${WEIR:-build/release/weir} load=build/release/examples/load
 targets=()
 [ -n "${WEIR-}" ] || targets+=(weir)
-[[ " $loads " != *" load "* ]] || targets+=(load)
+[ "$loads" = calm ] || [ "$loads" = readers ] || targets+=(load)
 if [ ${#targets[@]} -gt 0 ]; then
     cmake --preset release -DWEIR_TESTS=OFF >/dev/null
     cmake --build --preset release --target "${targets[@]}" >/dev/null
@@ -130,6 +136,12 @@ plan() {
     "$weir" run "$dir/plan.yaml" --until expand --progress none --database "$url"
 }
 
+# The whole run, as a person starts it: with its locks, paced. $1: the throttle.
+whole_plan() {
+    printf '%s\n' 'weir: 1' 'name: bench' 'changes:' '  - rename_column: { table: t, from: name, to: full_name }' "throttle: $1" >"$dir/plan.yaml"
+}
+on_replica() { "$bin/psql" -XqAt -v ON_ERROR_STOP=1 -d "postgresql:///postgres?host=$dir&port=5434&user=postgres" "$@"; }
+
 # ---- what is measured -------------------------------------------------------------------------------------------------
 now() { date +%s.%N; }
 # CPU seconds of the primary, ended backends included.
@@ -151,7 +163,7 @@ watch_lag() {
 # Runs weir, and writes its CPU seconds and memory (MB) into $dir/own, as seen last before its end.
 run_weir() {
     local peak=0 cpu=0 seen pid
-    "$weir" run "$dir/plan.yaml" --until backfill --progress none --database "$url" 2>"$dir/weir.err" &
+    "$weir" run "$dir/plan.yaml" --until "$1" --progress none --database "$url" 2>"$dir/weir.err" &
     pid=$!
     while kill -0 "$pid" 2>/dev/null; do
         seen=$(awk '/VmHWM/ { print $2 }' "/proc/$pid/status" 2>/dev/null || true)
@@ -181,10 +193,15 @@ header() {
 }
 one() {
     local table=$1 kind=$2 way=$3 app_began=0
-    if [ "$kind" = load ] && [ "$table" = uuid ]; then return 0; fi
+    local loaded=no
+    case $kind in load | idle | short | delayed | stalled) loaded=yes ;; esac
+    if [ $loaded = yes ] && [ "$table" = uuid ]; then return 0; fi
     fresh "$table"
     case $way in
         update | pgroll | alone) ;;
+        safe) whole_plan "{}" ;;
+        free) whole_plan none ;;
+        tight) whole_plan "{ replication_lag: 500ms }" ;;
         plain) plan "workers: 1, order: plain" ;;
         weir1) plan "workers: 1" ;;
         weir2) plan "workers: 2" ;;
@@ -199,7 +216,7 @@ create or replace function pgroll_up() returns trigger language plpgsql as \$\$ 
 create trigger pgroll_up before insert or update on t for each row execute function pgroll_up()"
     fi
     case $kind in
-        load)
+        load | idle | short | delayed | stalled)
             "$load" --database "host=$dir port=5433 user=postgres dbname=postgres" --table t --column name --witness witness --rate 300 --log "$dir/app.log" >"$dir/app" 2>"$dir/app.err" &
             others+=($!)
             app_began=$(now)
@@ -214,6 +231,23 @@ create trigger pgroll_up before insert or update on t for each row execute funct
     esac
     watch_lag &
     others+=($!)
+    case $kind in
+        idle)
+            "$bin/psql" -XqAt -d "$url" -c "begin" -c "select count(*) from (select from t limit 1) x" -c "select pg_sleep(8)" -c "commit" >/dev/null 2>&1 &
+            others+=($!)
+            ;;
+        short)
+            for _ in {1..10}; do
+                while "$bin/psql" -XqAt -d "$url" -c "begin" -c "select count(*) from (select from t limit 1) x" -c "select pg_sleep(0.05)" -c "commit" -c "select pg_sleep(0.9)" >/dev/null 2>&1; do :; done &
+                others+=($!)
+            done
+            ;;
+        delayed) on_replica -c "alter system set recovery_min_apply_delay = '300ms'" -c "select pg_reload_conf()" >/dev/null ;;
+        stalled)
+            (sleep 3 && on_replica -c "select pg_wal_replay_pause()" >/dev/null && sleep 5 && on_replica -c "select pg_wal_replay_resume()" >/dev/null) &
+            others+=($!)
+            ;;
+    esac
     local heap index lsn heap2 index2 lsn2 upd hot upd2 hot2 cpu cpu2 began ended
     read -r heap index lsn <<<"$(figures)"
     sleep 1
@@ -227,11 +261,16 @@ create trigger pgroll_up before insert or update on t for each row execute funct
         update_sync) sql -c "begin" -c "set local weir.batch = 'on'" -c "update t set full_name = name" -c "commit" ;;
         pgroll) keyset "with b as (select id from t where id > last and needs_backfill order by id limit 1000 for no key update), u as (update t set id = t.id from b where t.id = b.id returning t.id) select max(id::text)::$key into top from (select id from b order by id desc limit 1) m where (select count(*) from u) >= 0;" ;;
         loop) keyset "select id into top from (select id from t where id > last order by id limit 1000) b order by id desc limit 1; update t set full_name = name where id > last and id <= top;" ;;
-        *) run_weir ;;
+        safe | free | tight) run_weir proof ;;
+        *) run_weir backfill ;;
     esac
     ended=$(now)
     cpu2=$(server_cpu)
     stop
+    case $kind in
+        delayed) on_replica -c "alter system reset recovery_min_apply_delay" -c "select pg_reload_conf()" >/dev/null ;;
+        stalled) on_replica -c "select case when pg_get_wal_replay_pause_state() <> 'not paused' then pg_wal_replay_resume() end" >/dev/null ;;
+    esac
     sleep 1
     read -r heap2 index2 lsn2 <<<"$(figures)"
     read -r upd2 hot2 <<<"$(hot_now)"
@@ -239,7 +278,7 @@ create trigger pgroll_up before insert or update on t for each row execute funct
     wrong=0
     [ "$way" = alone ] || wrong=$(sql -c "select count(*) from t where full_name is distinct from name")
     # Only what was due while the way was at work.
-    if [ "$kind" = load ]; then
+    if [ $loaded = yes ]; then
         app=$(awk -v from="$app_began" -v b="$began" -v e="$ended" '$1 >= (b - from) * 1000 && $1 <= (e - from) * 1000 { print $4 / 1000, $3 }' "$dir/app.log" | sort -n |
             awk '{ t[NR] = $1; bad += $2 != "ok" } END { printf "%.1f %.1f %.1f %d", t[int((NR + 1) * 0.5)], t[int((NR + 1) * 0.99)], t[NR], bad }')
     fi
