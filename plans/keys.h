@@ -42,7 +42,7 @@ inline constexpr std::array top{
     Key{"fire_triggers", Use::optional,
         "yes: rows that weir writes fire the application's triggers; no: they are kept quiet; default yes"},
     Key{"replicas", Use::optional, "replicas that must be there, each by its application_name"},
-    Key{"schedule", Use::later, "when the run may work", "start weir at the time that you want and remove the key"},
+    Key{"schedule", Use::optional, "when the backfill may work"},
     Key{"drop", Use::later, "how long a dropped column is kept aside",
         "keep the contract gate closed for as long as you may want the column back, and remove the key"},
     Key{"backup", Use::later, "a dump before the first destructive step",
@@ -152,6 +152,23 @@ inline constexpr std::array locks{
         "after this time without the lock the run stops, safe to resume, 1s or more; default 15m"},
     Key{"on_blocked", Use::optional, "wait: try again later; default wait"},
 };
+
+inline constexpr std::array schedule{
+    Key{"window", Use::optional, "the time of the day in which the backfill works, or a list of such windows"},
+    Key{"at", Use::optional, "YYYY-MM-DD HH:MM: nothing of the backfill begins before"},
+    Key{"timezone", Use::optional, "IANA name of the time zone of at, and of windows that name none; default UTC"},
+    Key{"cron", Use::later, "when runs begin", "start `weir run` from cron or a systemd timer and remove the key"},
+};
+
+inline constexpr std::array window{
+    Key{"days", Use::optional,
+        "days on which the window begins, such as [mon-fri], [mon, thu] or [sat-mon]; default every day"},
+    Key{"from", Use::required, "HH:MM at which the window begins"},
+    Key{"to", Use::required, "HH:MM at which the window ends, 24:00 at most; not after from: on the next day"},
+    Key{"timezone", Use::optional, "IANA name such as Europe/Berlin; default schedule.timezone"},
+};
+
+inline constexpr std::array<std::string_view, 7> days{"mon", "tue", "wed", "thu", "fri", "sat", "sun"};
 
 /// Every operation that the design knows; those that the table does not hold are refused as not supported.
 inline constexpr std::array<std::string_view, 30> operations{

@@ -12,6 +12,7 @@
 #include "plans/event.h"
 #include "plans/operation.h"
 #include "plans/sql.h"
+#include "plans/zone.h"
 
 namespace weir {
 
@@ -56,6 +57,25 @@ struct Replica {
     bool operator==(Replica const&) const = default;
 };
 
+/// A time of the day on some days of the week. It begins when the clock of its zone first comes to `from` and ends when
+/// it last comes to `to`, whatever the clock is set to in between.
+struct Window {
+    static constexpr std::uint8_t every_day = 0b111'1111;
+    std::uint8_t days{every_day};  ///< on which it begins; bit 0 is Monday
+    /// Since midnight, from 00:00 to below 24:00, and to 24:00; not equal, and `to` below `from` is on the next day.
+    std::chrono::minutes from{}, to{};
+    Zone zone;
+    bool operator==(Window const&) const = default;
+};
+
+/// When the backfill may work: inside any of the windows, where there are some, and not before `at`.
+struct Schedule {
+    std::vector<Window> windows;
+    std::optional<Instant> at;
+    Zone zone;  ///< `schedule.timezone`: that of `at`, and of windows that name none
+    bool operator==(Schedule const&) const = default;
+};
+
 struct Settings {
     Millis batch_target{50};     ///< `batch.target`: what a batch's time is aimed at
     std::optional<int> workers;  ///< `batch.workers`: 1..8; nothing for `auto`
@@ -64,6 +84,7 @@ struct Settings {
     Millis lock_timeout{100};  ///< `locks.timeout`: the longest that a statement of ours may make others wait
     Millis lock_give_up{15 * 60 * 1000};  ///< `locks.give_up`: after that the run stops, safe to resume
     std::vector<Replica> replicas;        ///< `replicas`; those that must be there, beside any that are seen
+    Schedule schedule{};
     bool operator==(Settings const&) const = default;
 };
 

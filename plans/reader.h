@@ -14,7 +14,7 @@ namespace weir {
 inline constexpr std::size_t plan_bytes_max = 1024 * 1024;
 
 /// All problems at once, sorted by place; only of a file that is not well-formed YAML nothing but that is told. `file`
-/// is only for messages. Never throws; never touches the outside.
+/// is only for messages. Never throws; touches nothing of the outside but the system's time zones, where one is named.
 std::variant<Plan, Problems> read_plan(std::string_view text, std::string const& file, OperationTable operations);
 
 /// One setting that may change while a run lives, by its dotted key (`throttle.wal_rate`, `batch.target`,

@@ -143,6 +143,24 @@ json::object locks_schema(std::string_view key) {
 }
 
 json::object replica_schema(std::string_view) { return {{"type", "string"}, {"minLength", 1}}; }
+json::object clock_schema(std::string_view pattern) { return {{"type", "string"}, {"pattern", pattern}}; }
+
+json::object window_schema(std::string_view key) {
+    if (key == "from") return clock_schema("^([01][0-9]|2[0-3]):[0-5][0-9]$");
+    if (key == "to") return clock_schema("^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$");
+    if (key == "timezone") return {{"type", "string"}};
+    std::string day;
+    for (auto const name : keys::days) day += (day.empty() ? "" : "|") + std::string{name};
+    json::object const item{{"type", "string"}, {"pattern", "^(" + day + ")(-(" + day + "))?$"}};
+    return {{"anyOf", json::array{item, json::object{{"type", "array"}, {"minItems", 1}, {"items", item}}}}};
+}
+
+json::object schedule_schema(std::string_view key) {
+    if (key == "timezone") return {{"type", "string"}};
+    if (key == "at") return clock_schema("^[0-9]{4}-[0-9]{2}-[0-9]{2} ([01][0-9]|2[0-3]):[0-5][0-9]$");
+    auto const window = reference("window");
+    return {{"anyOf", json::array{window, json::object{{"type", "array"}, {"minItems", 1}, {"items", window}}}}};
+}
 
 json::object top_schema(std::string_view key) {
     if (key == "weir") return {{"const", keys::format}};
@@ -154,6 +172,7 @@ json::object top_schema(std::string_view key) {
     if (key == "batch") return from_keys(keys::batch, batch_schema);
     if (key == "locks") return from_keys(keys::locks, locks_schema);
     if (key == "approvals") return {{"type", "integer"}, {"minimum", 1}, {"maximum", keys::approvals_max}};
+    if (key == "schedule") return from_keys(keys::schedule, schedule_schema);
     if (key == "fire_triggers") return one_of_words({"yes", "no"});
     if (key == "replicas")
         return {{"type", "array"},
@@ -191,6 +210,7 @@ json::object definitions(OperationTable operations) {
     all["duration"] = json::object{{"description", "a whole number and a unit: ms, s, m, h or d"},
                                    {"type", "string"},
                                    {"pattern", "^[0-9]+(ms|s|m|h|d)$"}};
+    all["window"] = from_keys(keys::window, window_schema);
     all["changes"] = operation_list(operations, Level::change);
     all["primitives"] = operation_list(operations, Level::primitive);
     return all;

@@ -107,6 +107,30 @@ TEST(Reader, HasTheDefaultsOfTheManual) {
     EXPECT_EQ(plan.settings.lock_give_up, Millis{900'000});
 }
 
+TEST(Reader, ReadsASchedule) {
+    using namespace std::chrono_literals;
+    auto const schedule = [](std::string const& text) { return with("schedule: " + text + "\n").settings.schedule; };
+    auto const berlin = Zone::of("Europe/Berlin").value();
+    EXPECT_EQ(with("").settings.schedule, Schedule{});
+    EXPECT_EQ(schedule("{ window: { days: [mon-fri], from: \"01:00\", to: \"05:00\", timezone: Europe/Berlin } }"),
+              (Schedule{{{0b001'1111, 1h, 5h, berlin}}, std::nullopt, {}}));
+    EXPECT_EQ(schedule("{ window: { from: 22:30, to: 24:00 } }"),
+              (Schedule{{{0b111'1111, 22h + 30min, 24h, {}}}, std::nullopt, {}}));
+    EXPECT_EQ(schedule("{ window: { days: sat-mon, from: 22:00, to: 04:00 } }"),
+              (Schedule{{{0b110'0001, 22h, 4h, {}}}, std::nullopt, {}}));
+    EXPECT_EQ(
+        schedule("{ timezone: Europe/Berlin, window: [{ days: [tue, thu-thu], from: 00:00, to: 00:01 }, "
+                 "{ days: [mon-sun], from: 23:59, to: 00:00, timezone: UTC }] }"),
+        (Schedule{{{0b000'1010, 0min, 1min, berlin}, {0b111'1111, 23h + 59min, 0min, {}}}, std::nullopt, berlin}));
+    EXPECT_EQ(schedule("{ at: \"2026-12-01 01:00\", timezone: Europe/Berlin }"),
+              (Schedule{{}, Instant{std::chrono::sys_days{std::chrono::year{2026} / 12 / 1}}, berlin}));
+    EXPECT_EQ(schedule("{ at: 2024-02-29 23:59 }").at,
+              (Instant{std::chrono::sys_days{std::chrono::year{2024} / 2 / 29} + 23h + 59min}));
+    auto const leap = schedule("{ at: 2026-03-29 02:30, timezone: Europe/Berlin }");
+    EXPECT_EQ(leap.zone.text(leap.at.value()), "2026-03-29 03:00 CEST") << "there is no 02:30";
+    EXPECT_EQ(with("schedule: { at: 2026-12-01 01:00 }\n").identity, with("").identity);
+}
+
 TEST(Reader, ReadsSettings) {
     auto const plan = with(
         "batch: { target: 1s, workers: 4 }\nthrottle: { replication_lag: 500ms }\n"
