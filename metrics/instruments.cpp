@@ -33,7 +33,8 @@ constexpr std::array states{RunState::pending, RunState::running, RunState::wait
 struct Signal {
     std::string_view words, label;
 };
-constexpr std::array signals{Signal{"replication lag", "replication_lag"}};
+constexpr std::array signals{Signal{"replication lag", "replication_lag"}, Signal{"outside the window", "schedule"},
+                             Signal{"before the time of schedule.at", "schedule"}};
 constexpr std::string_view other{"other"};
 
 // A replica that is not spoken of any more (renamed, scaled away, eye session lost) must not stand there for ever.

@@ -1,6 +1,7 @@
 #include "orchestrator/machine/backfill.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace weir {
 namespace {
@@ -157,6 +158,7 @@ void BackfillMachine::prepared(Stamp at, Outcome const& outcome, Ids& ids, Comma
     for (auto& worker : workers_) {
         worker.stripe.reset();
         worker.turn.reset();
+        worker.kept.reset();
         worker.failures = worker.rounds = 0;
         worker.waiting_since.reset();
     }
@@ -255,6 +257,13 @@ WHERE {0} RETURNING current_setting('weir.rows'),
 
 void BackfillMachine::issue(std::size_t w, Doing what, Stamp at, Ids& ids, Commands& out) {
     auto& worker = workers_[w];
+    if (shut_) {
+        worker.doing = Doing::idle;
+        worker.kept = what;
+        // Nobody is waited for meanwhile.
+        worker.waiting_since.reset();
+        return;
+    }
     auto const execute = [&](Batch batch, Transaction transaction, Limits limits) {
         worker.doing = what;
         worker.pending = ids();
@@ -387,8 +396,12 @@ void BackfillMachine::next(std::size_t w, Stamp at, Ids& ids, Commands& out) {
     auto& worker = workers_[w];
     worker.doing = Doing::idle;
     worker.pending.reset();
-    if (stopping_ || failing_ || again_ || !ready_ || (held_ && !config_.proof)) return;
+    if (stopping_ || failing_ || again_ || shut_ || !ready_ || (held_ && !config_.proof)) return;
     if (state_ != State::running || preparing_ || checking_ || looking_) return;
+    if (worker.kept) {
+        issue(w, *std::exchange(worker.kept, std::nullopt), at, ids, out);
+        return;
+    }
     if (worker.stripe && stripes_[*worker.stripe].next >= stripes_[*worker.stripe].to) worker.stripe.reset();
     // One that is too many ends its stripe first: nobody else may have it.
     if (!worker.stripe && static_cast<int>(w) >= crew_.size()) return;
@@ -550,6 +563,8 @@ void BackfillMachine::settle(Stamp at, Ids& ids, Commands& out) {
         state_ = State::failed;
     } else if (stopping_) {
         state_ = State::stopped;
+    } else if (shut_) {
+        return;
     } else if (again_) {
         again_ = ready_ = false;
         preparing_since_ = at.steady;
@@ -575,6 +590,7 @@ void BackfillMachine::ended(Ids& ids, Commands& out) {
 
 /// A partition that was attached since the pages were counted, or rewritten after its last batch.
 void BackfillMachine::look_for_leaves(Ids& ids, Commands& out) {
+    if (shut_) return;
     Value const root{sql("{0}", config_.rows.table).text()};
     looking_ = ids();
     Batch batch{fence(config_.epoch), sql(R"(SELECT EXISTS (SELECT FROM pg_catalog.pg_class c
@@ -595,6 +611,10 @@ Sql BackfillMachine::key_text() const {
 }
 
 void BackfillMachine::check_whole(Ids& ids, Commands& out) {
+    if (shut_) {
+        checking_since_ = Millis{};
+        return;
+    }
     Sql const miss = config_.gate_opened ? config_.rows.miss_after_gate : config_.rows.todo;
     Batch batch{fence(config_.epoch), sql("SELECT {0} FROM {1} AS {2} WHERE {3} LIMIT 10", key_text(),
                                           config_.rows.table, config_.rows.table.name, miss)};
@@ -877,6 +897,18 @@ void BackfillMachine::hold(bool held, Stamp at, Ids& ids, Commands& out) {
     if (held || !ready_) return;
     for (std::size_t w = 0; w < workers_.size(); ++w)
         if (!workers_[w].pending) next(w, at, ids, out);
+}
+
+void BackfillMachine::shut(bool shut, Stamp at, Ids& ids, Commands& out) {
+    if (shut == shut_) return;
+    shut_ = shut;
+    crew_.interrupted();
+    patience_.work(at.steady);
+    waiting_horizon_ = false;
+    if (shut || !ready_) return;
+    for (std::size_t w = 0; w < workers_.size(); ++w)
+        if (!workers_[w].pending) next(w, at, ids, out);
+    settle(at, ids, out);
 }
 
 void BackfillMachine::stop(bool now, Commands& out) {

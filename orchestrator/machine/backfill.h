@@ -64,6 +64,9 @@ class BackfillMachine {
     void completed(Stamp at, Completed const& completed, Ids& ids, Commands& out);
     /// While held no batch is begun; batches that run are finished.
     void hold(bool held, Stamp at, Ids& ids, Commands& out);
+    /// While shut nothing of its work is begun, of a proof either: no batch, also not once more after a failure, no
+    /// VACUUM, no look at the whole table. What runs is finished. Pages are still listed.
+    void shut(bool shut, Stamp at, Ids& ids, Commands& out);
     /// No new batch; `now` cancels those that run.
     void stop(bool now, Commands& out);
 
@@ -96,6 +99,7 @@ class BackfillMachine {
     struct Worker {
         Doing doing{Doing::idle};
         Doing after_rest{Doing::batch};
+        std::optional<Doing> kept;  ///< what it was about to do when it was shut
         std::optional<CommandId> pending;
         std::optional<std::size_t> stripe;
         std::optional<InPageOrder::Turn> turn;  ///< of a sweep
@@ -162,7 +166,7 @@ class BackfillMachine {
     std::int64_t root_{};               ///< oid of the table
     bool partitioned_{};                ///< leaves may come and go
     std::optional<CommandId> looking_;  ///< for new leaves, at the end
-    bool held_{}, stopping_{}, again_{}, failing_{}, ready_{}, restart_{};
+    bool held_{}, shut_{}, stopping_{}, again_{}, failing_{}, ready_{}, restart_{};
 };
 
 }  // namespace weir

@@ -121,6 +121,14 @@ void RunMachine::advance(Commands& out) {
         open_gate(out);
         return;
     }
+    if (config_.no_wait && (step->kind == StepKind::fill || step->kind == StepKind::proof)) {
+        if (auto const reason = schedule_reason(); !reason.empty()) {
+            say(out, Warned{"step " + step->id + " (" + step->title + ") waits: " + reason,
+                            "run again when it opens, or without --no-wait"});
+            quit(3, out);
+            return;
+        }
+    }
     if (phase_ != step->phase) {
         phase_ = step->phase;
         say(out, PhaseBegan{*phase_});
@@ -411,7 +419,9 @@ void RunMachine::approved(std::string const& user, Commands& out) {
 /// While people deploy, the proofs are repeated, save those of deletions, which would delete more: what they find is
 /// told, and what is still NULL is filled.
 void RunMachine::on_tick(Commands& out) {
-    if (doing_ != Doing::gate || at_.steady - watched_ < gate_proof_every) return;
+    judge_pace(out);
+    child_moved(out);
+    if (doing_ != Doing::gate || at_.steady - watched_ < gate_proof_every || !schedule_reason().empty()) return;
     watching_ = 0;
     watch_next(out);
 }
@@ -444,6 +454,7 @@ void RunMachine::watch_next(Commands& out) {
     backfill_.emplace(std::move(config));
     doing_ = Doing::watching;
     backfill_->start(at_, ids_, out);
+    judge_pace(out);
     watch_moved(out);
 }
 
@@ -608,8 +619,7 @@ void RunMachine::on(Completed const& completed, Commands& out) {
     if (backfill_ && backfill_->owns(completed.command)) {
         judge_pace(out);
         backfill_->completed(at_, completed, ids_, out);
-        if (doing_ == Doing::working) backfill_moved(out);
-        if (doing_ == Doing::watching) watch_moved(out);
+        child_moved(out);
         return;
     }
     if (pending_ != completed.command) return;
@@ -673,17 +683,44 @@ void RunMachine::on_measured(Measured const& measured, Commands& out) {
     readings_ = measured.readings;
     measured_ = at_.steady;
     judge_pace(out);
-    if (doing_ == Doing::working) backfill_moved(out);
+    child_moved(out);
+}
+
+void RunMachine::child_moved(Commands& out) {
+    if (doing_ == Doing::working)
+        backfill_moved(out);
+    else if (doing_ == Doing::watching)
+        watch_moved(out);
+}
+
+/// Why no fill and no proof may go on now; empty when they may.
+std::string RunMachine::schedule_reason() {
+    auto const& schedule = config_.settings.schedule;
+    if (!opening_ || !opening_->holds(at_.wall)) opening_ = opening(schedule, at_.wall);
+    return closed_reason(schedule, *opening_);
 }
 
 void RunMachine::judge_pace(Commands& out) {
-    if (!config_.settings.lag_limit) return;
-    auto const pace = pace_.judge(readings_, measured_, at_.steady, reading_age_max);
-    if (pace.go != go_) {
+    if (!config_.settings.lag_limit && config_.settings.schedule == Schedule{}) return;
+    Pace pace;
+    if (config_.settings.lag_limit) pace = pace_.judge(readings_, measured_, at_.steady, reading_age_max);
+    bool const works = doing_ == Doing::working || doing_ == Doing::watching;
+    auto const closed = works ? schedule_reason() : "";
+    bool const shut = !closed.empty();
+    if (shut) {
+        pace.go = false;
+        pace.reasons.insert(pace.reasons.begin(), closed);
+    }
+    bool const closes = shut && !shut_;
+    if (pace.go != go_ || shut != shut_) {
         go_ = pace.go;
+        shut_ = shut;
         say(out, PaceChanged{go_ ? 1.0 : 0.0, pace.reasons});
     }
-    if (doing_ == Doing::working && backfill_) backfill_->hold(!go_, at_, ids_, out);
+    if (works) backfill_->shut(shut, at_, ids_, out);
+    if (doing_ != Doing::working) return;
+    if (closes && config_.no_wait) backfill_->stop(false, out);
+    backfill_->hold(!go_, at_, ids_, out);
 }
 
 void RunMachine::on_order(Ordered const& order, Commands& out) {

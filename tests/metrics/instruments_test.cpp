@@ -314,6 +314,9 @@ TEST_F(InstrumentsTest, QuotesLabels) {
 TEST(ThrottleReason, IsOfAClosedSet) {
     EXPECT_EQ(throttle_reason("replication lag of r1 is 3.2 s, limit 2 s"), "replication_lag");
     EXPECT_EQ(throttle_reason("replication lag is unknown: replica r1 is gone"), "replication_lag");
+    EXPECT_EQ(throttle_reason("outside the window 01:00-05:00 UTC, opens 2026-11-23 01:00 UTC"), "schedule");
+    EXPECT_EQ(throttle_reason("outside the windows 01:00-02:00 UTC; 03:00-04:00 UTC"), "schedule");
+    EXPECT_EQ(throttle_reason("before the time of schedule.at, opens 2026-11-23 01:00 UTC"), "schedule");
     EXPECT_EQ(throttle_reason("free disk is 2 %"), "other");
     EXPECT_EQ(throttle_reason(""), "other");
 }
