@@ -36,7 +36,8 @@ struct Reason {
 };
 /// Beside the signals of keys::signals, which are called by their own names.
 constexpr std::array reasons{Reason{"sql ", "sql"}, Reason{"http ", "http"}, Reason{"prometheus ", "prometheus"},
-                             Reason{"paused by", "paused"}, Reason{"outside the window", "window"}};
+                             Reason{"paused by", "paused"}, Reason{"outside the window", "schedule"},
+                             Reason{"before the time of schedule.at", "schedule"}};
 constexpr std::string_view other{"other"};
 
 std::vector<std::string_view> labels_of_reasons() {

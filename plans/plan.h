@@ -57,8 +57,8 @@ struct Replica {
     bool operator==(Replica const&) const = default;
 };
 
-/// A time of the day on some days of the week. It begins when the clock of its zone first comes to `from` and ends when
-/// it last comes to `to`, whatever the clock is set to in between.
+/// A time of the day on some days of the week. It begins when the clock of its zone first shows `from` or later and
+/// ends when that last shows less than `to`, whatever the clock is set to in between.
 struct Window {
     static constexpr std::uint8_t every_day = 0b111'1111;
     std::uint8_t days{every_day};  ///< on which it begins; bit 0 is Monday

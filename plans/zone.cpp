@@ -24,19 +24,20 @@ date::tzdb const* database() {
 
 date::time_zone const& zone_of(void const* zone) { return *static_cast<date::time_zone const*>(zone); }
 
-/// Before and after a change of the clock, or twice the same.
-std::array<Instant, 2> instants(void const* zone, LocalMinute time) {
+struct Times {
+    Instant first, last;
+};
+
+Times times(void const* zone, LocalMinute time) {
     auto const since = time.time_since_epoch();
     if (zone == nullptr) return {Instant{since}, Instant{since}};
     auto const info = zone_of(zone).get_info(date::local_time<std::chrono::minutes>{since});
-    switch (info.result) {
-        case date::local_info::nonexistent:
-            return {Instant{info.first.end}, Instant{info.first.end}};
-        case date::local_info::ambiguous:
-            return {Instant{since - info.first.offset}, Instant{since - info.second.offset}};
-        default:
-            return {Instant{since - info.first.offset}, Instant{since - info.first.offset}};
-    }
+    Instant const first{since - info.first.offset};
+    if (info.result == date::local_info::nonexistent) return {Instant{info.first.end}, Instant{info.first.end}};
+    if (info.result != date::local_info::ambiguous) return {first, first};
+    // Set back to just this time, it never shows less.
+    bool const exactly = info.second.begin.time_since_epoch() + info.second.offset == since;
+    return {first, exactly ? first : Instant{since - info.second.offset}};
 }
 
 }  // namespace
@@ -62,8 +63,8 @@ LocalMinute Zone::local(Instant at) const {
     return LocalMinute{std::chrono::floor<std::chrono::minutes>(at.time_since_epoch() + offset)};
 }
 
-Instant Zone::first(LocalMinute time) const { return instants(zone_, time)[0]; }
-Instant Zone::last(LocalMinute time) const { return instants(zone_, time)[1]; }
+Instant Zone::first(LocalMinute time) const { return times(zone_, time).first; }
+Instant Zone::last(LocalMinute time) const { return times(zone_, time).last; }
 
 std::string Zone::text(Instant at) const {
     auto const minute = local(at);

@@ -26,10 +26,10 @@ class Zone {
 
     std::string const& name() const { return name_; }
     LocalMinute local(Instant at) const;  ///< rounded down
-    /// When the clock comes to `time`: the first instant at which it shows that or, when it leaps over it, the instant
-    /// of the leap. Of two, when the clock is set back, the earlier one.
+    /// The first instant at which the clock shows `time` or later: the instant of the leap, when it leaps over it.
     Instant first(LocalMinute time) const;
-    /// The same; of two the later one.
+    /// The instant from which on it never shows less than `time` again: where the clock is set back from behind it to
+    /// before it, the second time that it comes to it.
     Instant last(LocalMinute time) const;
     /// `2026-11-23 01:00 CET`; seconds are left out.
     std::string text(Instant at) const;

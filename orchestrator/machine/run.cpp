@@ -165,6 +165,14 @@ void RunMachine::advance(Commands& out) {
         open_gate(out);
         return;
     }
+    if (config_.no_wait && (step->kind == StepKind::fill || step->kind == StepKind::proof)) {
+        if (auto const reason = schedule_reason(); !reason.empty()) {
+            say(out, Warned{"step " + step->id + " (" + step->title + ") waits: " + reason,
+                            "run again when it opens, or without --no-wait"});
+            quit(3, out);
+            return;
+        }
+    }
     if (phase_ != step->phase) {
         phase_ = step->phase;
         say(out, PhaseBegan{*phase_});
@@ -512,7 +520,11 @@ void RunMachine::gate_answered(Outcome const& outcome, Commands& out) {
 /// told, and what is still NULL is filled.
 void RunMachine::on_tick(Commands& out) {
     if (doing_ == Doing::gate || doing_ == Doing::watching) ask_gate(out);
-    if (doing_ != Doing::gate || !record_.paused_by.empty() || at_.steady - watched_ < gate_proof_every) return;
+    judge_pace(out);
+    child_moved(out);
+    if (doing_ != Doing::gate || !record_.paused_by.empty() || at_.steady - watched_ < gate_proof_every ||
+        !schedule_reason().empty())
+        return;
     watching_ = 0;
     watch_next(out);
 }
@@ -545,6 +557,7 @@ void RunMachine::watch_next(Commands& out) {
     backfill_.emplace(std::move(config));
     doing_ = Doing::watching;
     backfill_->start(at_, ids_, out);
+    judge_pace(out);
     watch_moved(out);
 }
 
@@ -763,8 +776,7 @@ void RunMachine::on(Completed const& completed, Commands& out) {
     if (backfill_ && backfill_->owns(completed.command)) {
         judge_pace(out);
         backfill_->completed(at_, completed, ids_, out);
-        if (doing_ == Doing::working) backfill_moved(out);
-        if (doing_ == Doing::watching) watch_moved(out);
+        child_moved(out);
         return;
     }
     if (asking_gate_ == completed.command) {
@@ -839,7 +851,21 @@ void RunMachine::on_measured(Measured const& measured, Commands& out) {
     for (auto& reading : readings_) limit(reading, config_.settings.throttle);
     measured_ = at_.steady;
     judge_pace(out);
-    if (doing_ == Doing::working) backfill_moved(out);
+    child_moved(out);
+}
+
+void RunMachine::child_moved(Commands& out) {
+    if (doing_ == Doing::working)
+        backfill_moved(out);
+    else if (doing_ == Doing::watching)
+        watch_moved(out);
+}
+
+/// Why no fill and no proof may go on now; empty when they may.
+std::string RunMachine::schedule_reason() {
+    auto const& schedule = config_.settings.schedule;
+    if (!opening_ || !opening_->holds(at_.wall)) opening_ = opening(schedule, at_.wall);
+    return closed_reason(schedule, *opening_);
 }
 
 void RunMachine::judge_pace(Commands& out) {
@@ -851,9 +877,13 @@ void RunMachine::judge_pace(Commands& out) {
     }
     if (pace.go != go_) {
         go_ = pace.go;
+        shut_ = shut;
         say(out, PaceChanged{go_ ? 1.0 : 0.0, pace.reasons});
     }
-    if (doing_ == Doing::working && backfill_) backfill_->hold(!go_, at_, ids_, out);
+    if (works) backfill_->shut(shut, at_, ids_, out);
+    if (doing_ != Doing::working) return;
+    if (closes && config_.no_wait) backfill_->stop(false, out);
+    backfill_->hold(!go_, at_, ids_, out);
 }
 
 void RunMachine::on_order(Ordered const& order, Commands& out) {

@@ -20,6 +20,7 @@
 #include "orchestrator/machine/ledger.h"
 #include "orchestrator/machine/pace.h"
 #include "orchestrator/machine/protocol.h"
+#include "orchestrator/machine/schedule.h"
 #include "phases/program.h"
 #include "plans/plan.h"
 
@@ -43,7 +44,7 @@ class RunMachine {
         std::string user;               ///< who runs this, for approvals by option
         std::optional<Phase> until;     ///< stop after this phase
         std::set<std::string> approve;  ///< gates approved by option; `all` for every one
-        bool no_wait{};                 ///< exit 3 at a closed gate
+        bool no_wait{};                 ///< exit 3 at a closed gate, and where the schedule holds a fill or a proof
         bool abort{};                   ///< undo instead of going on
         bool superuser{};
         bool connects_again{};  ///< a lost connection is no stop: whoever drives this begins anew with another
@@ -116,6 +117,8 @@ class RunMachine {
     void write_notes(Commands& out);
     void noted(Outcome const& outcome, Commands& out);
     void send_entry(Commands& out);
+    std::string schedule_reason();
+    void child_moved(Commands& out);
     void start_abort(std::string const& user, Commands& out);
     void stop_child(bool now, Commands& out);
     void failed(Outcome const& outcome, Commands& out);
@@ -150,6 +153,8 @@ class RunMachine {
     std::vector<Reading> readings_;
     std::optional<Millis> measured_;
     bool go_{true};
+    std::optional<Opening> opening_;  ///< of the schedule, as long as it holds
+    bool shut_{};                     ///< the schedule holds the child
     bool stopping_{}, undoing_{}, abort_wanted_{};
     bool option_votes_{};  // --approve: when the gate opens
     bool executed_{};      // the standalone statement ran; the probe that follows must say done

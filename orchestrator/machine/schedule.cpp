@@ -98,27 +98,27 @@ Zone const& zone_of(Schedule const& schedule, Instant at) {
     return schedule.windows.empty() || schedule.at == at ? schedule.zone : schedule.windows.front().zone;
 }
 
-Finish finish(Schedule const& schedule, Instant now, Millis work) {
-    Finish finish;
+Completion completion(Schedule const& schedule, Instant now, Millis work) {
+    Completion end;
     if (work <= Millis{0}) {
-        finish.at = now;
-        return finish;
+        end.at = now;
+        return end;
     }
-    for (Instant at = now; finish.openings < openings_at_most;) {
+    for (Instant at = now; end.openings < openings_at_most;) {
         auto const next = opening(schedule, at);
         if (next.open) {
-            ++finish.openings;
+            ++end.openings;
             if (!next.until || *next.until - at >= work) {
-                finish.at = at + work;
-                return finish;
+                end.at = at + work;
+                return end;
             }
             work -= *next.until - at;
         } else if (!next.until) {
-            return finish;
+            return end;
         }
         at = *next.until;
     }
-    return finish;
+    return end;
 }
 
 }  // namespace
@@ -152,7 +152,7 @@ std::string closed_reason(Schedule const& schedule, Opening const& now) {
 }
 
 Forecast forecast(Schedule const& schedule, Instant now, Millis low, Millis high) {
-    Forecast forecast{finish(schedule, now, low), finish(schedule, now, high), false};
+    Forecast forecast{completion(schedule, now, low), completion(schedule, now, high), false};
     forecast.this_opening =
         forecast.high.at && forecast.high.openings <= 1 && (high <= Millis{0} || opening(schedule, now).open);
     return forecast;

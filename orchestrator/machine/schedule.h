@@ -2,8 +2,8 @@
 /// When the backfill may work: the windows of a plan and its `schedule.at`, in the time zones of each. Pure: no clock.
 ///
 /// The windows of all days together are one set of time: those that touch or overlap are one opening. A window begins
-/// when the clock of its zone first comes to its `from` and ends when it last comes to its `to`, so that where the
-/// clock leaps forward a window is shorter, or left out, and where it is set back the repeated hour counts.
+/// when the clock of its zone first shows its `from` or later and ends when that last shows less than its `to`, so that
+/// where the clock leaps forward a window is shorter, or left out, and where it is set back the repeated hour counts.
 #include <optional>
 #include <string>
 
@@ -27,12 +27,12 @@ std::string to_text(Window const& window);
 std::string closed_reason(Schedule const& schedule, Opening const& now);
 
 /// When some work will be finished that goes on whenever the schedule lets it.
-struct Finish {
+struct Completion {
     std::optional<Instant> at;  ///< nothing: not within `openings`, which are as many as are looked at
     int openings{};             ///< in which it works; the one that is open now is the first
 };
 struct Forecast {
-    Finish low, high;
+    Completion low, high;
     bool this_opening{};  ///< finished, by the longer estimate too, before what is open now closes
 };
 inline constexpr int openings_at_most = 1000;

@@ -317,6 +317,9 @@ TEST(ThrottleReason, IsOfAClosedSet) {
     EXPECT_EQ(throttle_reason("wal rate is 60 B/s, limit 50 B/s"), "wal_rate");
     EXPECT_EQ(throttle_reason("sql queue is 3, limit 2"), "sql");
     EXPECT_EQ(throttle_reason("paused by ops"), "paused");
+    EXPECT_EQ(throttle_reason("outside the window 01:00-05:00 UTC, opens 2026-11-23 01:00 UTC"), "schedule");
+    EXPECT_EQ(throttle_reason("outside the windows 01:00-02:00 UTC; 03:00-04:00 UTC"), "schedule");
+    EXPECT_EQ(throttle_reason("before the time of schedule.at, opens 2026-11-23 01:00 UTC"), "schedule");
     EXPECT_EQ(throttle_reason("free disk is 2 %"), "other");
     EXPECT_EQ(throttle_reason(""), "other");
 }

