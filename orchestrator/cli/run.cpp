@@ -78,7 +78,10 @@ class Eye {
     }
     void tell(Outcome const& outcome) {
         auto readings = lag_.read(outcome, steady_now());
-        for (auto& reading : readings) reading.limit = static_cast<double>(limit_.count()) / 1000;
+        for (auto& reading : readings) {
+            reading.limit = static_cast<double>(limit_.count()) / 1000;
+            reading.writes_only = true;
+        }
         give_(Measured{std::move(readings)});
     }
     void after(milliseconds time, std::function<void()> then) {

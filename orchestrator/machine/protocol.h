@@ -46,7 +46,7 @@ struct Outcome {
     Millis took{};
 };
 
-/// One measurement. No value: it could not be read.
+/// One measurement. No value: it could not be read. Its load is value / limit: 1 is at the limit.
 struct Reading {
     std::string signal;   ///< `replication_lag`
     std::string subject;  ///< the replica's name; may be empty
@@ -55,6 +55,10 @@ struct Reading {
     std::string unit;      ///< `s`
     std::int64_t bytes{};  ///< lag in bytes, for the display
     std::string problem;   ///< why there is no value: `replica r1 is gone`
+    /// The steady time of the measurement, when it has one of its own: readings come from several sessions.
+    std::optional<Millis> at;
+    Millis max_age{};    ///< older than this it stops: three of its polls; 0: as the caller of the controller says
+    bool writes_only{};  ///< only what writes can move it: a step that only reads is not held by it
 };
 
 enum class OrderWord : std::uint8_t { approve, abort };

@@ -1,6 +1,7 @@
 #include "orchestrator/machine/run.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "plans/keys.h"
@@ -313,6 +314,7 @@ void RunMachine::start_backfill(Step const& step, Commands& out) {
     backfill_.emplace(backfill_config(step));
     doing_ = Doing::working;
     backfill_->start(at_, ids_, out);
+    pace_.begin();
     judge_pace(out);
     backfill_moved(out);
 }
@@ -444,6 +446,7 @@ void RunMachine::watch_next(Commands& out) {
     backfill_.emplace(std::move(config));
     doing_ = Doing::watching;
     backfill_->start(at_, ids_, out);
+    judge_pace(out);
     watch_moved(out);
 }
 
@@ -674,16 +677,22 @@ void RunMachine::on_measured(Measured const& measured, Commands& out) {
     measured_ = at_.steady;
     judge_pace(out);
     if (doing_ == Doing::working) backfill_moved(out);
+    if (doing_ == Doing::watching) watch_moved(out);
 }
 
 void RunMachine::judge_pace(Commands& out) {
     if (!config_.settings.lag_limit) return;
-    auto const pace = pace_.judge(readings_, measured_, at_.steady, reading_age_max);
-    if (pace.go != go_) {
-        go_ = pace.go;
-        say(out, PaceChanged{go_ ? 1.0 : 0.0, pace.reasons});
+    bool const works = (doing_ == Doing::working || doing_ == Doing::watching) && backfill_;
+    bool const reads = works && current()->kind == StepKind::proof;
+    auto const pace = pace_.judge(readings_, measured_, at_.steady, reading_age_max, !reads);
+    double const now = pace.go ? pace.pace : 0;
+    bool const turned = (now > 0) != (told_pace_ > 0) || (now < 1) != (told_pace_ < 1);
+    if (turned || std::abs(now - told_pace_) >= 0.1 || (now < 1 && pace.worst != told_worst_)) {
+        told_pace_ = now;
+        told_worst_ = pace.worst;
+        say(out, PaceChanged{now, pace.reasons});
     }
-    if (doing_ == Doing::working && backfill_) backfill_->hold(!go_, at_, ids_, out);
+    if (works) backfill_->pace(now, pace.may_write, at_, ids_, out);
 }
 
 void RunMachine::on_order(Ordered const& order, Commands& out) {

@@ -133,7 +133,8 @@ class RunMachine {
     PaceController pace_;
     std::vector<Reading> readings_;
     std::optional<Millis> measured_;
-    bool go_{true};
+    double told_pace_{1};     ///< as announced; 0: held
+    std::string told_worst_;  ///< its signal
     bool stopping_{}, undoing_{}, abort_wanted_{};
     bool executed_{};  // the standalone statement ran; the probe that follows must say done
     int busy_{};       // tries of a standalone statement that met a lock
