@@ -157,6 +157,7 @@ void BackfillMachine::prepared(Stamp at, Outcome const& outcome, Ids& ids, Comma
     for (auto& worker : workers_) {
         worker.stripe.reset();
         worker.turn.reset();
+        worker.then.reset();
         worker.failures = worker.rounds = 0;
         worker.waiting_since.reset();
     }
@@ -387,11 +388,19 @@ void BackfillMachine::next(std::size_t w, Stamp at, Ids& ids, Commands& out) {
     auto& worker = workers_[w];
     worker.doing = Doing::idle;
     worker.pending.reset();
-    if (stopping_ || failing_ || again_ || !ready_ || (held_ && !config_.proof)) return;
+    if (stopping_ || failing_ || again_ || !ready_) return;
     if (state_ != State::running || preparing_ || checking_ || looking_) return;
+    if (worker.then) {
+        auto const what = *worker.then;
+        worker.then.reset();
+        go_on(w, what, at, ids, out);
+        return;
+    }
+    if (held(Doing::idle)) return;
     if (worker.stripe && stripes_[*worker.stripe].next >= stripes_[*worker.stripe].to) worker.stripe.reset();
     // One that is too many ends its stripe first: nobody else may have it.
     if (!worker.stripe && static_cast<int>(w) >= crew_.size()) return;
+    if (rest_for_pace(w, Doing::idle, at, ids, out)) return;
     if (w == 0 && !config_.proof && crew_.commit_due(at.steady)) {
         issue(w, Doing::commit, at, ids, out);
         return;
@@ -479,7 +488,7 @@ void BackfillMachine::swept(std::size_t w, Stamp at, Outcome const& outcome, Com
     rows_done_ += result.rows;
     worker.failures = 0;
     worker.waiting_since.reset();
-    crew_.wrote(at.steady, result.rows);
+    if (pace_ >= 1) crew_.wrote(at.steady, result.rows);
     // Of the stripe's pages as many are told as done as its share of swept rows; the last pass tells the rest.
     std::int64_t pages = 0;
     if (double const density = order.rows_a_page(); density > 0) {
@@ -506,8 +515,35 @@ void BackfillMachine::rest(std::size_t w, Doing then, Millis time, Ids& ids, Com
     auto& worker = workers_[w];
     worker.doing = Doing::resting;
     worker.after_rest = then;
+    worker.wakes.reset();
     worker.pending = ids();
     out.emplace_back(Rest{*worker.pending, time});
+}
+
+bool BackfillMachine::held(Doing what) const {
+    return pace_ <= 0 || (!may_write_ && (!config_.proof || what == Doing::refill));
+}
+
+Millis BackfillMachine::due(Worker const& worker) const {
+    return pace_ < 1 ? worker.ended + rest_after(worker.took, pace_) : worker.ended;
+}
+
+bool BackfillMachine::rest_for_pace(std::size_t w, Doing then, Stamp at, Ids& ids, Commands& out) {
+    auto const until = due(workers_[w]);
+    if (until <= at.steady) return false;
+    rest(w, then, until - at.steady, ids, out);
+    workers_[w].wakes = until;
+    return true;
+}
+
+/// With its range: the next thing, or the same once more.
+void BackfillMachine::go_on(std::size_t w, Doing what, Stamp at, Ids& ids, Commands& out) {
+    if (held(what)) {
+        workers_[w].doing = Doing::idle;
+        workers_[w].then = what;
+    } else if (!rest_for_pace(w, what, at, ids, out)) {
+        issue(w, what, at, ids, out);
+    }
 }
 
 void BackfillMachine::advance(std::size_t w, Stamp at, std::int64_t rows, std::int64_t hot, Millis took,
@@ -522,7 +558,7 @@ void BackfillMachine::advance(std::size_t w, Stamp at, std::int64_t rows, std::i
     stripe.told -= told;
     pages_done_ += pages - told;
     rows_done_ += rows;
-    crew_.wrote(at.steady, rows);
+    if (pace_ >= 1) crew_.wrote(at.steady, rows);
     worker.failures = worker.rounds = 0;
     worker.waiting_since.reset();
     // Only the page that needs more time than the bound gets it.
@@ -554,6 +590,8 @@ void BackfillMachine::settle(Stamp at, Ids& ids, Commands& out) {
         again_ = ready_ = false;
         preparing_since_ = at.steady;
         prepare(ids, out);
+    } else if (config_.proof && pace_ <= 0) {
+        return;  // its last look is a long one
     } else if (std::all_of(stripes_.begin(), stripes_.end(), [](Stripe const& s) { return s.next >= s.to; })) {
         if (partitioned_) {
             preparing_since_ = at.steady;
@@ -698,8 +736,8 @@ void BackfillMachine::completed(Stamp at, Completed const& completed, Ids& ids, 
     if (was == Doing::resting) {
         if (stopping_ || failing_ || again_) {
             worker.doing = Doing::idle;
-        } else if (worker.stripe) {
-            issue(w, worker.after_rest, at, ids, out);
+        } else if (worker.stripe && worker.after_rest != Doing::idle) {
+            go_on(w, worker.after_rest, at, ids, out);
         } else {
             next(w, at, ids, out);
         }
@@ -707,6 +745,8 @@ void BackfillMachine::completed(Stamp at, Completed const& completed, Ids& ids, 
         settle(at, ids, out);
         return;
     }
+    worker.ended = at.steady;
+    worker.took = outcome.took;
     bool const over = stopping_ || failing_ || again_;
     if (was == Doing::horizon || was == Doing::commit || was == Doing::vacuum) {
         completed_aside(w, was, at, outcome, ids, out);
@@ -735,7 +775,7 @@ void BackfillMachine::completed(Stamp at, Completed const& completed, Ids& ids, 
                 } else if (over) {
                     worker.doing = Doing::idle;
                 } else {
-                    issue(w, worker.rounds < refill_rounds ? Doing::refill : Doing::keys, at, ids, out);
+                    go_on(w, worker.rounds < refill_rounds ? Doing::refill : Doing::keys, at, ids, out);
                 }
             } else if (was == Doing::refill) {
                 // Nothing was written: what is wrong is not ours to fill.
@@ -744,7 +784,7 @@ void BackfillMachine::completed(Stamp at, Completed const& completed, Ids& ids, 
                 if (over)
                     worker.doing = Doing::idle;
                 else
-                    issue(w, Doing::count, at, ids, out);
+                    go_on(w, Doing::count, at, ids, out);
             } else if (was == Doing::keys) {
                 for (auto const& row : outcome.rows)
                     if (keys_.size() < 10) keys_.push_back(row.fields[0].value_or(""));
@@ -766,7 +806,7 @@ void BackfillMachine::completed(Stamp at, Completed const& completed, Ids& ids, 
             }
             if (was == Doing::batch) {
                 retried("a row or the table is locked; passing over locked rows");
-                issue(w, Doing::skip_locked, at, ids, out);
+                go_on(w, Doing::skip_locked, at, ids, out);
                 break;
             }
             if (!worker.waiting_since) worker.waiting_since = at.steady;
@@ -774,7 +814,7 @@ void BackfillMachine::completed(Stamp at, Completed const& completed, Ids& ids, 
                 // The count knows which rows: they are reported by key. Anything else is a lock that we cannot get
                 // past.
                 if (was == Doing::refill)
-                    issue(w, Doing::keys, at, ids, out);
+                    go_on(w, Doing::keys, at, ids, out);
                 else
                     fail(outcome, out);
                 break;
@@ -813,7 +853,7 @@ void BackfillMachine::completed(Stamp at, Completed const& completed, Ids& ids, 
                 if (outcome.fate == Fate::deadlock)
                     rest(w, then, Millis{20LL << std::min(worker.failures, 5)}, ids, out);
                 else
-                    issue(w, then, at, ids, out);
+                    go_on(w, then, at, ids, out);
             }
             break;
         case Fate::refused:
@@ -871,12 +911,28 @@ void BackfillMachine::completed_aside(std::size_t w, Doing was, Stamp at, Outcom
     next(w, at, ids, out);
 }
 
-void BackfillMachine::hold(bool held, Stamp at, Ids& ids, Commands& out) {
-    if (held && !held_) crew_.interrupted();
-    held_ = held;
-    if (held || !ready_) return;
-    for (std::size_t w = 0; w < workers_.size(); ++w)
-        if (!workers_[w].pending) next(w, at, ids, out);
+void BackfillMachine::pace(double pace, bool may_write, Stamp at, Ids& ids, Commands& out) {
+    bool const was_held = held(Doing::idle);
+    // What is written below full pace says nothing of what a worker more would bring.
+    if (pace < 1) crew_.interrupted();
+    pace_ = pace;
+    may_write_ = may_write;
+    if (!ready_ || held(Doing::idle)) return;
+    if (was_held) {
+        // Nobody waited for the horizon meanwhile.
+        waiting_horizon_ = false;
+        patience_.work(at.steady);
+    }
+    for (std::size_t w = 0; w < workers_.size(); ++w) {
+        auto& worker = workers_[w];
+        if (!worker.pending) {
+            next(w, at, ids, out);
+        } else if (worker.wakes && at.steady < *worker.wakes && due(worker) + horizon_rest < *worker.wakes) {
+            worker.wakes.reset();
+            out.emplace_back(Cancel{*worker.pending});
+        }
+    }
+    if (was_held) settle(at, ids, out);
 }
 
 void BackfillMachine::stop(bool now, Commands& out) {

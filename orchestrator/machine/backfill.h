@@ -24,6 +24,7 @@
 #include "orchestrator/machine/crew.h"
 #include "orchestrator/machine/in_page.h"
 #include "orchestrator/machine/ledger.h"
+#include "orchestrator/machine/pace.h"
 #include "orchestrator/machine/protocol.h"
 #include "plans/step.h"
 
@@ -62,14 +63,18 @@ class BackfillMachine {
     bool owns(CommandId id) const;
     /// REQUIRES owns(completed.command).
     void completed(Stamp at, Completed const& completed, Ids& ids, Commands& out);
-    /// While held no batch is begun; batches that run are finished.
-    void hold(bool held, Stamp at, Ids& ids, Commands& out);
     /// From the next batch on.
     void tune(Millis target, Millis bound, Millis give_up) {
         config_.target = target;
         config_.bound = bound;
         config_.give_up = give_up;
     }
+    /// How fast: after anything that a worker had the server do it rests (rest_after, pace.h), also before it tries the
+    /// same once more. A pace that rises cuts short the rests that run, one that falls lengthens them when they end. At
+    /// 0 it is held: what runs is finished, and nothing else is begun, neither another try nor a VACUUM nor a look;
+    /// only the few rows of its own progress are prepared. A step that writes is held, too, while it `may_write`
+    /// nothing; a proof then goes on counting, and what it finds wrong waits to be filled. REQUIRES 0 <= pace <= 1.
+    void pace(double pace, bool may_write, Stamp at, Ids& ids, Commands& out);
     /// No new batch; `now` cancels those that run.
     void stop(bool now, Commands& out);
 
@@ -101,7 +106,10 @@ class BackfillMachine {
     enum class Doing { idle, sweep, horizon, batch, skip_locked, count, refill, keys, vacuum, commit, resting };
     struct Worker {
         Doing doing{Doing::idle};
-        Doing after_rest{Doing::batch};
+        Doing after_rest{Doing::batch};  ///< idle: whatever there is to do
+        std::optional<Doing> then;       ///< held: what it goes on with, in its range
+        std::optional<Millis> wakes;     ///< from a rest that the pace asked for
+        Millis ended{}, took{};          ///< of what the server did for it last
         std::optional<CommandId> pending;
         std::optional<std::size_t> stripe;
         std::optional<InPageOrder::Turn> turn;  ///< of a sweep
@@ -138,6 +146,10 @@ class BackfillMachine {
     Sql assignments() const;
     void read_horizon(Row const& row, std::size_t field, Stamp at);
     void rest(std::size_t w, Doing then, Millis time, Ids& ids, Commands& out);
+    bool held(Doing what) const;
+    Millis due(Worker const& worker) const;
+    bool rest_for_pace(std::size_t w, Doing then, Stamp at, Ids& ids, Commands& out);
+    void go_on(std::size_t w, Doing what, Stamp at, Ids& ids, Commands& out);
     void advance(std::size_t w, Stamp at, std::int64_t rows, std::int64_t hot, Millis took, Commands& out);
     void fail(Outcome const& outcome, Commands& out);
     void settle(Stamp at, Ids& ids, Commands& out);
@@ -168,7 +180,8 @@ class BackfillMachine {
     std::int64_t root_{};               ///< oid of the table
     bool partitioned_{};                ///< leaves may come and go
     std::optional<CommandId> looking_;  ///< for new leaves, at the end
-    bool held_{}, stopping_{}, again_{}, failing_{}, ready_{}, restart_{};
+    double pace_{1};
+    bool may_write_{true}, stopping_{}, again_{}, failing_{}, ready_{}, restart_{};
 };
 
 }  // namespace weir

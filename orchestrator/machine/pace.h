@@ -1,7 +1,24 @@
 #pragma once
-/// Whether the backfill may go on, decided from what was measured. Pure: no clock, no socket; copyable.
+/// How fast the backfill may go, decided from what was measured. Pure: no clock, no socket; copyable.
+///
+/// The load of a reading is value / limit. Above 1 it stops at once, and goes on at `go_again`. Below, the pace (the
+/// share of the time in which a worker works) is moved on a scale of logarithms, for each reading by a
+/// proportional-integral rule; the lowest of these paces counts (a selector of limits):
+///
+///     level  grows while the load is below `target`, by rise · ((target - load) / target)³ a second, and shrinks above
+///     ln pace = level - brake · ln(1 + lag / blur)
+///
+/// The second term is for readings in seconds alone, the lags. A lag sums up what is written too fast and shows it no
+/// sooner than it lasts itself: its rule has to brake before the load is high, and move more slowly the longer the lag.
+/// Every other signal follows the pace within a poll or two, and the level alone is enough. On the logarithmic scale
+/// the growth of a lag does not depend on how fast the replica is, so the rule needs no figure of the servers.
+///
+/// The pace falls at once and rises slowly (`rise`). Of a rule that asks for more than the pace is, only a little is
+/// remembered (`slack`): or it would leap as soon as what holds it back lets go. Source: K. J. Åström, T. Hägglund,
+/// Advanced PID Control (ISA, 2006), chapters 3 (anti-windup by tracking) and 5 (selectors); the slow start and the
+/// cut at a stop are those of RFC 5681.
+#include <map>
 #include <optional>
-#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -10,29 +27,82 @@
 
 namespace weir {
 
+/// What became of one reading.
+struct Judged {
+    Reading reading;
+    std::optional<double> load;  ///< nothing: not read, or no limit
+    std::optional<Millis> age;   ///< nothing: never measured
+    bool stops{};                ///< alone, it would hold a step that writes
+    bool worst{};                ///< it holds us back now: it stops, or the pace is its pace
+    bool operator==(Judged const&) const = default;
+};
+
 struct Pace {
     bool go{true};
-    /// Why not, with figures, one a reading, in the readings' order: `replication lag of r1 is 3.2 s, limit 2 s`.
-    /// Each begins with the signal's name in words. Empty when `go`.
+    bool may_write{true};  ///< `go` of a step that writes: a proof that goes must not repair rows while this is false
+    double pace{1};        ///< (0, 1]; also while it stops: what it will go on with
+    /// What holds it back, with figures, in the readings' order: `replication lag of r1 is 3.2 s, limit 2 s`; while it
+    /// goes the one reading whose pace it is: `replication lag of r1 is 1.7 s, limit 2 s: pace 40 %`. Each begins with
+    /// the signal's name in words. Empty at pace 1.
     std::vector<std::string> reasons;
+    std::string worst;           ///< name of the signal of the first reason; empty at pace 1
+    std::vector<Judged> judged;  ///< every reading, in the readings' order
     bool operator==(Pace const&) const = default;
 };
 
 /// Fails closed: what could not be read, was never measured, or was measured too long ago, stops.
 ///
-/// A reading stops above its limit and goes on at 80 % of it or less, so that the pace does not flutter around the
-/// limit; each reading (by signal and subject) remembers for itself whether it stopped. A limit of 0 or less is none:
-/// such a reading is for the display and never stops.
+/// Each reading (by signal and subject) remembers for itself whether it stopped; who is measured no more is forgotten.
+/// A limit of 0 or less is none: such a reading is for the display, and neither stops nor slows.
 class PaceController {
   public:
-    /// `measured` is when the readings came (the steady stamp of their input), or nothing before the first ones;
-    /// `max_age` is how old they may be: three polls. Both times are steady. Call it with every measurement and, so
-    /// that silence is noticed, before every batch; the same readings may be judged again. When no signal is asked for
-    /// (`throttle: none`) do not ask at all: no readings at all are an old measurement too.
-    Pace judge(std::vector<Reading> const& readings, std::optional<Millis> measured, Millis now, Millis max_age);
+    static constexpr double target = 0.8;    ///< load, where it settles
+    static constexpr double go_again = 0.8;  ///< load
+    static constexpr double free = 0.6;      ///< load; at full pace nothing brakes below it
+    static constexpr double floor = 0.05;    ///< the lowest pace: what we do not cause never holds us for ever
+    static constexpr double start = 0.1;     ///< the first pace, when there is a limit
+    static constexpr double rise = 0.25;     ///< of ln pace, a second; less for a limit below 1.5 s
+    static constexpr double fall = 0.5;      ///< of ln pace, a second, for a load of 1 above the target; less for lags
+    static constexpr double brake = 0.9;
+    static constexpr Millis blur{500};      ///< readings closer than this are smoothed; half of a limit below 1 s
+    static constexpr double cut = 0.3;      ///< of ln pace, at a stop
+    static constexpr double recall = 0.1;   ///< of ln pace: so far below the pace at a stop it stays …
+    static constexpr double forget = 0.01;  ///< … a bound that rises by this a second; not for lags
+    static constexpr double slack = 0.3;    ///< of ln pace
+
+    /// `measured` is when the readings came (for those without a time of their own), or nothing before the first ones;
+    /// `max_age` is how old they may be: three polls, for those without an age of their own. All times are steady. Call
+    /// it with every measurement and, so that silence is noticed, before every batch; the same readings may be judged
+    /// again. When no signal is asked for (`throttle: none`) do not ask at all: no readings at all are an old
+    /// measurement too. `writes`: the step writes; else what is `writes_only` neither holds nor slows it.
+    Pace judge(std::vector<Reading> const& readings, std::optional<Millis> measured, Millis now, Millis max_age,
+               bool writes = true);
+
+    /// A step begins after a time in which nothing could be learnt: from `start`, or from where it is if that is less.
+    void begin();
 
   private:
-    std::set<std::pair<std::string, std::string>> held_;  ///< signal and subject
+    struct Rule {
+        bool held{};
+        std::optional<Millis> at;  ///< of the last measurement; nothing: it begins anew
+        double load{};             ///< smoothed
+        double level{};
+        double ceiling{};  ///< of ln pace
+        double wish{};     ///< ln pace
+        bool rises{};      ///< only `rise` keeps it
+    };
+    /// How a reading answers.
+    struct Gains;
+    void move(Rule& rule, Reading const& reading, Millis at, bool go) const;
+
+    std::map<std::pair<std::string, std::string>, Rule> rules_;  ///< by signal and subject
+    std::optional<double> log_pace_;                             ///< nothing: nothing was limited yet
+    bool went_{};
 };
+
+inline constexpr Millis longest_rest{2000};
+
+/// How long a worker rests after something that took `took`, at this pace. REQUIRES pace > 0.
+Millis rest_after(Millis took, double pace);
 
 }  // namespace weir

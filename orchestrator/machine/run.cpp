@@ -1,6 +1,7 @@
 #include "orchestrator/machine/run.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "plans/keys.h"
@@ -12,6 +13,7 @@ namespace {
 constexpr Limits entry_limits{Millis{5000}, Millis{10000}, Millis{15000}};
 constexpr Limits gate_limits{Millis{1000}, Millis{5000}, Millis{10000}};
 constexpr Millis hand_rest{50};
+constexpr Millis signals_every{1000};
 constexpr int standalone_tries = 40;
 constexpr Millis standalone_rest{250};
 
@@ -365,6 +367,7 @@ void RunMachine::start_backfill(Step const& step, Commands& out) {
     backfill_.emplace(backfill_config(step));
     doing_ = Doing::working;
     backfill_->start(at_, ids_, out);
+    pace_.begin();
     judge_pace(out);
     backfill_moved(out);
 }
@@ -869,21 +872,48 @@ std::string RunMachine::schedule_reason() {
 }
 
 void RunMachine::judge_pace(Commands& out) {
+    bool const works = (doing_ == Doing::working || doing_ == Doing::watching) && backfill_;
+    bool const reads = works && current()->kind == StepKind::proof;
     Pace pace;
-    if (!config_.settings.throttle.none()) pace = pace_.judge(readings_, measured_, at_.steady, reading_age_max);
-    if (!record_.paused_by.empty()) {
-        pace.go = false;
-        pace.reasons.insert(pace.reasons.begin(), "paused by " + record_.paused_by);
+    if (!config_.settings.throttle.none()) {
+        pace = pace_.judge(readings_, measured_, at_.steady, reading_age_max, !reads);
+        tell_signals(pace, works, out);
     }
-    if (pace.go != go_) {
-        go_ = pace.go;
-        shut_ = shut;
-        say(out, PaceChanged{go_ ? 1.0 : 0.0, pace.reasons});
+    auto const closed = works ? schedule_reason() : "";
+    bool const closes = !closed.empty() && !shut_;
+    shut_ = !closed.empty();
+    auto const stands = [&](std::string const& reason, char const* worst) {
+        pace.go = pace.may_write = false;
+        pace.worst = worst;
+        pace.reasons.insert(pace.reasons.begin(), reason);
+    };
+    if (!closed.empty()) stands(closed, "schedule");
+    if (!record_.paused_by.empty()) stands("paused by " + record_.paused_by, "paused");
+    // Who has nothing to begin is held by nothing.
+    if (!works && record_.paused_by.empty()) pace = {};
+    double const now = pace.go ? pace.pace : 0;
+    bool const turned = (now > 0) != (told_pace_ > 0) || (now < 1) != (told_pace_ < 1);
+    if (turned || std::abs(now - told_pace_) >= 0.1 || (now < 1 && pace.worst != told_worst_)) {
+        told_pace_ = now;
+        told_worst_ = pace.worst;
+        say(out, PaceChanged{now, pace.reasons});
     }
-    if (works) backfill_->shut(shut, at_, ids_, out);
-    if (doing_ != Doing::working) return;
-    if (closes && config_.no_wait) backfill_->stop(false, out);
-    backfill_->hold(!go_, at_, ids_, out);
+    if (!works) return;
+    if (closes && config_.no_wait && doing_ == Doing::working) backfill_->stop(false, out);
+    backfill_->pace(now, pace.may_write, at_, ids_, out);
+}
+
+void RunMachine::tell_signals(Pace const& pace, bool works, Commands& out) {
+    if (told_signals_ && at_.steady - *told_signals_ < signals_every) return;
+    told_signals_ = at_.steady;
+    SignalsJudged all;
+    for (auto const& one : pace.judged) {
+        auto const& reading = one.reading;
+        all.signals.push_back({reading.signal, reading.subject, reading.unit, reading.value, reading.limit, one.load,
+                               one.age.value_or(Millis{0}), works && (one.worst || one.stops),
+                               reading.value ? reading.remark : reading.problem});
+    }
+    say(out, std::move(all));
 }
 
 void RunMachine::on_order(Ordered const& order, Commands& out) {

@@ -110,6 +110,7 @@ class RunMachine {
     void ladder_moved(Commands& out);
     void backfill_moved(Commands& out);
     void judge_pace(Commands& out);
+    void tell_signals(Pace const& pace, bool works, Commands& out);
     void pause(Ordered const& order, Commands& out);
     void go_on(Ordered const& order, Commands& out);
     void set(Ordered const& order, Commands& out);
@@ -152,7 +153,9 @@ class RunMachine {
     PaceController pace_;
     std::vector<Reading> readings_;
     std::optional<Millis> measured_;
-    bool go_{true};
+    double told_pace_{1};     ///< as announced; 0: held
+    std::string told_worst_;  ///< its signal
+    std::optional<Millis> told_signals_;
     std::optional<Opening> opening_;  ///< of the schedule, as long as it holds
     bool shut_{};                     ///< the schedule holds the child
     bool stopping_{}, undoing_{}, abort_wanted_{};

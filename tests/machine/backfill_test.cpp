@@ -539,7 +539,7 @@ TEST_F(BackfillTest, HoldLetsBatchesEndAndReleaseGoesOn) {
     prepared({{0, 32, 0}, {32, 64, 32}});
     auto const hold = [&](bool held) {
         out.clear();
-        machine->hold(held, stamp(now), ids, out);
+        machine->pace(held ? 0 : 1, !held, stamp(now), ids, out);
         note();
     };
     hold(true);
@@ -558,7 +558,7 @@ TEST_F(BackfillTest, HoldLetsBatchesEndAndReleaseGoesOn) {
 
 TEST_F(BackfillTest, HeldFromTheStart) {
     start();
-    machine->hold(true, stamp(now), ids, out);
+    machine->pace(0, false, stamp(now), ids, out);
     prepared({{0, 16, 0}});
     EXPECT_TRUE(flying.empty());
     EXPECT_EQ(machine->state(), State::running);
@@ -760,9 +760,9 @@ TEST_F(ProofTest, ARewriteForgetsTheRoundsOfTheOldRange) {
     EXPECT_EQ(what(), "refill 0-16");
 }
 
-TEST_F(ProofTest, IsNotHeld) {
+TEST_F(ProofTest, IsNotHeldByWhatOnlyWritesMove) {
     start();
-    machine->hold(true, stamp(now), ids, out);
+    machine->pace(1, false, stamp(now), ids, out);
     prepared({{0, 16, 0}});
     EXPECT_EQ(what(), "count 0-16");
 }

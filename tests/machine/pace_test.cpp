@@ -34,7 +34,7 @@ struct PaceTest : testing::Test {
 };
 
 TEST_F(PaceTest, GoesWhileAllIsBelow) {
-    EXPECT_EQ(judge({lag("r1", 0), lag("r2", 1.9)}), Pace{});
+    EXPECT_TRUE(judge({lag("r1", 0), lag("r2", 1.9)}).go);
     EXPECT_TRUE(judge({lag("r1", 2)}).go) << "the limit itself is allowed";
 }
 

@@ -228,6 +228,8 @@ class RandomWorld {
         reading.subject = "r1";
         if (lag < 4) reading.value = lag;
         reading.limit = 2;
+        reading.unit = "s";
+        reading.writes_only = chance(50);
         sim_.give(Measured{{reading}});
     }
 
