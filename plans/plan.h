@@ -13,13 +13,21 @@ namespace weir {
 
 enum class Gate : std::uint8_t { manual, none };
 
+/// What becomes of a session that stays in the way of a lock.
+enum class OnBlocked : std::uint8_t {
+    wait,       ///< nothing
+    cancel,     ///< the statement that it runs is cancelled
+    terminate,  ///< the session is ended
+};
+
 struct Settings {
     Millis batch_target{50};                ///< `batch.target`: what a batch's time is aimed at
     std::optional<int> workers;             ///< `batch.workers`: 1..8; nothing for `auto`
     bool plain{};                           ///< `batch.order: plain`: page ranges, each row once, whatever it costs
     std::optional<Millis> lag_limit{2000};  ///< `throttle.replication_lag`; nothing for `none` (or `throttle: none`)
     Millis lock_timeout{100};  ///< `locks.timeout`: the longest that a statement of ours may make others wait
-    Millis lock_give_up{15 * 60 * 1000};  ///< `locks.give_up`: after that the run stops, safe to resume
+    Millis lock_give_up{15 * 60 * 1000};    ///< `locks.give_up`: after that the run stops, safe to resume
+    OnBlocked on_blocked{OnBlocked::wait};  ///< `locks.on_blocked`
     bool operator==(Settings const&) const = default;
 };
 

@@ -97,7 +97,7 @@ json::object throttle_schema(std::string_view) {
 }
 
 json::object locks_schema(std::string_view key) {
-    return key == "on_blocked" ? one_of_words({"wait"}) : reference("duration");
+    return key == "on_blocked" ? one_of_words({"wait", "cancel", "terminate"}) : reference("duration");
 }
 
 json::object top_schema(std::string_view key) {

@@ -219,7 +219,7 @@ int drive(Running r, Epoch epoch, RunRecord record, bool abort) {
     config.approve = r.options.approve;
     config.no_wait = r.options.no_wait;
     config.abort = abort;
-    config.superuser = r.asker.facts().superuser;
+    config.may_set_deadlock_timeout = r.asker.facts().may_set_deadlock_timeout;
 
     int exit = 70;
     bool over = false;

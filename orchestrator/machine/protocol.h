@@ -44,6 +44,8 @@ struct Outcome {
     std::string detail;     ///< DETAIL and HINT of the server, if any
     std::vector<Row> rows;  ///< of the last statement
     Millis took{};
+    /// The wait for a synchronous standby was cancelled: committed here, and on no standby for sure. Fate::done.
+    bool unreplicated{};
 };
 
 /// One measurement. No value: it could not be read.

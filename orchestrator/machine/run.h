@@ -43,7 +43,7 @@ class RunMachine {
         std::set<std::string> approve;  ///< gates approved by option; `all` for every one
         bool no_wait{};                 ///< exit 3 at a closed gate
         bool abort{};                   ///< undo instead of going on
-        bool superuser{};
+        bool may_set_deadlock_timeout{};
     };
 
     explicit RunMachine(Config config);
@@ -84,6 +84,7 @@ class RunMachine {
     BackfillMachine::Config backfill_config(Step const& step) const;
     EntryDetail proof_figures() const;
     void on_tick(Commands& out);
+    void ask_whom_it_waits_for(Commands& out);
     void watch_next(Commands& out);
     void watch_moved(Commands& out);
     void stop_watching(Commands& out);
@@ -94,6 +95,7 @@ class RunMachine {
     void finish_run(EntryKind kind, Commands& out);
     void write(EntryKind kind, std::string const& step, EntryDetail const& detail, Batch guard, Commands& out);
     void wrote(Outcome const& outcome, Commands& out);
+    void replicate(Commands& out);
     void on(Completed const& completed, Commands& out);
     void on_measured(Measured const& measured, Commands& out);
     void on_order(Ordered const& order, Commands& out);
@@ -135,8 +137,11 @@ class RunMachine {
     std::optional<Millis> measured_;
     bool go_{true};
     bool stopping_{}, undoing_{}, abort_wanted_{};
-    bool executed_{};  // the standalone statement ran; the probe that follows must say done
-    int busy_{};       // tries of a standalone statement that met a lock
+    bool executed_{};                  // the standalone statement ran; the probe that follows must say done
+    int busy_{};                       // tries of a standalone statement that met a lock
+    int hand_pid_{};                   // of the first hand, whose statements may wait long
+    std::optional<CommandId> asking_;  // whom it waits for
+    bool unreplicated_{};              // the entry is committed, and waits for a synchronous standby
     std::string abort_user_, approval_user_;
     std::optional<int> exit_;
 };

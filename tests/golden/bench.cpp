@@ -262,7 +262,7 @@ Driven Bench::drive(Plan const& plan, Drive how) const {
     config.user = asker->facts().user;
     config.approve = {"all"};
     config.abort = how.how == How::undo;
-    config.superuser = asker->facts().superuser;
+    config.may_set_deadlock_timeout = asker->facts().may_set_deadlock_timeout;
     RunMachine machine{std::move(config)};
     if (how.how == How::with_shell) {
         Record record;
