@@ -430,7 +430,7 @@ std::vector<decltype(Event::what)> one_of_each() {
             WorkersChanged{"backfill.1", 2, "the rate rose"},
             Vacuumed{"backfill.1", "users", 4000, milliseconds{70}},
             LockTried{"expand.1", false, milliseconds{5}, {"pid 7"}},
-            BlockerEnded{"expand.1", true, "pid 7 (user web)"},
+            BlockerEnded{"expand.1", true, "pid 7"},
             WaitsFor{"proof.3", {"pid 8"}},
             PaceChanged{0.5, {"replication lag of r1 is 3 s, limit 2 s"}},
             ReplicaLag{"r1", {}, 100},
@@ -468,8 +468,7 @@ TEST(ProgressJson, HasAStableShape) {
             R"("workers_changed","step":"backfill.1","workers":2,"reason":"the rate rose"})",
             R"("vacuumed","step":"backfill.1","table":"users","dead_rows":4000,"took_ms":70})",
             R"("lock_tried","step":"expand.1","got":false,"waited_ms":5,"blockers":["pid 7"]})",
-            R"("blocker_ended","step":"expand.1","how":"terminated","blocker":"pid 7 (user web)"
-})",
+            R"("blocker_ended","step":"expand.1","how":"terminated","blocker":"pid 7"})",
             R"("waits_for","step":"proof.3","blockers":["pid 8"]})",
             R"("pace_changed","pace":0.500,"reasons":["replication lag of r1 is 3 s, limit 2 s"]})",
             R"("replica_lag","replica":"r1","lag_ms":null,"bytes":100})",
