@@ -35,8 +35,11 @@ struct Reason {
     std::string_view words, label;
 };
 /// Beside the signals of keys::signals, which are called by their own names.
-constexpr std::array reasons{Reason{"sql ", "sql"}, Reason{"http ", "http"}, Reason{"prometheus ", "prometheus"},
-                             Reason{"paused by", "paused"}, Reason{"outside the window", "schedule"},
+constexpr std::array reasons{Reason{"sql ", "sql"},
+                             Reason{"http ", "http"},
+                             Reason{"prometheus ", "prometheus"},
+                             Reason{"paused by", "paused"},
+                             Reason{"outside the window", "schedule"},
                              Reason{"before the time of schedule.at", "schedule"}};
 constexpr std::string_view other{"other"};
 
@@ -104,6 +107,8 @@ struct Instruments::World {
     void operator()(WorkersChanged const& event);
     void operator()(Vacuumed const& event);
     void operator()(LockTried const& event);
+    void operator()(BlockerEnded const& event);
+    void operator()(WaitsFor const& event);
     void operator()(PaceChanged const& event);
     void operator()(ReplicaLag const& event);
     void operator()(SignalsJudged const& event);
@@ -180,6 +185,8 @@ struct Instruments::World {
     Family<Gauge>& lag_bytes = gauge("weir_replica_lag_bytes", "WAL that the replica has to replay.");
     Family<Gauge>& lag_known = gauge("weir_replica_lag_known", "1: the lag can be read, 0: the replica is gone.");
     Family<Counter>& lock_attempts = counter("weir_lock_attempts_total", "Tries for the locks of a step.");
+    Family<Counter>& blockers_ended =
+        counter("weir_blockers_ended_total", "Sessions in the way of a lock that were canceled or terminated.");
     Family<Gauge>& gate_since =
         gauge("weir_gate_waiting_since_timestamp_seconds", "When the gate opened; absent when not at a gate.");
     Family<Gauge>& mismatches = gauge("weir_proof_mismatches", "Rows that the last proof of the table found wrong.");
@@ -204,6 +211,7 @@ Instruments::World::World(std::string version) {
     // The closed sets begin at 0, so that increase() sees the first one.
     for (auto const& row : codes()) errors.Add({{"code", text_of(row.name)}});
     for (auto const* outcome : {"got", "busy"}) lock_attempts.Add({{"outcome", outcome}});
+    for (auto const* how : {"canceled", "terminated"}) blockers_ended.Add({{"how", how}});
     warnings.Add({});
     pace.Add({}, 1.0);
     free_pace();
@@ -408,6 +416,12 @@ void Instruments::World::operator()(Vacuumed const& event) {
 void Instruments::World::operator()(LockTried const& event) {
     lock_attempts.Add({{"outcome", event.got ? "got" : "busy"}}).Increment();
 }
+
+void Instruments::World::operator()(BlockerEnded const& event) {
+    blockers_ended.Add({{"how", event.session ? "terminated" : "canceled"}}).Increment();
+}
+
+void Instruments::World::operator()(WaitsFor const&) {}
 
 void Instruments::World::operator()(PaceChanged const& event) {
     free_pace();

@@ -48,8 +48,13 @@ struct WayChanged    { std::string step, table; Way way{}; std::string reason; }
 struct WorkersChanged{ std::string step; int workers{}; std::string reason; };
 /// A VACUUM that the fill ran for itself, so that later batches find room; `dead_rows` are those that it made since the last.
 struct Vacuumed      { std::string step, table; std::int64_t dead_rows{}; Millis took{}; };
-/// One try for a lock. `blockers` is filled when somebody was in the way and could be named.
+/// One try for the locks of a step, or a look that showed that a try would be in vain (`waited` is 0 then). `blockers`:
+/// who was in the way when it was looked last.
 struct LockTried     { std::string step; bool got{}; Millis waited{}; std::vector<std::string> blockers; };
+/// Somebody in the way was ended, as `locks.on_blocked` says: its session, or else what it ran.
+struct BlockerEnded  { std::string step; bool session{}; std::string blocker; };
+/// Whom a long statement of a step waits for just now.
+struct WaitsFor      { std::string step; std::vector<std::string> blockers; };
 /// 1 = unhindered, 0 = stopped; each reason says signal, value and limit, and begins with the signal's name in words:
 /// `replication lag of r1 is 3.2 s, limit 2 s`.
 struct PaceChanged   { double pace{1}; std::vector<std::string> reasons; };
@@ -77,9 +82,9 @@ struct RunDone       { RunState state{RunState::done}; Millis took{}; };
 struct Event {
     Instant at;
     std::variant<RunBegan, PhaseBegan, StepBegan, StepDone, StepUndone, WorkKnown, BatchDone, BatchRetried, WayChanged,
-                 WorkersChanged, Vacuumed, LockTried, PaceChanged, ReplicaLag, SignalsJudged, Paused, Resumed,
-                 SettingChanged, GateOpened, GateVoted, GateApproved, ProofDone, Warned, ConnectionLost, Stopped,
-                 RunDone>
+                 WorkersChanged, Vacuumed, LockTried, BlockerEnded, WaitsFor, PaceChanged, ReplicaLag, SignalsJudged,
+                 Paused, Resumed, SettingChanged, GateOpened, GateVoted, GateApproved, ProofDone, Warned,
+                 ConnectionLost, Stopped, RunDone>
         what;
 };
 

@@ -150,7 +150,9 @@ inline constexpr std::array locks{
     Key{"timeout", Use::optional, "the longest that one try may make others wait, 5ms to 10s; default 100ms"},
     Key{"give_up", Use::optional,
         "after this time without the lock the run stops, safe to resume, 1s or more; default 15m"},
-    Key{"on_blocked", Use::optional, "wait: try again later; default wait"},
+    Key{"on_blocked", Use::optional,
+        "what becomes of a session that stays in the way: wait (nothing), cancel (what it runs) or terminate (the "
+        "session); default wait"},
 };
 
 inline constexpr std::array schedule{

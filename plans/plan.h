@@ -76,6 +76,13 @@ struct Schedule {
     bool operator==(Schedule const&) const = default;
 };
 
+/// What becomes of a session that stays in the way of a lock.
+enum class OnBlocked : std::uint8_t {
+    wait,       ///< nothing
+    cancel,     ///< the statement that it runs is cancelled
+    terminate,  ///< the session is ended
+};
+
 struct Settings {
     Millis batch_target{50};     ///< `batch.target`: what a batch's time is aimed at
     std::optional<int> workers;  ///< `batch.workers`: 1..8; nothing for `auto`
@@ -85,6 +92,7 @@ struct Settings {
     Millis lock_give_up{15 * 60 * 1000};  ///< `locks.give_up`: after that the run stops, safe to resume
     std::vector<Replica> replicas;        ///< `replicas`; those that must be there, beside any that are seen
     Schedule schedule{};
+    OnBlocked on_blocked{OnBlocked::wait};  ///< `locks.on_blocked`
     bool operator==(Settings const&) const = default;
 };
 

@@ -489,11 +489,13 @@ class Reader {
         auto const* on_blocked = found.at("on_blocked");
         auto const* text = on_blocked != nullptr ? scalar(*on_blocked, "locks.on_blocked", "wait") : nullptr;
         if (text == nullptr || *text == "wait") return;
-        if (*text == "cancel" || *text == "terminate")
-            say(Code::not_supported, *on_blocked,
-                "\"locks.on_blocked: " + *text + "\" is not supported by this version", "write wait");
+        if (*text == "cancel")
+            plan.settings.on_blocked = OnBlocked::cancel;
+        else if (*text == "terminate")
+            plan.settings.on_blocked = OnBlocked::terminate;
         else
-            say(Code::bad_value, *on_blocked, "\"locks.on_blocked\" cannot be " + quote(*text), "write wait");
+            say(Code::bad_value, *on_blocked, "\"locks.on_blocked\" cannot be " + quote(*text),
+                "write wait, cancel or terminate");
     }
 
     void read_replicas(YamlNode const& node) {

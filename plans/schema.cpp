@@ -139,7 +139,7 @@ json::object throttle_schema(std::string_view key) {
 }
 
 json::object locks_schema(std::string_view key) {
-    return key == "on_blocked" ? one_of_words({"wait"}) : reference("duration");
+    return key == "on_blocked" ? one_of_words({"wait", "cancel", "terminate"}) : reference("duration");
 }
 
 json::object replica_schema(std::string_view) { return {{"type", "string"}, {"minLength", 1}}; }

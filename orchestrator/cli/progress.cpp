@@ -100,6 +100,12 @@ std::string left_words(Millis left, std::optional<Rate::Range> const& range) {
     return from + " to " + std::to_string(rounded(high)) + " " + unit.name + " left";
 }
 
+/// `pid 42 (user web, …)` as `pid 42`.
+std::vector<std::string> without_what_they_do(std::vector<std::string> blockers) {
+    for (auto& blocker : blockers) blocker = blocker.substr(0, blocker.find(" ("));
+    return blockers;
+}
+
 std::string joined(std::vector<std::string> const& parts, char const* between) {
     std::string text;
     for (auto const& part : parts) {
@@ -262,6 +268,16 @@ struct ToJson {
             .add("waited_ms", e.waited)
             .add("blockers", e.blockers)
             .text();
+    }
+    std::string operator()(BlockerEnded const& e) const {
+        return Json{at, "blocker_ended"}
+            .add("step", e.step)
+            .add("how", std::string{e.session ? "terminated" : "canceled"})
+            .add("blocker", e.blocker)
+            .text();
+    }
+    std::string operator()(WaitsFor const& e) const {
+        return Json{at, "waits_for"}.add("step", e.step).add("blockers", e.blockers).text();
     }
     std::string operator()(PaceChanged const& e) const {
         auto const pace = std::isfinite(e.pace) ? decimal(e.pace, 3) : std::string{"null"};
@@ -587,17 +603,25 @@ struct Progress::World {
             if (busy_tries > 0) detail(e.step + " got its locks after " + std::to_string(busy_tries + 1) + " tries");
             busy_tries = 0;
             waits_for.clear();
+            waits_pids.clear();
             return;
         }
         auto const who = e.blockers.empty() ? std::string{} : joined(e.blockers, "; ");
-        // The ladder tries many times a second.
-        bool const due = busy_tries++ == 0 || at < lock_said || at - lock_said >= report || who != waits_for;
+        // The ladder tries many times a second, and how long a transaction is open is new in each text.
+        auto const pids = joined(without_what_they_do(e.blockers), "; ");
+        bool const due = busy_tries++ == 0 || at < lock_said || at - lock_said >= report || pids != waits_pids;
+        waits_pids = pids;
         waits_for = who;
         if (!due) return;
         lock_said = at;
         detail(e.step + " waits for a lock" + (who.empty() ? "" : ", held by " + who) +
                "; nobody is made to wait longer than " + "the bound meanwhile");
     }
+    void operator()(BlockerEnded const& e) {
+        say(e.step + (e.session ? " terminated the session of " : " canceled the statement of ") + e.blocker +
+            ", which stood in the way of its lock");
+    }
+    void operator()(WaitsFor const& e) { detail(e.step + " runs, and waits for " + joined(e.blockers, "; ")); }
     void operator()(PaceChanged const& e) {
         bool const now = e.pace < 1;
         if (now && reasons.empty()) {
@@ -690,7 +714,7 @@ struct Progress::World {
     int width;
     Instant at, drawn_at, held_since, lock_said;
     bool drawn{}, over{}, proving{};
-    std::string plan, phase, title, waiting, paused, waits_for;
+    std::string plan, phase, title, waiting, paused, waits_for, waits_pids;
     std::vector<std::string> reasons;  ///< empty: unhindered
     struct Lag {
         Instant at;

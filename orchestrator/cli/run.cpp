@@ -222,7 +222,7 @@ Ended drive(Running r, Epoch epoch, RunRecord record) {
     config.approve = options.approve;
     config.no_wait = options.no_wait;
     config.abort = r.outputs.plan == nullptr;
-    config.superuser = r.asker.facts().superuser;
+    config.may_set_deadlock_timeout = r.asker.facts().may_set_deadlock_timeout;
     config.connects_again = true;
 
     Ended ended{70, {}};

@@ -2,11 +2,15 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 namespace weir {
 namespace {
 
 constexpr std::array tries_ms{0, 5, 10, 20, 50};
+constexpr Limits look_limits{Millis{100}, Millis{500}, Millis{5000}};
+
+bool is_over(Fate fate) { return fate == Fate::lost || fate == Fate::in_doubt || fate == Fate::fenced; }
 
 Value millis(Millis time) { return Value{std::to_string(time.count()) + "ms"}; }
 
@@ -18,44 +22,184 @@ std::uint64_t scramble(std::uint64_t x) {
     return x ^ (x >> 31U);
 }
 
+/// pg_locks writes AccessExclusiveLock where SQL writes ACCESS EXCLUSIVE.
+Sql pg_locks_mode(LockMode mode) {
+    std::string text;
+    bool upper = true;
+    for (char const c : name(mode)) {
+        if (c == ' ') {
+            upper = true;
+            continue;
+        }
+        text += upper ? c : static_cast<char>(c - 'A' + 'a');
+        upper = false;
+    }
+    return sql("({0})", Value{text + "Lock"});
+}
+
+/// The rows of blockers_of() for `way`: pid, vxid, holds. Sessions of other roles show neither age nor query to a role
+/// without pg_read_all_stats; who wrote is seen in pg_locks by everybody.
+Sql described() {
+    return sql(
+        R"(SELECT concat_ws(' ', coalesce(o.pid, 0), o.vxid, a.backend_start) AS key, coalesce(o.pid, 0) AS pid, k.kind,
+  o.holds, coalesce(a.state LIKE 'idle in transaction%', false) AS idle, g.age,
+  CASE
+    WHEN k.kind = 'prepared' THEN concat('prepared transaction ', pg_catalog.quote_literal(p.gid), ' of ', p.owner,
+      ', prepared ', pg_catalog.round(g.age / 1000, 1), ' s ago')
+    WHEN a.backend_start IS NULL THEN concat('pid ', o.pid, ' (',
+      CASE WHEN a.usesysid IS NULL THEN 'an autovacuum or another background process'
+           ELSE concat('user ', a.usename, CASE WHEN a.application_name <> '' THEN concat(', application ',
+             a.application_name) END) END,
+      '; its query is hidden from weir''s role)')
+    ELSE concat('pid ', o.pid, ' (', CASE WHEN a.usename IS NULL THEN a.backend_type ELSE concat('user ', a.usename,
+      CASE WHEN a.application_name <> '' THEN concat(', application ', a.application_name) END) END,
+      ', ', CASE WHEN o.holds THEN coalesce(a.state, 'at work') ELSE 'waiting for a lock itself' END,
+      ', open for ', coalesce(pg_catalog.round(g.age / 1000, 1)::text, '?'), ' s: ',
+      pg_catalog.left(pg_catalog.regexp_replace(coalesce(a.query, ''), '\s+', ' ', 'g'), 100), ')')
+  END AS text,
+  CASE
+    WHEN k.kind = 'prepared' THEN 'a prepared transaction has no session'
+    WHEN k.kind = 'wraparound' THEN 'it is an autovacuum against wraparound'
+    WHEN k.kind = 'autovacuum' THEN ''
+    WHEN a.backend_start IS NULL THEN 'its session is hidden from weir''s role'
+    WHEN a.backend_type <> 'client backend' THEN concat('it is no client but a ', a.backend_type)
+    WHEN a.application_name LIKE 'weir %' THEN 'it is a session of weir'
+    WHEN r.rolsuper IS NOT FALSE THEN concat('its user ', a.usename, ' is a superuser')
+    WHEN o.wrote AND g.age > {0} THEN 'it has written for a long time, which would be lost'
+    ELSE '' END AS spared
+FROM way o
+LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = o.pid
+LEFT JOIN pg_catalog.pg_roles r ON r.oid = a.usesysid
+LEFT JOIN pg_catalog.pg_prepared_xacts p ON o.pid IS NULL AND o.vxid = concat('-1/', p.transaction)
+CROSS JOIN LATERAL (SELECT CASE
+    WHEN o.pid IS NULL THEN 'prepared'
+    WHEN a.usesysid IS NULL AND a.backend_type IS NULL THEN 'autovacuum'
+    WHEN a.backend_type = 'autovacuum worker' AND a.query LIKE '%(to prevent wraparound)%' THEN 'wraparound'
+    WHEN a.backend_type = 'autovacuum worker' THEN 'autovacuum'
+    ELSE 'session' END) k (kind)
+CROSS JOIN LATERAL (SELECT (extract(epoch FROM pg_catalog.clock_timestamp() - CASE WHEN o.pid IS NULL THEN p.prepared
+    ELSE least(a.xact_start, CASE WHEN a.state = 'active' THEN a.query_start END) END) * 1000)::pg_catalog.int8) g (age)
+WHERE o.pid IS NULL OR a.pid IS NOT NULL
+ORDER BY o.holds DESC, g.age DESC NULLS LAST LIMIT 20)",
+        Int{spared_after.count()});
+}
+
+Sql wrote() {
+    return sql(
+        "EXISTS (SELECT FROM locks t WHERE t.pid = w.pid AND t.locktype = 'transactionid' AND t.granted "
+        "AND t.mode = 'ExclusiveLock')");
+}
+
 }  // namespace
 
-Sql blockers_of(std::vector<TableLock> const& locks) {
+Sql look_for(std::vector<TableLock> const& locks) {
     std::vector<Sql> wanted;
     for (auto const& lock : locks) {
         std::vector<Sql> modes;
-        for (int m = 0; m < 8; ++m) {
-            auto const mode = static_cast<LockMode>(m);
-            if (!conflicts(mode, lock.mode)) continue;
-            // pg_locks writes AccessExclusiveLock where SQL writes ACCESS EXCLUSIVE.
-            std::string text;
-            bool upper = true;
-            for (char const c : name(mode)) {
-                if (c == ' ') {
-                    upper = true;
-                    continue;
-                }
-                text += upper ? c : static_cast<char>(c - 'A' + 'a');
-                upper = false;
-            }
-            modes.push_back(sql("{0}", Value{text + "Lock"}));
-        }
-        wanted.push_back(sql("(l.relation = pg_catalog.to_regclass({0}) AND l.mode IN ({1}))",
+        for (int m = 0; m < 8; ++m)
+            if (conflicts(static_cast<LockMode>(m), lock.mode))
+                modes.push_back(pg_locks_mode(static_cast<LockMode>(m)));
+        wanted.push_back(sql("SELECT pg_catalog.to_regclass({0})::pg_catalog.oid, m.mode FROM (VALUES {1}) m (mode)",
                              Value{sql("{0}", lock.table).text()}, Sql::join(modes, ", ")));
     }
-    return sql(R"(SELECT coalesce('pid ' || a.pid || ', ' || coalesce(nullif(a.application_name, ''), a.backend_type)
-    || ', user ' || coalesce(a.usename::text, '-') || ', ' || a.state || ', in a transaction for '
-    || coalesce(round(extract(epoch FROM pg_catalog.clock_timestamp() - a.xact_start)::numeric, 1)::text, '?') || ' s: '
-    || left(regexp_replace(coalesce(a.query, ''), '\s+', ' ', 'g'), 100), 'a prepared transaction')
-FROM pg_catalog.pg_locks l LEFT JOIN pg_catalog.pg_stat_activity a USING (pid)
-WHERE l.granted AND l.pid IS DISTINCT FROM pg_catalog.pg_backend_pid() AND ({0})
-ORDER BY a.xact_start LIMIT 5)",
-               Sql::join(wanted, " OR "));
+    // pg_partition_tree() would lock the partitions; pg_inherits is read by anybody at any time.
+    return sql(R"(WITH RECURSIVE wanted (relation, mode) AS (
+  SELECT * FROM ({0}) named (relation, mode)
+  UNION SELECT i.inhrelid, w.mode FROM wanted w JOIN pg_catalog.pg_inherits i ON i.inhparent = w.relation),
+locks AS MATERIALIZED (SELECT * FROM pg_catalog.pg_locks),
+way AS (SELECT w.pid, w.vxid, w.holds, {1} AS wrote FROM (
+  SELECT l.pid, l.virtualtransaction AS vxid, bool_or(l.granted) AS holds
+  FROM locks l JOIN wanted ON wanted.relation = l.relation AND wanted.mode = l.mode
+  WHERE l.locktype = 'relation' AND l.pid IS DISTINCT FROM pg_catalog.pg_backend_pid()
+    AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database())
+    AND (l.granted OR l.mode NOT IN ('AccessShareLock', 'RowShareLock', 'RowExclusiveLock'))
+  GROUP BY l.pid, l.virtualtransaction) w)
+{2})",
+               Sql::join(wanted, " UNION ALL "), wrote(), described());
+}
+
+Sql look_behind(int pid) {
+    return sql(R"(WITH locks AS MATERIALIZED (SELECT * FROM pg_catalog.pg_locks),
+way AS (SELECT w.pid, w.vxid, true AS holds, {0} AS wrote FROM (
+  SELECT DISTINCT nullif(b.pid, 0) AS pid, coalesce(l.virtualtransaction, '') AS vxid
+  FROM pg_catalog.unnest(pg_catalog.pg_blocking_pids({1})) b (pid)
+  LEFT JOIN locks l ON l.pid = b.pid AND l.locktype = 'virtualxid' AND l.granted) w)
+{2})",
+               wrote(), Int{pid}, described());
+}
+
+std::vector<Blocker> blockers_of(std::vector<Row> const& rows) {
+    std::vector<Blocker> found;
+    for (auto const& row : rows) {
+        if (row.fields.size() < 8) continue;
+        auto const field = [&](std::size_t i) { return row.fields[i].value_or(""); };
+        Blocker blocker;
+        blocker.key = field(0);
+        blocker.pid = std::stoi("0" + field(1));
+        auto const kind = field(2);
+        blocker.kind = kind == "prepared"     ? Blocker::Kind::prepared
+                       : kind == "autovacuum" ? Blocker::Kind::autovacuum
+                       : kind == "wraparound" ? Blocker::Kind::wraparound
+                                              : Blocker::Kind::session;
+        blocker.holds = field(3) == "t";
+        blocker.idle = field(4) == "t";
+        if (row.fields[5]) blocker.age = Millis{std::stoll(field(5))};
+        blocker.text = field(6);
+        blocker.spared = field(7);
+        found.push_back(std::move(blocker));
+    }
+    return found;
+}
+
+std::vector<std::string> LockLadder::blockers() const {
+    std::vector<std::string> texts;
+    for (auto const& blocker : blockers_) texts.push_back(blocker.text);
+    return texts;
+}
+
+std::string LockLadder::advice() const {
+    auto const has = [&](Blocker::Kind kind) {
+        return std::any_of(blockers_.begin(), blockers_.end(), [&](Blocker const& b) { return b.kind == kind; });
+    };
+    std::vector<std::string> parts;
+    if (has(Blocker::Kind::prepared))
+        parts.emplace_back("end a prepared transaction with COMMIT PREPARED or ROLLBACK PREPARED");
+    if (has(Blocker::Kind::wraparound))
+        parts.emplace_back("let an autovacuum against wraparound come to its end: it is needed");
+    if (has(Blocker::Kind::autovacuum))
+        parts.emplace_back(
+            "wait for the autovacuum, or let weir pass it: GRANT SET ON PARAMETER deadlock_timeout (from "
+            "PostgreSQL 15 on) to its role");
+    for (auto const& blocker : blockers_)
+        if (blocker.kind == Blocker::Kind::session && blocker.pid != 0) {
+            parts.push_back("let the session end its transaction, or end it: SELECT pg_terminate_backend(" +
+                            std::to_string(blocker.pid) +
+                            (config_.on_blocked == OnBlocked::wait ? "); locks.on_blocked can do that" : ")"));
+            break;
+        }
+    std::string all;
+    for (auto const& part : parts) all += part + "; ";
+    return all.empty() ? all : all + "then run again";
 }
 
 void LockLadder::start(Stamp at, Ids& ids, Commands& out) {
     began_ = at.steady;
-    attempt(ids, out);
+    look(ids, out);
+}
+
+void LockLadder::finish(State state) {
+    pending_.reset();
+    state_ = state;
+}
+
+void LockLadder::look(Ids& ids, Commands& out) { ask(Doing::looking, look_for(config_.locks), ids, out); }
+
+void LockLadder::ask(Doing doing, Sql const& question, Ids& ids, Commands& out) {
+    doing_ = doing;
+    pending_ = ids();
+    Batch batch = config_.fence;
+    batch.push_back(question);
+    out.emplace_back(Execute{*pending_, config_.session, std::move(batch), Transaction::implicit, look_limits});
 }
 
 void LockLadder::attempt(Ids& ids, Commands& out) {
@@ -78,7 +222,16 @@ void LockLadder::attempt(Ids& ids, Commands& out) {
         batch.push_back(lock_table(table, first && wait > Millis{0} ? Waiting::lock_timeout : Waiting::no_wait));
         first = false;
     }
-    batch.insert(batch.end(), config_.body.begin(), config_.body.end());
+    for (auto const& statement_of_body : config_.body) {
+        // Each statement of a string has a statement_timeout of its own; together they may take the bound.
+        if (!config_.scans)
+            batch.push_back(
+                sql("SELECT pg_catalog.set_config('statement_timeout', greatest(1, {0} - (extract(epoch FROM "
+                    "pg_catalog.clock_timestamp() - pg_catalog.transaction_timestamp()) * 1000)::pg_catalog.int8)"
+                    "::pg_catalog.text, true)",
+                    Int{config_.bound.count()}));
+        batch.push_back(statement_of_body);
+    }
 
     doing_ = Doing::trying;
     ++tries_;
@@ -87,74 +240,176 @@ void LockLadder::attempt(Ids& ids, Commands& out) {
     out.emplace_back(Execute{*pending_, config_.session, std::move(batch), Transaction::implicit, limits});
 }
 
-void LockLadder::look(Ids& ids, Commands& out) {
-    doing_ = Doing::looking;
-    pending_ = ids();
-    out.emplace_back(Execute{*pending_, config_.session, {blockers_of(config_.locks)}, Transaction::implicit, {}});
-}
-
-void LockLadder::rest(Stamp at, Ids& ids, Commands& out) {
+void LockLadder::rest(Ids& ids, Commands& out) {
     if (stopping_) {
-        pending_.reset();
-        state_ = State::stopped;
+        finish(State::stopped);
         return;
     }
-    if (at.steady - began_ >= config_.give_up) {
-        pending_.reset();
-        state_ = State::gave_up;
-        return;
-    }
-    auto const grown = Millis{10LL << std::min(tries_, 8)};
-    auto const jitter = static_cast<long long>(scramble(config_.seed + static_cast<std::uint64_t>(tries_)) % 50);
+    ++rests_;
+    auto const grown = Millis{10LL << std::min(rests_, 8)};
+    auto const jitter = static_cast<long long>(scramble(config_.seed + static_cast<std::uint64_t>(rests_)) % 50);
     Millis const time = std::min(grown, Millis{2000}) * (75 + jitter) / 100;
     doing_ = Doing::resting;
     pending_ = ids();
     out.emplace_back(Rest{*pending_, time});
 }
 
+bool LockLadder::stays(Blocker const& blocker, Millis now) const {
+    switch (blocker.kind) {
+        case Blocker::Kind::prepared:
+        case Blocker::Kind::wraparound:
+            return true;
+        case Blocker::Kind::autovacuum:
+            if (config_.may_set_deadlock_timeout) return false;
+            break;
+        case Blocker::Kind::session:
+            break;
+    }
+    // Whoever stands ahead of us in the queue is not passed, however long we wait.
+    if (!blocker.holds) return true;
+    auto const seen = seen_.find(blocker.key);
+    auto const known = seen == seen_.end() ? Millis{0} : now - seen->second.first;
+    return std::max(blocker.age.value_or(Millis{0}), known) >= std::max(stays_after, (now - began_) / 2);
+}
+
+void LockLadder::looked(Stamp at, Outcome const& outcome, Ids& ids, Commands& out) {
+    if (is_over(outcome.fate)) {
+        outcome_ = outcome;
+        finish(State::failed);
+        return;
+    }
+    if (stopping_) {
+        finish(State::stopped);
+        return;
+    }
+    // A look that failed shows nothing; what was seen before may be there still.
+    if (outcome.fate == Fate::done) {
+        auto found = blockers_of(outcome.rows);
+        std::map<std::string, Seen> seen;
+        for (auto const& blocker : found) {
+            auto const before = seen_.find(blocker.key);
+            seen[blocker.key] = before == seen_.end() ? Seen{at.steady} : before->second;
+        }
+        seen_ = std::move(seen);
+        if (!last_look_ || !found.empty()) blockers_ = std::move(found);
+    }
+    if (last_look_) {
+        finish(State::gave_up);
+        return;
+    }
+    bool const blocked =
+        outcome.fate == Fate::done && std::any_of(blockers_.begin(), blockers_.end(),
+                                                  [&](Blocker const& blocker) { return stays(blocker, at.steady); });
+    if (!blocked) {
+        attempt(ids, out);
+        return;
+    }
+    out.emplace_back(Announce{{at.wall, LockTried{config_.step, false, {}, blockers()}}});
+    if (late(at))
+        finish(State::gave_up);
+    else if (!end_next(at, ids, out))
+        rest(ids, out);
+}
+
+void LockLadder::tried(Stamp at, Outcome const& outcome, Ids& ids, Commands& out) {
+    outcome_ = outcome;
+    bool const busy = outcome_.fate == Fate::lock_busy || outcome_.fate == Fate::deadlock ||
+                      (outcome_.fate == Fate::canceled && !stopping_);
+    if (outcome_.fate == Fate::done) {
+        finish(State::done);
+        out.emplace_back(Announce{{at.wall, LockTried{config_.step, true, outcome_.took, {}}}});
+    } else if (outcome_.fate == Fate::canceled && stopping_) {
+        finish(State::stopped);
+    } else if (!busy) {
+        finish(State::failed);
+    } else {
+        out.emplace_back(Announce{{at.wall, LockTried{config_.step, false, outcome_.took, blockers()}}});
+        last_look_ = late(at) && !stopping_;
+        if (last_look_)
+            look(ids, out);
+        else
+            rest(ids, out);
+    }
+}
+
+bool LockLadder::end_next(Stamp at, Ids& ids, Commands& out) {
+    if (config_.on_blocked == OnBlocked::wait) return false;
+    for (auto const& blocker : blockers_) {
+        Seen& seen = seen_[blocker.key];
+        if (!blocker.holds || at.steady - seen.first < ended_after) continue;
+        bool const in_vain = config_.on_blocked == OnBlocked::cancel && blocker.idle;
+        if (!blocker.spared.empty() || in_vain) {
+            if (!std::exchange(seen.told_spared, true))
+                out.emplace_back(Announce{
+                    {at.wall, Warned{blocker.text + " is in the way and is not ended: " +
+                                         (in_vain ? "it runs no statement that could be canceled" : blocker.spared),
+                                     in_vain ? "end it by hand, or write locks: { on_blocked: terminate }"
+                                             : "end it by hand, or let it come to its end"}}});
+            continue;
+        }
+        bool const may = blocker.kind == Blocker::Kind::autovacuum ? may_cancel_autovacuum_ : may_end_;
+        if (!may || (seen.ended && at.steady - *seen.ended < ended_after)) continue;
+        seen.ended = at.steady;
+        ending_ = blocker;
+        // The same look once more: whether it is still that transaction and may be ended is seen in the statement that
+        // ends it.
+        auto const who = Value{blocker.key};
+        auto const looked = look_for(config_.locks);
+        bool const whole = config_.on_blocked == OnBlocked::terminate && blocker.kind == Blocker::Kind::session;
+        Sql const end =
+            whole
+                ? sql("SELECT pg_catalog.pg_terminate_backend(b.pid) FROM ({0}) b WHERE b.key = {1} AND b.spared = ''",
+                      looked, who)
+                : sql("SELECT pg_catalog.pg_cancel_backend(b.pid) FROM ({0}) b WHERE b.key = {1} AND b.spared = ''",
+                      looked, who);
+        ask(Doing::ending, end, ids, out);
+        return true;
+    }
+    return false;
+}
+
+void LockLadder::ended(Stamp at, Outcome const& outcome, Ids& ids, Commands& out) {
+    if (is_over(outcome.fate)) {
+        outcome_ = outcome;
+        finish(State::failed);
+        return;
+    }
+    auto const blocker = *std::exchange(ending_, std::nullopt);
+    bool const whole = config_.on_blocked == OnBlocked::terminate && blocker.kind == Blocker::Kind::session;
+    if (outcome.fate == Fate::done && !outcome.rows.empty() && outcome.rows[0].fields[0] == "t") {
+        out.emplace_back(Announce{{at.wall, BlockerEnded{config_.step, whole, blocker.text}}});
+        rests_ = 0;  // it is gone in a moment
+    } else if (outcome.fate == Fate::refused && blocker.kind == Blocker::Kind::autovacuum) {
+        may_cancel_autovacuum_ = false;
+        out.emplace_back(
+            Announce{{at.wall, Warned{blocker.text + " is in the way, and weir may not cancel it: " + outcome.message,
+                                      "from PostgreSQL 15 on: GRANT SET ON PARAMETER deadlock_timeout to weir's role "
+                                      "lets an autovacuum make way by itself"}}});
+    } else if (outcome.fate == Fate::refused) {
+        may_end_ = false;
+        out.emplace_back(
+            Announce{{at.wall, Warned{blocker.text + " is in the way, and weir may not end it: " + outcome.message,
+                                      "GRANT pg_signal_backend to the role that weir uses; until then it waits"}}});
+    }
+    if (stopping_ || !end_next(at, ids, out)) rest(ids, out);
+}
+
 void LockLadder::completed(Stamp at, Completed const& completed, Ids& ids, Commands& out) {
     switch (doing_) {
-        case Doing::trying: {
-            outcome_ = completed.outcome;
-            bool const busy = outcome_.fate == Fate::lock_busy || outcome_.fate == Fate::deadlock ||
-                              (outcome_.fate == Fate::canceled && !stopping_);
-            if (outcome_.fate == Fate::done) {
-                pending_.reset();
-                state_ = State::done;
-                out.emplace_back(Announce{{at.wall, LockTried{config_.step, true, outcome_.took, {}}}});
-            } else if (outcome_.fate == Fate::canceled && stopping_) {
-                pending_.reset();
-                state_ = State::stopped;
-            } else if (!busy) {
-                pending_.reset();
-                state_ = State::failed;
-            } else if (tries_ == 1 || stopping_) {
-                out.emplace_back(Announce{{at.wall, LockTried{config_.step, false, outcome_.took, {}}}});
-                rest(at, ids, out);
-            } else {
-                look(ids, out);
-            }
-            return;
-        }
         case Doing::looking:
-            if (completed.outcome.fate == Fate::lost || completed.outcome.fate == Fate::in_doubt) {
-                outcome_ = completed.outcome;
-                pending_.reset();
-                state_ = State::failed;
-                return;
-            }
-            blockers_.clear();
-            for (auto const& row : completed.outcome.rows) blockers_.push_back(row.fields[0].value_or(""));
-            out.emplace_back(Announce{{at.wall, LockTried{config_.step, false, outcome_.took, blockers_}}});
-            rest(at, ids, out);
+            looked(at, completed.outcome, ids, out);
+            return;
+        case Doing::trying:
+            tried(at, completed.outcome, ids, out);
+            return;
+        case Doing::ending:
+            ended(at, completed.outcome, ids, out);
             return;
         case Doing::resting:
-            if (stopping_) {
-                pending_.reset();
-                state_ = State::stopped;
-            } else {
-                attempt(ids, out);
-            }
+            if (stopping_)
+                finish(State::stopped);
+            else
+                look(ids, out);
             return;
     }
 }

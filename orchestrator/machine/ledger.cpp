@@ -209,7 +209,8 @@ Batch take_hand(Epoch epoch) {
     // The epoch is looked at only once the share is held: a newcomer raises it first and then waits for the shares.
     return {sql("SELECT pg_catalog.pg_try_advisory_lock_shared({0}, 2)", space()), fence(epoch),
             sql("SELECT EXISTS (SELECT FROM pg_catalog.pg_locks l WHERE l.pid = pg_catalog.pg_backend_pid() "
-                "AND l.locktype = 'advisory' AND l.classid = {0} AND l.objid = 2 AND l.granted)",
+                "AND l.locktype = 'advisory' AND l.classid = {0} AND l.objid = 2 AND l.granted), "
+                "pg_catalog.pg_backend_pid()",
                 space())};
 }
 

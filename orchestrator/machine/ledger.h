@@ -41,7 +41,7 @@ Sql fence(Epoch epoch);
 Batch try_leader();            ///< one row: 't' or 'f'
 Batch who_leads();             ///< pid, user, application, since, address of the leader's session; no row: nobody
 Batch try_all_hands();         ///< 't' when no working session lives; the lock is given back at once
-Batch take_hand(Epoch epoch);  ///< 't' or 'f': the session's share of `hands`, and then the fence
+Batch take_hand(Epoch epoch);  ///< 't' or 'f', and the session's pid: its share of `hands`, and then the fence
 
 enum class EntryKind : std::uint8_t {
     began,       ///< plan text, catalog snapshot, version, hash

@@ -44,6 +44,8 @@ struct Outcome {
     std::string detail;     ///< DETAIL and HINT of the server, if any
     std::vector<Row> rows;  ///< of the last statement
     Millis took{};
+    /// The wait for a synchronous standby was cancelled: committed here, and on no standby for sure. Fate::done.
+    bool unreplicated{};
 };
 
 /// One measurement. No value: it could not be read. Its load is value / limit: 1 is at the limit.
@@ -59,7 +61,7 @@ struct Reading {
     std::optional<Millis> at;
     Millis max_age{};    ///< older than this it stops: three of its polls; 0: as the caller of the controller says
     bool writes_only{};  ///< only what writes can move it: a step that only reads is not held by it
-    std::string remark;    ///< beside a value, what a person should know of it: `pid 4711 (psql) waits`
+    std::string remark;  ///< beside a value, what a person should know of it: `pid 4711 (psql) waits`
 };
 
 enum class OrderWord : std::uint8_t {

@@ -12,6 +12,7 @@ namespace {
 
 constexpr Limits entry_limits{Millis{5000}, Millis{10000}, Millis{15000}};
 constexpr Limits gate_limits{Millis{1000}, Millis{5000}, Millis{10000}};
+constexpr Limits ask_limits{Millis{100}, Millis{1000}, Millis{5000}};
 constexpr Millis hand_rest{50};
 constexpr Millis signals_every{1000};
 constexpr int standalone_tries = 40;
@@ -200,6 +201,7 @@ void RunMachine::begin_step(Step const& step, Commands& out) {
 void RunMachine::start_ladder(Step const& step, bool undo, Commands& out) {
     LockLadder::Config config;
     config.step = step.id;
+    config.fence = {fence(config_.epoch)};
     config.first = {fence(config_.epoch), insert_entry(config_.program.run, seq_, config_.epoch,
                                                        undo ? EntryKind::step_undone : EntryKind::step_done, step.id)};
     config.locks = undo ? step.undo_locks : step.locks;
@@ -207,7 +209,8 @@ void RunMachine::start_ladder(Step const& step, bool undo, Commands& out) {
     config.bound = config_.settings.lock_timeout;
     config.give_up = config_.settings.lock_give_up;
     config.scans = !undo && step.scans;
-    config.may_set_deadlock_timeout = config_.superuser;
+    config.on_blocked = config_.settings.on_blocked;
+    config.may_set_deadlock_timeout = config_.may_set_deadlock_timeout;
     config.seed = static_cast<std::uint64_t>(at_.wall.time_since_epoch().count());
     ladder_.emplace(std::move(config));
     doing_ = Doing::ladder;
@@ -230,7 +233,7 @@ void RunMachine::ladder_moved(Commands& out) {
             return;
         case LockLadder::State::gave_up: {
             std::string who;
-            for (auto const& blocker : ladder_->blockers()) who += (who.empty() ? "" : "; ") + blocker;
+            for (auto const& blocker : ladder_->blockers()) who += (who.empty() ? "; in the way: " : "; ") + blocker;
             std::string const tried = " within " + std::to_string(config_.settings.lock_give_up.count() / 1000) +
                                       " s, " + std::to_string(ladder_->tries()) + " tries";
             std::string const what = "step " + step.id + " (" + step.title + ")";
@@ -244,8 +247,8 @@ void RunMachine::ladder_moved(Commands& out) {
             else
                 stop({Code::gave_up_lock,
                       {},
-                      "could not get the lock for " + what + tried,
-                      who.empty() ? "run again at a quieter time" : "in the way: " + who + "; end it, and run again"},
+                      "could not get the lock for " + what + tried + who,
+                      who.empty() ? "run again at a quieter time" : ladder_->advice()},
                      out);
             return;
         }
@@ -522,6 +525,8 @@ void RunMachine::gate_answered(Outcome const& outcome, Commands& out) {
 /// While people deploy, the proofs are repeated, save those of deletions, which would delete more: what they find is
 /// told, and what is still NULL is filled.
 void RunMachine::on_tick(Commands& out) {
+    if (doing_ == Doing::standalone || doing_ == Doing::repairing || (doing_ == Doing::ladder && ladder_->scanning()))
+        ask_whom_it_waits_for(out);
     if (doing_ == Doing::gate || doing_ == Doing::watching) ask_gate(out);
     judge_pace(out);
     child_moved(out);
@@ -530,6 +535,13 @@ void RunMachine::on_tick(Commands& out) {
         return;
     watching_ = 0;
     watch_next(out);
+}
+
+/// A statement without a time limit: nobody else would say why it stands still.
+void RunMachine::ask_whom_it_waits_for(Commands& out) {
+    if (asking_ || hand_pid_ == 0) return;
+    asking_ = ids_();
+    out.emplace_back(Execute{*asking_, control, {look_behind(hand_pid_)}, Transaction::implicit, ask_limits});
 }
 
 void RunMachine::watch_next(Commands& out) {
@@ -645,6 +657,7 @@ void RunMachine::finish_run(EntryKind kind, Commands& out) {
 
 void RunMachine::write(EntryKind kind, std::string const& step, EntryDetail const& detail, Batch guard, Commands& out) {
     writing_ = kind;
+    unreplicated_ = false;
     writing_detail_ = detail;
     writing_step_ = step;
     writing_guard_ = std::move(guard);
@@ -703,15 +716,41 @@ void RunMachine::noted(Outcome const& outcome, Commands& out) {
     }
 }
 
+/// A commit that comes after the entry's; once it is confirmed, so is the entry.
+void RunMachine::replicate(Commands& out) {
+    pending_ = ids_();
+    out.emplace_back(Execute{
+        *pending_,
+        control,
+        {sql("SET LOCAL synchronous_commit = on"), sql("SELECT pg_catalog.pg_logical_emit_message(true, 'weir', '')")},
+        Transaction::implicit,
+        entry_limits});
+}
+
 void RunMachine::wrote(Outcome const& outcome, Commands& out) {
-    if (outcome.fate != Fate::done) {
+    // The entry is there already; only what came to confirm it did not get through.
+    bool const confirming = unreplicated_;
+    bool const again = outcome.fate == Fate::canceled || outcome.fate == Fate::lock_busy ||
+                       outcome.fate == Fate::deadlock || outcome.unreplicated;
+    if (outcome.fate != Fate::done && !(confirming && again)) {
         if (writing_ == EntryKind::stopped)
             quit(*exit_, out);
         else
             failed(outcome, out);
         return;
     }
-    ++seq_;
+    if (!confirming) ++seq_;
+    // An interrupt does not wait for a standby: what is committed here is what the next run reads.
+    if (again && !stopping_ && writing_ != EntryKind::stopped) {
+        if (!std::exchange(unreplicated_, true))
+            say(out, Warned{"no synchronous standby confirms the commit of entry " + std::string{name(writing_)} +
+                                ": it stands on this server alone",
+                            "bring back a standby of synchronous_standby_names, or change that setting; the run "
+                            "waits for it and holds no lock meanwhile"});
+        replicate(out);
+        return;
+    }
+    unreplicated_ = false;
     switch (writing_) {
         case EntryKind::step_begun: {
             Step const& step = *current();
@@ -790,6 +829,13 @@ void RunMachine::on(Completed const& completed, Commands& out) {
         noted(completed.outcome, out);
         return;
     }
+    if (asking_ == completed.command) {
+        asking_.reset();
+        std::vector<std::string> whom;
+        for (auto const& blocker : blockers_of(completed.outcome.rows)) whom.push_back(blocker.text);
+        if (!whom.empty() && current()) say(out, WaitsFor{current()->id, whom});
+        return;
+    }
     if (pending_ != completed.command) return;
     pending_.reset();
     auto const& outcome = completed.outcome;
@@ -806,6 +852,8 @@ void RunMachine::on(Completed const& completed, Commands& out) {
             } else if (outcome.fate != Fate::done) {
                 failed(outcome, out);
             } else if (!outcome.rows.empty() && outcome.rows[0].fields[0] == "t") {
+                if (connecting_hand_ == 1 && outcome.rows[0].fields.size() > 1)
+                    hand_pid_ = std::stoi("0" + outcome.rows[0].fields[1].value_or(""));
                 ++connecting_hand_;
                 connect_next(out);
             } else {
@@ -1008,7 +1056,7 @@ void RunMachine::stop_child(bool now, Commands& out) {
         backfill_->stop(now, out);
         backfill_moved(out);
     } else if (pending_ && (doing_ == Doing::standalone || doing_ == Doing::repairing || doing_ == Doing::resting ||
-                            (doing_ == Doing::connecting && stopping_))) {
+                            (doing_ == Doing::connecting && stopping_) || (unreplicated_ && stopping_))) {
         // An abort needs the hands: only who stops does without them.
         out.emplace_back(Cancel{*pending_});
     }

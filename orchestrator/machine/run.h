@@ -46,7 +46,7 @@ class RunMachine {
         std::set<std::string> approve;  ///< gates approved by option; `all` for every one
         bool no_wait{};                 ///< exit 3 at a closed gate, and where the schedule holds a fill or a proof
         bool abort{};                   ///< undo instead of going on
-        bool superuser{};
+        bool may_set_deadlock_timeout{};
         bool connects_again{};  ///< a lost connection is no stop: whoever drives this begins anew with another
     };
 
@@ -90,6 +90,7 @@ class RunMachine {
     BackfillMachine::Config backfill_config(Step const& step) const;
     EntryDetail proof_figures() const;
     void on_tick(Commands& out);
+    void ask_whom_it_waits_for(Commands& out);
     void watch_next(Commands& out);
     void watch_moved(Commands& out);
     void stop_watching(Commands& out);
@@ -103,6 +104,7 @@ class RunMachine {
     void finish_run(EntryKind kind, Commands& out);
     void write(EntryKind kind, std::string const& step, EntryDetail const& detail, Batch guard, Commands& out);
     void wrote(Outcome const& outcome, Commands& out);
+    void replicate(Commands& out);
     void on(Completed const& completed, Commands& out);
     void on_measured(Measured const& measured, Commands& out);
     void on_order(Ordered const& order, Commands& out);
@@ -159,9 +161,12 @@ class RunMachine {
     std::optional<Opening> opening_;  ///< of the schedule, as long as it holds
     bool shut_{};                     ///< the schedule holds the child
     bool stopping_{}, undoing_{}, abort_wanted_{};
-    bool option_votes_{};  // --approve: when the gate opens
-    bool executed_{};      // the standalone statement ran; the probe that follows must say done
-    int busy_{};           // tries of a standalone statement that met a lock
+    bool option_votes_{};              // --approve: when the gate opens
+    bool executed_{};                  // the standalone statement ran; the probe that follows must say done
+    int busy_{};                       // tries of a standalone statement that met a lock
+    int hand_pid_{};                   // of the first hand, whose statements may wait long
+    std::optional<CommandId> asking_;  // whom it waits for
+    bool unreplicated_{};              // the entry is committed, and waits for a synchronous standby
     std::string abort_user_, approval_user_;
     // Entries of orders are written beside what runs, one at a time; whatever else is to be written waits for them,
     // because an entry's number is known only when the one before it stands.

@@ -267,12 +267,18 @@ struct Connection::World {
     std::shared_ptr<Breaker> breaker;
     ConnectionFacts facts;
     std::string fatal;  // what the server said while nothing ran; libpq hands that out as a notice
+    bool unreplicated{};
 
     static void hear(void* self, PGresult const* notice) {
         auto const* severity = PQresultErrorField(notice, PG_DIAG_SEVERITY_NONLOCALIZED);
         if (severity == nullptr) return;
         std::string_view const word{severity};
-        if (word == "FATAL" || word == "PANIC") static_cast<World*>(self)->fatal = PQresultErrorMessage(notice);
+        auto* const world = static_cast<World*>(self);
+        if (word == "FATAL" || word == "PANIC") world->fatal = PQresultErrorMessage(notice);
+        // Its words are translated, and its SQLSTATE is that of any warning.
+        auto const* function = PQresultErrorField(notice, PG_DIAG_SOURCE_FUNCTION);
+        if (word == "WARNING" && function != nullptr && std::string_view{function} == "SyncRepWaitForLSN")
+            world->unreplicated = true;
     }
 
     bool broken() const { return PQstatus(raw.get()) != CONNECTION_OK; }
@@ -346,6 +352,9 @@ std::variant<std::unique_ptr<Connection>, Outcome> Connection::open(std::string 
     world->breaker = std::make_shared<SocketBreaker>(world->raw.get());
     auto& facts = world->facts;
     facts.server_version = PQserverVersion(world->raw.get());
+    Sql const may_set = facts.server_version >= 150000
+                            ? sql("pg_catalog.has_parameter_privilege('deadlock_timeout', 'SET')")
+                            : sql("pg_catalog.current_setting('is_superuser') = 'on'");
 
     std::unique_ptr<Connection> connection{new Connection{std::move(world)}};
     auto outcome = connection->run(settings(facts.server_version));
@@ -358,10 +367,11 @@ std::variant<std::unique_ptr<Connection>, Outcome> Connection::open(std::string 
         outcome =
             connection->run({sql("SELECT pg_catalog.pg_backend_pid(), pg_catalog.pg_is_in_recovery(), "
                                  "pg_catalog.current_setting('is_superuser'), current_user, "
-                                 "pg_catalog.current_database()")});
+                                 "pg_catalog.current_database(), {0}",
+                                 may_set)});
     if (outcome.fate == Fate::in_doubt) outcome.fate = Fate::lost;  // nothing that was sent changes anything
     if (outcome.fate != Fate::done) return outcome;
-    if (outcome.rows.size() != 1 || outcome.rows[0].fields.size() != 5)
+    if (outcome.rows.size() != 1 || outcome.rows[0].fields.size() != 6)
         return refusal("no answer to the first query", "");
     auto const field = [&](std::size_t i) { return outcome.rows[0].fields[i].value_or(""); };
     facts.pid = to_int(field(0));
@@ -370,6 +380,7 @@ std::variant<std::unique_ptr<Connection>, Outcome> Connection::open(std::string 
     facts.superuser = field(2) == "on";
     facts.user = field(3);
     facts.database = field(4);
+    facts.may_set_deadlock_timeout = field(5) == "t";
     return connection;
 }
 
@@ -383,6 +394,7 @@ Outcome Connection::run(Batch const& batch) {
     if (world_->broken() || !world_->fatal.empty()) return timed(world_->lost(false));
 
     Outcome outcome;
+    world_->unreplicated = false;
     try {
         pqxx::nontransaction work{world_->pqxx->get()};
         auto const result = work.exec(to_text(batch));
@@ -408,6 +420,7 @@ Outcome Connection::run(Batch const& batch) {
         }
         if (outcome.fate == Fate::done) outcome = refusal("the string left a transaction open; it was rolled back", "");
     }
+    outcome.unreplicated = world_->unreplicated && outcome.fate == Fate::done;
     return timed(std::move(outcome));
 }
 

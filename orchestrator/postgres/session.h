@@ -21,6 +21,7 @@ struct ConnectionFacts {
     bool pooler{};         ///< PQbackendPID() differs from pg_backend_pid()
     bool in_recovery{};
     bool superuser{};
+    bool may_set_deadlock_timeout{};  ///< superuser, or from 15 on GRANT SET ON PARAMETER
     std::string user, database;
     int pid{};
 };

@@ -277,6 +277,24 @@ TEST_F(ProgressTest, PlainDoesNotRepeatALockWait) {
                                     "expand.1 got its locks after 51 tries"));
 }
 
+TEST_F(ProgressTest, PlainTellsOfALockWaitAnewWhenOthersAreInTheWay) {
+    begin(ProgressMode::plain);
+    auto const busy = [&](std::string blocker) {
+        hear(LockTried{.step = "expand.1", .got = false, .waited = {}, .blockers = {std::move(blocker)}});
+    };
+    busy("pid 7 (user web, active, open for 1.0 s: SELECT 1)");
+    busy("pid 7 (user web, active, open for 1.2 s: SELECT 1)");
+    busy("pid 8 (user web, active, open for 0.1 s: SELECT 2)");
+    hear(BlockerEnded{.step = "expand.1", .session = true, .blocker = "pid 8 (user web)"});
+    hear(BlockerEnded{.step = "expand.1", .session = false, .blocker = "pid 8 (user web)"});
+    hear(WaitsFor{.step = "proof.3", .blockers = {"pid 9 (psql)", "pid 10"}});
+    EXPECT_THAT(said(),
+                ElementsAre(HasSubstr("held by pid 7 (user web, active, open for 1.0 s"), HasSubstr("held by pid 8"),
+                            HasSubstr("expand.1 terminated the session of pid 8 (user web)"),
+                            HasSubstr("expand.1 canceled the statement of pid 8"),
+                            "proof.3 runs, and waits for pid 9 (psql); pid 10"));
+}
+
 TEST_F(ProgressTest, NamesCannotSteerATerminal) {
     begin(ProgressMode::plain);
     hear(
@@ -412,6 +430,8 @@ std::vector<decltype(Event::what)> one_of_each() {
             WorkersChanged{"backfill.1", 2, "the rate rose"},
             Vacuumed{"backfill.1", "users", 4000, milliseconds{70}},
             LockTried{"expand.1", false, milliseconds{5}, {"pid 7"}},
+            BlockerEnded{"expand.1", true, "pid 7"},
+            WaitsFor{"proof.3", {"pid 8"}},
             PaceChanged{0.5, {"replication lag of r1 is 3 s, limit 2 s"}},
             ReplicaLag{"r1", {}, 100},
             SignalsJudged{{{"wal_rate", "", "B/s", 30, 20, 1.5, milliseconds{40}, true, ""}}},
@@ -454,6 +474,8 @@ TEST(ProgressJson, HasAStableShape) {
             R"("workers_changed","step":"backfill.1","workers":2,"reason":"the rate rose"})",
             R"("vacuumed","step":"backfill.1","table":"users","dead_rows":4000,"took_ms":70})",
             R"("lock_tried","step":"expand.1","got":false,"waited_ms":5,"blockers":["pid 7"]})",
+            R"("blocker_ended","step":"expand.1","how":"terminated","blocker":"pid 7"})",
+            R"("waits_for","step":"proof.3","blockers":["pid 8"]})",
             R"("pace_changed","pace":0.500,"reasons":["replication lag of r1 is 3 s, limit 2 s"]})",
             R"("replica_lag","replica":"r1","lag_ms":null,"bytes":100})",
             R"("signals_judged","signals":[{"signal":"wal_rate","subject":"","unit":"B/s","value":30.000,"limit":20.000,"load":1.500,"age_ms":40,"holds":true,"problem":""}]})",

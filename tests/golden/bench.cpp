@@ -262,15 +262,16 @@ Driven Bench::drive(Plan const& plan, Drive how) const {
     config.user = asker->facts().user;
     config.approve = {"all"};
     config.abort = how.how == How::undo;
-    config.superuser = asker->facts().superuser;
+    config.may_set_deadlock_timeout = asker->facts().may_set_deadlock_timeout;
     RunMachine machine{std::move(config)};
     if (how.how == How::with_shell) {
         Record record;
         bool over = false;
-        Shell shell{io.get_executor(),
-                    {conninfo_, plan.name, {&record}, [&](Finish const& finish) { driven.exit = finish.exit, over = true; }},
-                    std::move(machine),
-                    asker->session()};
+        Shell shell{
+            io.get_executor(),
+            {conninfo_, plan.name, {&record}, [&](Finish const& finish) { driven.exit = finish.exit, over = true; }},
+            std::move(machine),
+            asker->session()};
         shell.give(Started{});
         io.restart();
         while (!over && io.run_one() > 0) {

@@ -35,6 +35,7 @@ class RandomWorld {
         if (chance(50)) sim_.config.settings.throttle.limits = {{"replication_lag", 2}};
         if (chance(40)) sim_.config.approve = {"all"};
         sim_.config.settings.lock_give_up = Millis{chance(50) ? 3000 : 900'000};
+        sim_.config.settings.on_blocked = static_cast<OnBlocked>(below(3));
         // A swarm: each world has its own idea of what goes wrong.
         for (auto& weight : weights_) weight = chance(40) ? below(8) : 0;
         for (auto& weight : surprises_) weight = chance(40) ? 1 + below(4) : 0;
@@ -88,6 +89,8 @@ class RandomWorld {
         stuck,
         readings,
         late,
+        blocked,
+        alone,
         surprises
     };
 
@@ -217,6 +220,16 @@ class RandomWorld {
             case late:
                 sim_.now += Millis{below(4000)};
                 break;
+            case blocked:
+                world.in_the_way.clear();
+                if (chance(50))
+                    world.in_the_way = {row({"42 1/1", "42", chance(20) ? "prepared" : "session",
+                                             chance(80) ? "t" : "f", chance(20) ? "t" : "f",
+                                             std::to_string(below(9000)), "pid 42", chance(20) ? "a superuser" : ""})};
+                break;
+            case alone:
+                world.alone = below(4);
+                break;
             case surprises:
                 break;
         }
@@ -235,6 +248,7 @@ class RandomWorld {
 
     void settle() {
         sim_.world.hopeless.clear();
+        sim_.world.in_the_way.clear();
         // In half of the worlds the old snapshot stays for ever.
         if (chance(50)) sim_.world.held = false;
         sim_.world.triggers_touched = false;

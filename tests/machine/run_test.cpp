@@ -554,6 +554,7 @@ TEST(Run, ALostSessionStopsAtOnceWithoutAnEntry) {
 TEST(Run, GivesUpOnALockAndNamesWhoIsInTheWay) {
     auto sim = approved_simulation();
     sim.config.settings.lock_give_up = Millis{2000};
+    sim.world.in_the_way = {row({"42 1/1", "42", "session", "t", "f", "10", "pid 42 (user web)", ""})};
     sim.start();
     for (int tries = 0; tries < 100 && !sim.exit; ++tries) {
         auto const at = sim.until([&](auto const& p) { return writes("step_done", "expand.1")(p) || sim.exit; });
@@ -561,7 +562,8 @@ TEST(Run, GivesUpOnALockAndNamesWhoIsInTheWay) {
     }
     EXPECT_EQ(sim.exit, 4);
     EXPECT_THAT(codes_of(sim), ElementsAre("gave-up-lock"));
-    EXPECT_THAT(last_message(sim), HasSubstr("in the way: pid 42"));
+    EXPECT_THAT(last_message(sim),
+                AllOf(HasSubstr("in the way: pid 42 (user web)"), HasSubstr("pg_terminate_backend(42)")));
     EXPECT_THAT(sim.world.applied, IsEmpty());
 }
 
@@ -695,6 +697,83 @@ TEST_F(StandaloneTest, AFailedTryIsProbedAndRepaired) {
     ASSERT_TRUE(at);
     sim.answer(*at, Answer::deadlock);
     EXPECT_TRUE(sim.world.damaged.contains("expand.1"));
+    sim.calm();
+    EXPECT_EQ(sim.exit, 0);
+    EXPECT_THAT(sim.world.objections, IsEmpty());
+}
+
+TEST_F(StandaloneTest, WhileItRunsATickAsksWhomItWaitsFor) {
+    auto sim = simulation_of(false, false);
+    sim.start();
+    sim.give(Ticked{});
+    EXPECT_THAT(sim.pending, SizeIs(1)) << "nothing runs yet";
+    ASSERT_TRUE(sim.until(has_verb(Verb::forward)));
+    sim.world.in_the_way = {row({"42 1/1", "42", "session", "t", "f", "9000", "pid 42 (user web)", ""})};
+    sim.give(Ticked{});
+    sim.give(Ticked{});
+    ASSERT_THAT(sim.pending, SizeIs(2)) << "one question at a time";
+    EXPECT_EQ(sim.pending[1].session, control);
+    EXPECT_TRUE(sim.pending[1].tx.looks);
+    sim.answer(1, Answer::done);
+    ASSERT_THAT(sim.heard<WaitsFor>(), SizeIs(1));
+    EXPECT_THAT(sim.heard<WaitsFor>()[0].blockers, ElementsAre("pid 42 (user web)"));
+    sim.world.in_the_way.clear();
+    sim.give(Ticked{});
+    sim.answer(1, Answer::canceled);
+    sim.give(Ticked{});
+    sim.answer(1, Answer::done);
+    EXPECT_THAT(sim.heard<WaitsFor>(), SizeIs(1)) << "nobody, or not known";
+    sim.give(Ticked{});
+    sim.calm();
+    EXPECT_EQ(sim.exit, 0);
+}
+
+TEST(Run, AScanOfAStepIsAskedForToo) {
+    auto steps = program({transactional("expand.1", Phase::expand)}, false);
+    steps.steps[0].scans = true;
+    auto sim = simulation(std::move(steps));
+    sim.world.right.clear();
+    sim.start();
+    ASSERT_TRUE(sim.until(writes("step_done", "expand.1")));
+    sim.give(Ticked{});
+    EXPECT_THAT(sim.pending, SizeIs(2));
+    sim.calm();
+    EXPECT_EQ(sim.exit, 0);
+}
+
+// ---- no synchronous standby ---------------------------------------------------------------------------------------
+
+TEST(Run, WaitsForItsSynchronousEntryAndSaysSo) {
+    auto sim = approved_simulation();
+    sim.start();
+    auto const at = sim.until(writes("step_told", "expand.1"));
+    ASSERT_TRUE(at);
+    sim.world.alone = 3;
+    for (int i = 0; i < 3; ++i) sim.answer(0, Answer::done);
+    EXPECT_THAT(sim.heard<StepDone>(), IsEmpty());
+    ASSERT_THAT(sim.heard<Warned>(), SizeIs(1));
+    EXPECT_THAT(sim.heard<Warned>()[0].message, HasSubstr("no synchronous standby"));
+    EXPECT_THAT(sim.heard<Warned>()[0].hint, HasSubstr("synchronous_standby_names"));
+    sim.calm();
+    EXPECT_EQ(sim.exit, 0);
+    EXPECT_EQ(sim.world.journal(), whole_journal());
+    EXPECT_THAT(sim.world.objections, IsEmpty());
+}
+
+TEST(Run, AnInterruptDoesNotWaitForTheStandby) {
+    auto sim = approved_simulation();
+    sim.start();
+    ASSERT_TRUE(sim.until(writes("step_told", "expand.1")));
+    sim.world.alone = 100;
+    sim.answer(0, Answer::done);
+    sim.give(Interrupted{1});
+    ASSERT_THAT(sim.pending, SizeIs(1));
+    EXPECT_TRUE(sim.pending[0].canceled);
+    sim.answer(0, Answer::done);
+    sim.calm();
+    EXPECT_EQ(sim.exit, 4);
+    sim.world.alone = 0;
+    sim.start();
     sim.calm();
     EXPECT_EQ(sim.exit, 0);
     EXPECT_THAT(sim.world.objections, IsEmpty());

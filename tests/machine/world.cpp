@@ -53,8 +53,10 @@ void read(std::string_view text, Tx& tx) {
         action.step = quoted(text, mark);
         tx.actions.push_back(std::move(action));
     };
+    if (text == "SET LOCAL synchronous_commit = on") tx.synchronous = true;
     if (starts_with(text, "SET LOCAL ") || starts_with(text, "LOCK TABLE ")) return;
     if (starts_with(text, "SELECT pg_catalog.set_config('weir.hot'")) return;
+    if (starts_with(text, "SELECT pg_catalog.set_config('statement_timeout'")) return;
     if (starts_with(text, "SELECT '\"public\".\"users\"'::pg_catalog.regclass")) return;
     if (starts_with(text, "SELECT weir.fence(")) {
         tx.epoch = needed(text, "fence(");
@@ -130,8 +132,11 @@ void read(std::string_view text, Tx& tx) {
         // The answer is the last statement's.
     } else if (starts_with(text, "SELECT EXISTS (SELECT FROM pg_catalog.pg_locks l")) {
         tx.actions.push_back({Verb::hand, {}, {}, 0, 0, 0, 0, 0, false});
-    } else if (starts_with(text, "SELECT coalesce('pid ")) {
+    } else if (starts_with(text, "WITH RECURSIVE wanted") || starts_with(text, "WITH locks AS MATERIALIZED")) {
         tx.looks = true;
+    } else if (starts_with(text, "SELECT pg_catalog.pg_cancel_backend(") ||
+               starts_with(text, "SELECT pg_catalog.pg_terminate_backend(")) {
+        tx.ends = true;
     } else {
         throw std::logic_error{"a statement that the world does not know: " + std::string{text}};
     }
@@ -241,14 +246,22 @@ Outcome World::perform(Tx const& tx) {
     Outcome outcome;
     Tx::Action const* update = nullptr;
     std::int64_t written = 0;
-    if (tx.looks) outcome.rows = {row({"pid 42"})};
+    if (tx.looks) outcome.rows = in_the_way;
+    if (tx.ends) {
+        if (!in_the_way.empty()) outcome.rows = {row({"t"})};
+        in_the_way.clear();
+    }
+    if (tx.synchronous && alone > 0) {
+        --alone;
+        outcome.unreplicated = true;
+    }
     for (auto const& action : tx.actions) {
         switch (action.verb) {
             case Verb::guard:
             case Verb::file:
                 break;
             case Verb::hand:
-                outcome.rows = {row({hands_refused > 0 ? "f" : "t"})};
+                outcome.rows = {row({hands_refused > 0 ? "f" : "t", "77"})};
                 if (hands_refused > 0) --hands_refused;
                 break;
             case Verb::condition:

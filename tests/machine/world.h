@@ -53,6 +53,8 @@ struct Tx {
     bool standalone{};
     bool after_gate{};  ///< it has the predicates for the time when the new application writes
     bool looks{};       ///< for blockers
+    bool ends{};        ///< a blocker
+    bool synchronous{};
 };
 
 struct World {
@@ -92,8 +94,11 @@ struct World {
     std::vector<bool> right = std::vector<bool>(64, false);
     std::set<std::int64_t> hopeless;  ///< pages that no fill makes right
     bool triggers_touched{};
-    bool condition{};     ///< of the gate
-    int hands_refused{};  ///< so often a newcomer is in the way of a hand
+    bool condition{};             ///< of the gate
+    int hands_refused{};          ///< so often a newcomer is in the way of a hand
+    int hands_refused{};          ///< so often a newcomer is in the way of a hand
+    std::vector<Row> in_the_way;  ///< what a look shows
+    int alone{};                  ///< so many synchronous commits are cancelled while they wait for a standby
 
     std::vector<std::string> objections;
 

@@ -151,6 +151,9 @@ TEST(Reader, ReadsSettings) {
     EXPECT_FALSE(with("batch: { workers: auto }\n").settings.workers);
     EXPECT_TRUE(with("batch: { order: plain }\n").settings.plain);
     EXPECT_FALSE(with("batch: { order: auto }\n").settings.plain);
+    EXPECT_EQ(with("").settings.on_blocked, OnBlocked::wait);
+    EXPECT_EQ(with("locks: { on_blocked: cancel }\n").settings.on_blocked, OnBlocked::cancel);
+    EXPECT_EQ(with("locks: { on_blocked: terminate }\n").settings.on_blocked, OnBlocked::terminate);
 }
 
 TEST(Reader, ReadsGatesThatApproveThemselves) {
