@@ -147,7 +147,7 @@ std::string help_text() {
         "run takes\n"
         "  --until PHASE             stop after expand, backfill, proof or contract\n"
         "  --approve GATE|all        approve a gate beforehand\n"
-        "  --no-wait                 exit 3 at a gate, or when paused, instead of waiting\n"
+        "  --no-wait                 exit 3 at a gate, at a window, or when paused, instead of waiting\n"
         "  --http ADDR:PORT          serve /metrics and /healthz\n"
         "  --progress WAY            auto, bar, plain, json or none\n"
         "status takes\n"

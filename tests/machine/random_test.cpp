@@ -39,6 +39,7 @@ class RandomWorld {
         // A swarm: each world has its own idea of what goes wrong.
         for (auto& weight : weights_) weight = chance(40) ? below(8) : 0;
         for (auto& weight : surprises_) weight = chance(40) ? 1 + below(4) : 0;
+        if (chance(30)) make_schedule();
         trouble_ = 20 + below(120);
         sim_.start();
     }
@@ -117,6 +118,17 @@ class RandomWorld {
         return steps;
     }
 
+    /// One minute of three, for half an hour of a night that begins with the run.
+    void make_schedule() {
+        using namespace std::chrono_literals;
+        auto& schedule = sim_.config.settings.schedule;
+        sim_.now += Millis{below(60'000)};
+        auto from = 22h + 13min + std::chrono::minutes{below(3)};
+        for (int i = 0; i < 10; ++i, from += 3min)
+            schedule.windows.push_back({Window::every_day, from, from + 1min, {}});
+        if (chance(30)) schedule.at = stamp(sim_.now + Millis{below(300'000)}).wall;
+    }
+
     bool ended() const { return !sim_.world.objections.empty() || (sim_.exit && (*sim_.exit == 0 || *sim_.exit == 6)); }
 
     void note(std::string what) {
@@ -144,6 +156,10 @@ class RandomWorld {
                 measure(0);
             else
                 sim_.now += Millis{100};
+            if (chance(10)) {
+                sim_.now += Millis{below(60'000)};
+                sim_.give(Ticked{});
+            }
             if (chance(5)) sim_.order(OrderWord::approve);
             if (chance(5)) sim_.order(OrderWord::resume);
             return;
@@ -260,6 +276,10 @@ class RandomWorld {
         if (sim_.exit)
             again();
         else if (sim_.pending.empty()) {
+            if (!sim_.config.settings.schedule.windows.empty()) {
+                sim_.now += Millis{20'000};
+                sim_.give(Ticked{});
+            }
             measure(0);
             if (sim_.waits()) sim_.order(OrderWord::resume);
             if (sim_.waits()) sim_.order(OrderWord::approve);

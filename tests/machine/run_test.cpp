@@ -867,5 +867,235 @@ TEST_F(PacedRun, AHeldRunCanBeStoppedAndAborted) {
     }
 }
 
+// ---- schedule -----------------------------------------------------------------------------------------------------
+
+/// The run begins at 22:13:21 UTC.
+struct Nights {
+    Sim sim = approved_simulation();
+
+    void window(std::chrono::minutes from, std::chrono::minutes to) {
+        sim.config.settings.schedule.windows = {{Window::every_day, from, to, {}}};
+    }
+    /// The next time that the clock shows this.
+    void at(std::chrono::minutes clock, Millis more = {}) {
+        auto const wall = stamp(sim.now).wall;
+        auto const day = std::chrono::floor<std::chrono::days>(wall);
+        auto next = Instant{day + clock} + more;
+        if (next <= wall) next += std::chrono::days{1};
+        sim.now += next - wall - Millis{1};
+        sim.give(Ticked{});
+    }
+    std::vector<double> paces() const {
+        std::vector<double> found;
+        for (auto const& changed : sim.heard<PaceChanged>()) found.push_back(changed.pace);
+        return found;
+    }
+    auto filled() const { return std::count(sim.world.right.begin(), sim.world.right.end(), true); }
+};
+
+struct ScheduledRun : testing::Test, Nights {};
+
+using namespace std::chrono_literals;
+
+TEST_F(ScheduledRun, NothingIsFilledBeforeTheWindowOpens) {
+    window(23h, 24h);
+    sim.start();
+    sim.calm();
+    EXPECT_TRUE(sim.waits());
+    EXPECT_EQ(sim.world.journal().back(), "step_begun backfill.1") << "short changes are not held";
+    EXPECT_EQ(filled(), 0);
+    ASSERT_THAT(paces(), ElementsAre(0));
+    EXPECT_THAT(sim.heard<PaceChanged>().back().reasons,
+                ElementsAre("outside the window 23:00-24:00 UTC, opens 2023-11-14 23:00 UTC"));
+    at(23h, Millis{-1});
+    EXPECT_TRUE(sim.waits()) << "a millisecond too early";
+    at(23h);
+    EXPECT_FALSE(sim.waits());
+    EXPECT_THAT(paces(), ElementsAre(0, 1));
+    sim.calm();
+    EXPECT_EQ(sim.exit, 0);
+    EXPECT_THAT(sim.world.objections, IsEmpty());
+}
+
+TEST_F(ScheduledRun, WorksNightAfterNight) {
+    window(22h + 13min, 22h + 14min);
+    sim.took = Millis{7000};
+    sim.start();
+    int nights = 1;
+    for (sim.calm(); !sim.exit; sim.calm(), ++nights) {
+        ASSERT_TRUE(sim.waits());
+        ASSERT_LT(nights, 100);
+        if (nights == 2) {
+            EXPECT_GT(filled(), 0) << "a part";
+            EXPECT_LT(filled(), 64);
+        }
+        at(22h + 13min);
+    }
+    EXPECT_EQ(sim.exit, 0);
+    EXPECT_GT(nights, 3);
+    EXPECT_EQ(sim.world.journal(), whole_journal());
+    EXPECT_THAT(sim.world.objections, IsEmpty());
+}
+
+TEST_F(ScheduledRun, WhatFailsAtTheEndIsTriedAgainInTheNextWindow) {
+    for (auto const& [verb, step] : {std::pair{Verb::update, ""}, {Verb::count, "proof.1"}})
+        for (auto const how : {Answer::lock_busy, Answer::deadlock, Answer::canceled}) {
+            Nights copy = *this;
+            copy.window(22h, 23h);
+            copy.sim.start();
+            auto const which = copy.sim.until(has_verb(verb, step));
+            ASSERT_TRUE(which);
+            copy.at(23h);
+            copy.sim.answer(*which, how);
+            copy.sim.calm();
+            EXPECT_TRUE(copy.sim.waits()) << step;
+            // Nobody stood in its way for all these hours.
+            copy.at(22h);
+            copy.sim.answer(0, how);
+            copy.sim.calm();
+            EXPECT_EQ(copy.sim.exit, 0) << step << " " << last_message(copy.sim);
+            EXPECT_THAT(copy.sim.world.objections, IsEmpty()) << step;
+        }
+}
+
+TEST_F(ScheduledRun, ProofsAreHeldToo) {
+    window(22h, 23h);
+    sim.start();
+    ASSERT_TRUE(sim.until(writes("step_begun", "proof.1")));
+    at(23h);
+    sim.calm();
+    EXPECT_TRUE(sim.waits());
+    EXPECT_EQ(sim.world.journal().back(), "step_begun proof.1");
+    at(22h);
+    sim.calm();
+    EXPECT_EQ(sim.exit, 0);
+}
+
+TEST_F(ScheduledRun, NothingOfTheBackfillBeginsBeforeItsTime) {
+    sim.config.settings.schedule.at = stamp(Millis{60'000}).wall;
+    sim.start();
+    sim.calm();
+    EXPECT_TRUE(sim.waits());
+    EXPECT_EQ(filled(), 0);
+    EXPECT_THAT(sim.heard<PaceChanged>().back().reasons,
+                ElementsAre("before the time of schedule.at, opens 2023-11-14 22:14 UTC"));
+    sim.now = Millis{60'000};
+    sim.give(Ticked{});
+    sim.calm();
+    EXPECT_EQ(sim.exit, 0);
+}
+
+TEST_F(ScheduledRun, AClockThatIsSetBackClosesAgain) {
+    window(22h, 23h);
+    sim.start();
+    ASSERT_TRUE(sim.until(has_verb(Verb::update)));
+    auto copy = *sim.machine;
+    auto at_noon = stamp(sim.now);
+    at_noon.wall -= 10h;
+    auto const out = copy.resume({at_noon, Ticked{}});
+    ASSERT_THAT(told<PaceChanged>(out), SizeIs(1));
+    EXPECT_THAT(told<PaceChanged>(out)[0].reasons, ElementsAre(HasSubstr("opens 2023-11-14 22:00 UTC")));
+}
+
+TEST_F(ScheduledRun, IsHeldByAReplicaToo) {
+    window(22h, 23h);
+    sim.config.settings.lag_limit = Millis{2000};
+    auto const measured = [&](double lag) {
+        Reading reading;
+        reading.signal = "replication_lag";
+        reading.subject = "r1";
+        reading.value = lag;
+        reading.limit = 2;
+        sim.give(Measured{{reading}});
+    };
+    sim.start();
+    measured(5);
+    sim.calm();
+    ASSERT_TRUE(sim.waits());
+    at(23h);
+    EXPECT_THAT(
+        sim.heard<PaceChanged>().back().reasons,
+        ElementsAre(HasSubstr("outside the window"), HasSubstr("replication lag"), HasSubstr("replication lag")));
+    measured(0);
+    EXPECT_TRUE(sim.waits()) << "the window is closed still";
+    at(22h);
+    EXPECT_TRUE(sim.waits()) << "nobody measured lately";
+    EXPECT_THAT(sim.heard<PaceChanged>().back().reasons, ElementsAre(HasSubstr("replication lag")));
+    measured(0);
+    EXPECT_FALSE(sim.waits());
+    sim.calm();
+    EXPECT_EQ(sim.exit, 0);
+}
+
+TEST_F(ScheduledRun, WhoDoesNotWaitLeavesAtTheWindow) {
+    sim.config.no_wait = true;
+    Nights before = *this;
+    before.window(23h, 24h);
+    before.sim.start();
+    before.sim.calm();
+    EXPECT_EQ(before.sim.exit, 3);
+    EXPECT_EQ(before.sim.world.journal(), (Journal{"began", "step_done expand.1", "step_told expand.1"}));
+    ASSERT_THAT(before.sim.heard<Warned>(), SizeIs(1));
+    EXPECT_EQ(
+        before.sim.heard<Warned>()[0].message,
+        "step backfill.1 (fill backfill.1) waits: outside the window 23:00-24:00 UTC, opens 2023-11-14 23:00 UTC");
+
+    for (std::string const step : {"backfill.1", "proof.1", "contract.1"}) {
+        Nights during = *this;
+        during.window(22h, 23h);
+        during.sim.start();
+        ASSERT_TRUE(during.sim.until(step == "backfill.1" ? has_verb(Verb::update) : has_verb(Verb::count, step)));
+        during.at(23h);
+        during.sim.calm();
+        EXPECT_EQ(during.sim.exit, 3) << step;
+        EXPECT_EQ(during.sim.world.journal().back(), "step_begun " + step);
+        during.sim.now += 24h - 30min;
+        during.sim.start();
+        during.sim.calm();
+        EXPECT_EQ(during.sim.exit, 0) << step;
+        EXPECT_THAT(during.sim.world.objections, IsEmpty()) << step;
+    }
+}
+
+TEST_F(ScheduledRun, AHeldRunCanBeStoppedAndAborted) {
+    window(23h, 24h);
+    for (bool const abort : {false, true}) {
+        auto copy = sim;
+        copy.start();
+        copy.calm();
+        ASSERT_TRUE(copy.waits());
+        if (abort)
+            copy.order(OrderWord::abort);
+        else
+            copy.give(Interrupted{1});
+        copy.calm();
+        EXPECT_EQ(copy.exit, abort ? 6 : 4);
+    }
+}
+
+TEST_F(ScheduledRun, ProofsOfAnOpenGateAreRepeatedInTheWindow) {
+    window(22h, 23h);
+    sim.config.approve.clear();
+    sim.start();
+    sim.calm();
+    ASSERT_TRUE(sim.waits());
+    at(23h);
+    EXPECT_TRUE(sim.waits()) << "it would be time";
+    at(22h);
+    ASSERT_TRUE(sim.until(has_verb(Verb::count, "proof.1.again")));
+    at(23h);
+    sim.calm();
+    EXPECT_TRUE(sim.waits()) << "in the midst of it";
+    EXPECT_EQ(sim.world.journal().back(), "gate_opened");
+    auto approved = sim;
+    approved.order(OrderWord::approve);
+    approved.calm();
+    EXPECT_THAT(approved.world.journal(), Contains("gate_approved")) << "people need not wait";
+    at(22h);
+    sim.calm();
+    EXPECT_EQ(sim.world.journal().back(), "checked proof.1");
+    EXPECT_THAT(sim.world.objections, IsEmpty());
+}
+
 }  // namespace
 }  // namespace weir

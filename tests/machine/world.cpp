@@ -418,6 +418,19 @@ void World::judge_end(int exit, Program const& program) {
 
 // ---- one orchestrator ---------------------------------------------------------------------------------------------
 
+namespace {
+
+/// A part of a fill or a proof; listing its pages is none.
+bool works(Tx const& tx) {
+    return std::any_of(tx.actions.begin(), tx.actions.end(), [](Tx::Action const& a) {
+        using Verb = Tx::Verb;
+        return a.verb == Verb::update || a.verb == Verb::sweep || a.verb == Verb::count || a.verb == Verb::keys ||
+               a.verb == Verb::horizon || a.verb == Verb::leaves || a.verb == Verb::aside;
+    });
+}
+
+}  // namespace
+
 void Sim::start() {
     ++world.epoch;
     ++starts;
@@ -466,7 +479,9 @@ void Sim::take(Commands const& commands) {
         if (auto const* connect = std::get_if<Connect>(&command)) {
             begin(connect->id, Kind::connect, connect->session);
         } else if (auto const* execute = std::get_if<Execute>(&command)) {
-            begin(execute->id, Kind::execute, execute->session).tx = parse(*execute);
+            auto const& tx = begin(execute->id, Kind::execute, execute->session).tx = parse(*execute);
+            if (works(tx) && !opening(config.settings.schedule, stamp(now).wall).open)
+                world.object("work that begins while the schedule is closed");
         } else if (auto const* rest = std::get_if<Rest>(&command)) {
             begin(rest->id, Kind::rest, control);
             if (rest->time <= Millis{0} || rest->time > Millis{3000}) world.object("a rest out of bounds");

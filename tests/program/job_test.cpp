@@ -115,6 +115,31 @@ TEST_F(Job, DoesNotWaitWhenToldNotTo) {
     EXPECT_EQ(ledger_faults(), "");
 }
 
+TEST_F(Job, FillsNothingOutsideItsSchedule) {
+    make_users(*this, 50);
+    auto const scheduled = [&](std::string const& schedule) {
+        return plan(std::string{rename_plan} + "schedule: " + schedule + "\n");
+    };
+    auto const never = scheduled("{ at: \"2099-01-01 00:00\", timezone: Europe/Berlin }");
+    for (int i = 0; i < 2; ++i) {
+        auto const ran = weir({"run", never, "--no-wait"});
+        EXPECT_EQ(ran.status, 3) << told(ran);
+        EXPECT_THAT(told(ran), HasSubstr("before the time of schedule.at, opens 2099-01-01 00:00 CET"));
+        EXPECT_EQ(value("SELECT count(*) FROM users WHERE full_name IS NOT NULL"), "0");
+    }
+    auto waiting = start({"run", never, "--progress", "json"});
+    ASSERT_TRUE(wait_until([&] { return waiting.out().find("schedule.at") != std::string::npos || !waiting.running(); }))
+        << waiting.out() << waiting.err();
+    waiting.signal(SIGINT);
+    EXPECT_EQ(wait(waiting).status, 4);
+    EXPECT_EQ(value("SELECT count(*) FROM users WHERE full_name IS NOT NULL"), "0");
+    // The schedule is no part of what may not change.
+    auto const ran = weir({"run", scheduled("{ window: { from: 00:00, to: 24:00 } }"), "--approve", "all"});
+    EXPECT_EQ(ran.status, 0) << told(ran);
+    EXPECT_EQ(ledger_faults(), "");
+    EXPECT_EQ(dump(), finished_dump());
+}
+
 TEST_F(Job, KeepsAnApprovalThatComesBeforeTheGate) {
     make_users(*this, 50);
     auto const file = plan(rename_plan);
