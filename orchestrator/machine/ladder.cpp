@@ -39,7 +39,7 @@ Sql pg_locks_mode(LockMode mode) {
 
 /// The rows of blockers_of() for `way`: pid, vxid, holds. Sessions of other roles show neither age nor query to a role
 /// without pg_read_all_stats; who wrote is seen in pg_locks by everybody.
-Sql described() {
+Sql described(Millis spared) {
     return sql(
         R"(SELECT concat_ws(' ', coalesce(o.pid, 0), o.vxid, a.backend_start) AS key, coalesce(o.pid, 0) AS pid, k.kind,
   o.holds, coalesce(a.state LIKE 'idle in transaction%', false) AS idle, g.age,
@@ -53,8 +53,8 @@ Sql described() {
       '; its query is hidden from weir''s role)')
     ELSE concat('pid ', o.pid, ' (', CASE WHEN a.usename IS NULL THEN a.backend_type ELSE concat('user ', a.usename,
       CASE WHEN a.application_name <> '' THEN concat(', application ', a.application_name) END) END,
-      ', ', CASE WHEN o.holds THEN coalesce(a.state, 'at work') ELSE 'waiting for a lock itself' END,
-      ', open for ', coalesce(pg_catalog.round(g.age / 1000, 1)::text, '?'), ' s: ',
+      ', ', CASE WHEN o.holds THEN concat(coalesce(a.state, 'at work'), ', open') ELSE 'waiting for a lock itself' END,
+      ' for ', coalesce(pg_catalog.round(g.age / 1000, 1)::text, '?'), ' s: ',
       pg_catalog.left(pg_catalog.regexp_replace(coalesce(a.query, ''), '\s+', ' ', 'g'), 100), ')')
   END AS text,
   CASE
@@ -70,7 +70,8 @@ Sql described() {
 FROM way o
 LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = o.pid
 LEFT JOIN pg_catalog.pg_roles r ON r.oid = a.usesysid
-LEFT JOIN pg_catalog.pg_prepared_xacts p ON o.pid IS NULL AND o.vxid = concat('-1/', p.transaction)
+LEFT JOIN locks x ON o.pid IS NULL AND x.pid IS NULL AND x.locktype = 'transactionid' AND x.virtualtransaction = o.vxid
+LEFT JOIN pg_catalog.pg_prepared_xacts p ON p.transaction = x.transactionid
 CROSS JOIN LATERAL (SELECT CASE
     WHEN o.pid IS NULL THEN 'prepared'
     WHEN a.usesysid IS NULL AND a.backend_type IS NULL THEN 'autovacuum'
@@ -78,10 +79,10 @@ CROSS JOIN LATERAL (SELECT CASE
     WHEN a.backend_type = 'autovacuum worker' THEN 'autovacuum'
     ELSE 'session' END) k (kind)
 CROSS JOIN LATERAL (SELECT (extract(epoch FROM pg_catalog.clock_timestamp() - CASE WHEN o.pid IS NULL THEN p.prepared
-    ELSE least(a.xact_start, CASE WHEN a.state = 'active' THEN a.query_start END) END) * 1000)::pg_catalog.int8) g (age)
+    WHEN NOT o.holds THEN o.waits ELSE least(a.xact_start, CASE WHEN a.state = 'active' THEN a.query_start END) END) * 1000)::pg_catalog.int8) g (age)
 WHERE o.pid IS NULL OR a.pid IS NOT NULL
 ORDER BY o.holds DESC, g.age DESC NULLS LAST LIMIT 20)",
-        Int{spared_after.count()});
+        Int{spared.count()});
 }
 
 Sql wrote() {
@@ -92,7 +93,7 @@ Sql wrote() {
 
 }  // namespace
 
-Sql look_for(std::vector<TableLock> const& locks) {
+Sql look_for(std::vector<TableLock> const& locks, Millis spared) {
     std::vector<Sql> wanted;
     for (auto const& lock : locks) {
         std::vector<Sql> modes;
@@ -107,25 +108,25 @@ Sql look_for(std::vector<TableLock> const& locks) {
   SELECT * FROM ({0}) named (relation, mode)
   UNION SELECT i.inhrelid, w.mode FROM wanted w JOIN pg_catalog.pg_inherits i ON i.inhparent = w.relation),
 locks AS MATERIALIZED (SELECT * FROM pg_catalog.pg_locks),
-way AS (SELECT w.pid, w.vxid, w.holds, {1} AS wrote FROM (
-  SELECT l.pid, l.virtualtransaction AS vxid, bool_or(l.granted) AS holds
+way AS (SELECT w.pid, w.vxid, w.holds, w.waits, {1} AS wrote FROM (
+  SELECT l.pid, l.virtualtransaction AS vxid, bool_or(l.granted) AS holds, min(l.waitstart) AS waits
   FROM locks l JOIN wanted ON wanted.relation = l.relation AND wanted.mode = l.mode
   WHERE l.locktype = 'relation' AND l.pid IS DISTINCT FROM pg_catalog.pg_backend_pid()
     AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database())
     AND (l.granted OR l.mode NOT IN ('AccessShareLock', 'RowShareLock', 'RowExclusiveLock'))
   GROUP BY l.pid, l.virtualtransaction) w)
 {2})",
-               Sql::join(wanted, " UNION ALL "), wrote(), described());
+               Sql::join(wanted, " UNION ALL "), wrote(), described(spared));
 }
 
 Sql look_behind(int pid) {
     return sql(R"(WITH locks AS MATERIALIZED (SELECT * FROM pg_catalog.pg_locks),
-way AS (SELECT w.pid, w.vxid, true AS holds, {0} AS wrote FROM (
+way AS (SELECT w.pid, w.vxid, true AS holds, NULL::pg_catalog.timestamptz AS waits, {0} AS wrote FROM (
   SELECT DISTINCT nullif(b.pid, 0) AS pid, coalesce(l.virtualtransaction, '') AS vxid
   FROM pg_catalog.unnest(pg_catalog.pg_blocking_pids({1})) b (pid)
   LEFT JOIN locks l ON l.pid = b.pid AND l.locktype = 'virtualxid' AND l.granted) w)
 {2})",
-               wrote(), Int{pid}, described());
+               wrote(), Int{pid}, described(spared_after));
 }
 
 std::vector<Blocker> blockers_of(std::vector<Row> const& rows) {
@@ -265,11 +266,10 @@ bool LockLadder::stays(Blocker const& blocker, Millis now) const {
         case Blocker::Kind::session:
             break;
     }
-    // Whoever stands ahead of us in the queue is not passed, however long we wait.
-    if (!blocker.holds) return true;
     auto const seen = seen_.find(blocker.key);
     auto const known = seen == seen_.end() ? Millis{0} : now - seen->second.first;
-    return std::max(blocker.age.value_or(Millis{0}), known) >= std::max(stays_after, (now - began_) / 2);
+    return std::max(blocker.age.value_or(Millis{0}), known) >=
+           std::max(blocker.holds ? stays_after : queues_after, (now - began_) / 2);
 }
 
 void LockLadder::looked(Stamp at, Outcome const& outcome, Ids& ids, Commands& out) {

@@ -24,6 +24,9 @@ namespace weir {
 /// A transaction this old is taken for one that stays. While we wait the measure grows to half of that time: on a table
 /// that is never free of transactions of some seconds a try must get its chance.
 inline constexpr Millis stays_after{1000};
+/// The same for one that waits for an exclusive lock itself, by the time that it has waited: whoever stands ahead of us
+/// in the queue is not passed.
+inline constexpr Millis queues_after{100};
 /// So long must the same transaction have been in the way before `locks.on_blocked` ends it, and again before it is
 /// ended once more.
 inline constexpr Millis ended_after{5000};
@@ -43,7 +46,7 @@ struct Blocker {
     Kind kind{};
     bool holds{};               ///< else it waits itself
     bool idle{};                ///< in a transaction, with no statement that a cancel would end
-    std::optional<Millis> age;  ///< nothing: hidden from weir's role
+    std::optional<Millis> age;  ///< of the transaction, or of its wait; nothing: hidden from weir's role
     std::string text;    ///< `pid 42 (user web, application report, idle in transaction, open for 12.3 s: SELECT …)`
     std::string spared;  ///< why `locks.on_blocked` never ends it; empty: it may
 };
@@ -51,7 +54,7 @@ struct Blocker {
 /// Who holds or awaits a lock that conflicts with one of `locks`, partitions included; longest first, at most 20. No
 /// session of another database, not our own. Without pg_read_all_stats the sessions of other roles hide their age and
 /// query. Rows as blockers_of() reads them.
-Sql look_for(std::vector<TableLock> const& locks);
+Sql look_for(std::vector<TableLock> const& locks, Millis spared = spared_after);
 std::vector<Blocker> blockers_of(std::vector<Row> const& rows);
 /// The same for whom the session `pid` waits for just now, by any heavyweight lock: CREATE INDEX CONCURRENTLY waits for
 /// old transactions so.

@@ -146,7 +146,8 @@ TEST_F(LadderTest, WhoeverIsCertainToStayIsNotQueuedFor) {
           Case{"an autovacuum that has just begun", blocker(7, 5, "autovacuum"), false, true},
           Case{"an autovacuum that does not yield to us", blocker(7, 2000, "autovacuum"), false, false},
           Case{"an autovacuum that yields", blocker(7, 2000, "autovacuum"), true, true},
-          Case{"somebody who waits with an exclusive lock", blocker(7, 5, "session", false), false, false}}) {
+          Case{"somebody who waits with an exclusive lock", blocker(7, 100, "session", false), false, false},
+          Case{"somebody who waits since a moment", blocker(7, 99, "session", false), false, true}}) {
         config.may_set_deadlock_timeout = may;
         start_looking({blocker(6, 1), in_the_way});
         EXPECT_EQ(tries(), tried) << what;
