@@ -94,6 +94,8 @@ struct Picture::World {
         lock.reset();
         if (!e.got) lock = e;
     }
+    void operator()(BlockerEnded const&) {}
+    void operator()(WaitsFor const& e) { lock = LockTried{e.step, false, {}, e.blockers}; }
     void operator()(PaceChanged const& e) { pace = e; }
     void operator()(ReplicaLag const&) {}
     void operator()(SignalsJudged const& e) {

@@ -74,9 +74,11 @@ class LagSignal : public Signal {
     ReplicationLag lag_;
 };
 
+/// Those that the primary must show; the others are asked themselves.
 std::vector<std::string> names_of(std::vector<Replica> const& replicas) {
     std::vector<std::string> names;
-    for (auto const& replica : replicas) names.push_back(replica.name);
+    for (auto const& replica : replicas)
+        if (replica.dsn.empty()) names.push_back(replica.name);
     return names;
 }
 

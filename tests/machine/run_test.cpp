@@ -999,7 +999,7 @@ TEST_F(ScheduledRun, AClockThatIsSetBackClosesAgain) {
 
 TEST_F(ScheduledRun, IsHeldByAReplicaToo) {
     window(22h, 23h);
-    sim.config.settings.lag_limit = Millis{2000};
+    sim.config.settings.throttle.limits = {{"replication_lag", 2}};
     auto const measured = [&](double lag) {
         Reading reading;
         reading.signal = "replication_lag";

@@ -96,7 +96,6 @@ struct World {
     bool triggers_touched{};
     bool condition{};             ///< of the gate
     int hands_refused{};          ///< so often a newcomer is in the way of a hand
-    int hands_refused{};          ///< so often a newcomer is in the way of a hand
     std::vector<Row> in_the_way;  ///< what a look shows
     int alone{};                  ///< so many synchronous commits are cancelled while they wait for a standby
 
