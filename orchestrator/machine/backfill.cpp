@@ -718,6 +718,7 @@ void BackfillMachine::completed(Stamp at, Completed const& completed, Ids& ids, 
     auto const& outcome = completed.outcome;
     Doing const was = worker.doing;
     worker.pending.reset();
+    worker.wakes.reset();
 
     auto const first_field = [&](std::size_t i) {
         return outcome.rows.empty() ? std::int64_t{0} : std::stoll(outcome.rows[0].fields[i].value_or("0"));

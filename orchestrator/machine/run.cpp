@@ -685,12 +685,13 @@ void RunMachine::judge_pace(Commands& out) {
     bool const works = (doing_ == Doing::working || doing_ == Doing::watching) && backfill_;
     bool const reads = works && current()->kind == StepKind::proof;
     auto const pace = pace_.judge(readings_, measured_, at_.steady, reading_age_max, !reads);
-    double const now = pace.go ? pace.pace : 0;
+    // Where nothing is paced, nothing is held.
+    double const now = !works ? 1 : pace.go ? pace.pace : 0;
     bool const turned = (now > 0) != (told_pace_ > 0) || (now < 1) != (told_pace_ < 1);
     if (turned || std::abs(now - told_pace_) >= 0.1 || (now < 1 && pace.worst != told_worst_)) {
         told_pace_ = now;
         told_worst_ = pace.worst;
-        say(out, PaceChanged{now, pace.reasons});
+        say(out, PaceChanged{now, now < 1 ? pace.reasons : std::vector<std::string>{}});
     }
     if (works) backfill_->pace(now, pace.may_write, at_, ids_, out);
 }
