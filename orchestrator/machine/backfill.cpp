@@ -541,6 +541,8 @@ void BackfillMachine::go_on(std::size_t w, Doing what, Stamp at, Ids& ids, Comma
     if (held(what)) {
         workers_[w].doing = Doing::idle;
         workers_[w].then = what;
+        // Nobody stands in its way meanwhile.
+        workers_[w].waiting_since.reset();
     } else if (!rest_for_pace(w, what, at, ids, out)) {
         issue(w, what, at, ids, out);
     }
@@ -590,8 +592,8 @@ void BackfillMachine::settle(Stamp at, Ids& ids, Commands& out) {
         again_ = ready_ = false;
         preparing_since_ = at.steady;
         prepare(ids, out);
-    } else if (config_.proof && pace_ <= 0) {
-        return;  // its last look is a long one
+    } else if (pace_ <= 0) {
+        return;  // its last looks are long ones
     } else if (std::all_of(stripes_.begin(), stripes_.end(), [](Stripe const& s) { return s.next >= s.to; })) {
         if (partitioned_) {
             preparing_since_ = at.steady;
@@ -613,6 +615,7 @@ void BackfillMachine::ended(Ids& ids, Commands& out) {
 
 /// A partition that was attached since the pages were counted, or rewritten after its last batch.
 void BackfillMachine::look_for_leaves(Ids& ids, Commands& out) {
+    if (pace_ <= 0) return;
     Value const root{sql("{0}", config_.rows.table).text()};
     looking_ = ids();
     Batch batch{fence(config_.epoch), sql(R"(SELECT EXISTS (SELECT FROM pg_catalog.pg_class c
@@ -633,6 +636,11 @@ Sql BackfillMachine::key_text() const {
 }
 
 void BackfillMachine::check_whole(Ids& ids, Commands& out) {
+    if (pace_ <= 0) {
+        // Nobody stands in its way meanwhile.
+        checking_since_ = Millis{};
+        return;
+    }
     Sql const miss = config_.gate_opened ? config_.rows.miss_after_gate : config_.rows.todo;
     Batch batch{fence(config_.epoch), sql("SELECT {0} FROM {1} AS {2} WHERE {3} LIMIT 10", key_text(),
                                           config_.rows.table, config_.rows.table.name, miss)};
@@ -718,6 +726,7 @@ void BackfillMachine::completed(Stamp at, Completed const& completed, Ids& ids, 
     auto const& outcome = completed.outcome;
     Doing const was = worker.doing;
     worker.pending.reset();
+    worker.wakes.reset();
 
     auto const first_field = [&](std::size_t i) {
         return outcome.rows.empty() ? std::int64_t{0} : std::stoll(outcome.rows[0].fields[i].value_or("0"));

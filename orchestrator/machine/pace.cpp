@@ -110,7 +110,6 @@ void PaceController::move(Rule& rule, Reading const& reading, Millis at, bool go
         rule.wish = *log_pace_;
         rule.level = *log_pace_ + gains.braked(load);
         rule.rises = true;
-        rule.ceiling = 0;
         return;
     }
     // A gap says nothing of what was in it.
@@ -121,11 +120,13 @@ void PaceController::move(Rule& rule, Reading const& reading, Millis at, bool go
     auto const braked = gains.braked(rule.load);
     // At full pace the level may rise beyond it, as far as the brake of a load that is free.
     bool const full = *log_pace_ > -0.01;
-    auto const most = rule.ceiling + gains.braked(std::max(rule.load, free));
-    rule.level = std::clamp(rule.level, std::log(floor) + braked, most);
+    auto const ceiling =
+        rule.stopped ? std::min(rule.stopped_at - recall + forget * std::pow(seconds(at - *rule.stopped), 3), 0.0)
+                     : 0.0;
+    auto const most = ceiling + gains.braked(std::max(rule.load, free));
+    rule.level = std::max(std::min(rule.level, most), std::log(floor) + braked);
     if (!full) rule.level = std::min(rule.level, *log_pace_ + braked + slack);
-    rule.ceiling = std::min(rule.ceiling + forget * time, 0.0);
-    auto const wish = std::min(rule.level - braked, rule.ceiling);
+    auto const wish = std::min(rule.level - braked, ceiling);
     auto const risen = *log_pace_ + gains.rise * time;
     rule.rises = wish > risen;
     rule.wish = std::max(std::min(wish, risen), std::log(floor));
@@ -164,9 +165,14 @@ Pace PaceController::judge(std::vector<Reading> const& readings, std::optional<M
         } else if (!(*judged.load <= 1)) {
             reason = above(reading);
         } else if (rule.held && *judged.load > go_again) {
-            reason = still(reading);
+            if (!rule.below) rule.below = at;
+            if (!at || *at - *rule.below < patience)
+                reason = still(reading);
+            else
+                rule.level = std::log(floor);
         }
         rule.held = !reason.empty();
+        if (!rule.held || !judged.load || !(*judged.load <= 1)) rule.below.reset();
         if (!reason.empty()) {
             judged.stops = true;
             judged.worst = holds;
@@ -175,6 +181,7 @@ Pace PaceController::judge(std::vector<Reading> const& readings, std::optional<M
         if (!at || *judged.age > oldest) {
             judged.stops = true;
             judged.worst = holds;
+            if (!at) stop(holds, "signals have not been measured yet", reading.signal);
             // One reason a signal: they are silent together.
             if (at && silent.insert(reading.signal).second)
                 stop(holds, old(reading, *judged.age, oldest), reading.signal);
@@ -182,8 +189,10 @@ Pace PaceController::judge(std::vector<Reading> const& readings, std::optional<M
         // What exceeds its limit while another holds us is not our pace's fault.
         if (went_ && rule.held && !held_before && judged.load && *judged.load > 1 && rule.at) {
             rule.level -= cut;
-            if (!Gains{reading}.lag) rule.ceiling = std::max(*log_pace_ - recall, std::log(floor));
+            rule.stopped_at = *log_pace_;
+            if (!Gains{reading}.lag) rule.stopped = at;
         }
+        if (rule.held && rule.stopped) rule.stopped = at;
     }
     std::erase_if(rules_, [&](auto const& entry) { return !seen.contains(entry.first); });
     // Who measures may be silent also when there was nobody to measure.

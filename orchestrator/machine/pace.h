@@ -64,11 +64,15 @@ class PaceController {
     static constexpr double rise = 0.25;     ///< of ln pace, a second; less for a limit below 1.5 s
     static constexpr double fall = 0.5;      ///< of ln pace, a second, for a load of 1 above the target; less for lags
     static constexpr double brake = 0.9;
-    static constexpr Millis blur{500};      ///< readings closer than this are smoothed; half of a limit below 1 s
-    static constexpr double cut = 0.3;      ///< of ln pace, at a stop
-    static constexpr double recall = 0.1;   ///< of ln pace: so far below the pace at a stop it stays …
-    static constexpr double forget = 0.01;  ///< … a bound that rises by this a second; not for lags
-    static constexpr double slack = 0.3;    ///< of ln pace
+    static constexpr Millis blur{500};  ///< readings closer than this are smoothed; half of a limit below 1 s
+    static constexpr double cut = 0.3;  ///< of ln pace, at a stop
+    /// So far below the pace of its last stop a signal that is no lag stays for some seconds: the bound rises by
+    /// `forget` times the cube of the seconds since (RFC 9438).
+    static constexpr double recall = 0.1;     ///< of ln pace
+    static constexpr double forget = 0.0002;  ///< of ln pace
+    /// Held so long by a load between `go_again` and the limit, of which nothing is ours, it goes on at the floor.
+    static constexpr Millis patience{30'000};
+    static constexpr double slack = 0.3;  ///< of ln pace
 
     /// `measured` is when the readings came (for those without a time of their own), or nothing before the first ones;
     /// `max_age` is how old they may be: three polls, for those without an age of their own. All times are steady. Call
@@ -87,9 +91,11 @@ class PaceController {
         std::optional<Millis> at;  ///< of the last measurement; nothing: it begins anew
         double load{};             ///< smoothed
         double level{};
-        double ceiling{};  ///< of ln pace
-        double wish{};     ///< ln pace
-        bool rises{};      ///< only `rise` keeps it
+        double stopped_at{};            ///< ln pace at its last stop
+        std::optional<Millis> stopped;  ///< the end of that stop; not of a lag
+        std::optional<Millis> below;    ///< held, but since then not above its limit
+        double wish{};                  ///< ln pace
+        bool rises{};                   ///< only `rise` keeps it
     };
     /// How a reading answers.
     struct Gains;

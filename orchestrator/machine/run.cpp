@@ -944,7 +944,7 @@ void RunMachine::judge_pace(Commands& out) {
     if (turned || std::abs(now - told_pace_) >= 0.1 || (now < 1 && pace.worst != told_worst_)) {
         told_pace_ = now;
         told_worst_ = pace.worst;
-        say(out, PaceChanged{now, pace.reasons});
+        say(out, PaceChanged{now, now < 1 ? pace.reasons : std::vector<std::string>{}});
     }
     if (!works) return;
     if (closes && config_.no_wait && doing_ == Doing::working) backfill_->stop(false, out);

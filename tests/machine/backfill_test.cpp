@@ -567,6 +567,140 @@ TEST_F(BackfillTest, HeldFromTheStart) {
     EXPECT_EQ(machine->state(), State::stopped) << "nothing would wake it";
 }
 
+struct PacedTest : BackfillTest {
+    void pace(double value, bool may_write = true) {
+        out.clear();
+        machine->pace(value, may_write, stamp(now), ids, out);
+        note();
+    }
+    Millis resting(std::size_t which = 0) const {
+        auto const* found = which < flying.size() ? std::get_if<Rest>(&flying[which]) : nullptr;
+        return found ? found->time : Millis{};
+    }
+    void rested(std::size_t which = 0) {
+        now += resting(which);
+        answer(done(), which);
+    }
+};
+
+TEST_F(PacedTest, AWorkerRestsAfterABatchByItsTime) {
+    start();
+    prepared({{0, 64, 0}});
+    pace(0.25);
+    now += Millis{50};
+    answer(wrote(1, 50));
+    EXPECT_EQ(resting(), Millis{150});
+    rested();
+    EXPECT_EQ(what(), "batch 16-32");
+    pace(0.05);
+    answer(wrote(1, 400));
+    EXPECT_EQ(resting(), longest_rest);
+}
+
+TEST_F(PacedTest, APaceThatRisesCutsARestShort) {
+    start();
+    prepared({{0, 64, 0}});
+    pace(0.1);
+    answer(wrote(1, 50));
+    ASSERT_EQ(resting(), Millis{450});
+    pace(0.102);
+    EXPECT_TRUE(out.empty()) << "not for nothing";
+    now += Millis{100};
+    pace(0.5);
+    ASSERT_EQ(all<Cancel>(out).size(), 1U);
+    pace(0.6);
+    EXPECT_TRUE(all<Cancel>(out).empty()) << "once is enough";
+    answer(failure(Fate::canceled));
+    EXPECT_EQ(what(), "batch 16-32");
+}
+
+TEST_F(PacedTest, ARestCutTooShortGoesOn) {
+    start();
+    prepared({{0, 64, 0}});
+    pace(0.1);
+    answer(wrote(1, 50));
+    now += Millis{50};
+    pace(0.25);
+    answer(failure(Fate::canceled));
+    EXPECT_EQ(resting(), Millis{100});
+}
+
+TEST_F(PacedTest, APaceThatFallsLengthensARest) {
+    start();
+    prepared({{0, 64, 0}});
+    pace(0.5);
+    answer(wrote(1, 50));
+    ASSERT_EQ(resting(), Millis{50});
+    pace(0.1);
+    rested();
+    EXPECT_EQ(resting(), Millis{400});
+    rested();
+    EXPECT_EQ(what(), "batch 16-32");
+}
+
+TEST_F(PacedTest, AnotherTryIsPacedToo) {
+    start();
+    prepared({{0, 64, 0}});
+    pace(0.5);
+    auto lock = locked();
+    lock.took = Millis{10};
+    answer(lock);
+    EXPECT_EQ(resting(), Millis{10});
+    rested();
+    EXPECT_EQ(what(), "skip 0-16");
+}
+
+TEST_F(PacedTest, HeldNothingIsTriedAgain) {
+    struct Case {
+        std::vector<Outcome> outcomes;
+        std::string then;
+    };
+    for (auto const& c : {Case{{locked()}, "skip 0-16"}, Case{{slow()}, "batch 0-8"},
+                          Case{{failure(Fate::deadlock)}, "batch 0-8"}, Case{{locked(), locked()}, "skip 0-16"}}) {
+        start();
+        prepared({{0, 64, 0}});
+        for (std::size_t i = 0; i + 1 < c.outcomes.size(); ++i) answer(c.outcomes[i]);
+        pace(0, false);
+        answer(c.outcomes.back());
+        if (rests()) rested();
+        EXPECT_EQ(what(), "nothing") << c.then;
+        EXPECT_EQ(machine->state(), State::running);
+        auto stopped = *machine;
+        Commands commands;
+        stopped.stop(false, commands);
+        EXPECT_EQ(stopped.state(), State::stopped);
+        pace(1);
+        EXPECT_EQ(what(), c.then) << "the same range";
+    }
+}
+
+TEST_F(PacedTest, HeldWhileARestRunsItStaysHeld) {
+    start();
+    prepared({{0, 64, 0}});
+    pace(0.5);
+    answer(wrote(1, 50));
+    ASSERT_TRUE(rests());
+    pace(0, false);
+    rested();
+    EXPECT_EQ(what(), "nothing");
+    pace(0.5);
+    EXPECT_EQ(what(), "batch 16-32");
+}
+
+TEST_F(PacedTest, ATableThatIsAnotherOneIsCountedAnewWhileHeld) {
+    config.workers = 2;
+    start();
+    prepared({{0, 32, 0}, {32, 64, 32}});
+    pace(0, false);
+    answer(locked());
+    answer(failure(Fate::refused, "WE002"));
+    EXPECT_EQ(what(), "prepare");
+    prepared({{0, 16, 0}}, 78);
+    EXPECT_EQ(what(), "nothing");
+    pace(1);
+    EXPECT_EQ(what(), "batch 0-16") << "what was to be tried again is forgotten";
+}
+
 TEST_F(BackfillTest, StopFinishesBatchesAndStopNowCancelsThem) {
     config.workers = 2;
     for (bool const at_once : {false, true}) {
@@ -765,6 +899,43 @@ TEST_F(ProofTest, IsNotHeldByWhatOnlyWritesMove) {
     machine->pace(1, false, stamp(now), ids, out);
     prepared({{0, 16, 0}});
     EXPECT_EQ(what(), "count 0-16");
+}
+
+TEST_F(ProofTest, FillsNothingWhileNothingMayBeWritten) {
+    start();
+    prepared({{0, 16, 0}});
+    machine->pace(1, false, stamp(now), ids, out);
+    answer(count(160, 1));
+    EXPECT_EQ(what(), "nothing");
+    out.clear();
+    machine->pace(1, false, stamp(now), ids, out);
+    EXPECT_TRUE(out.empty());
+    machine->pace(1, true, stamp(now), ids, out);
+    note();
+    EXPECT_EQ(what(), "refill 0-16");
+}
+
+TEST_F(ProofTest, IsPacedByWhatItReads) {
+    start();
+    prepared({{0, 32, 0}});
+    machine->pace(0.5, true, stamp(now), ids, out);
+    answer(done({row({"160", "0"})}, Millis{40}));
+    ASSERT_TRUE(rests());
+    EXPECT_EQ(std::get<Rest>(flying[0]).time, Millis{40});
+}
+
+TEST_F(ProofTest, HeldItDoesNotBeginItsLastLook) {
+    config.rows.guard.clear();
+    start();
+    prepared({{0, 16, 0}});
+    machine->pace(0, false, stamp(now), ids, out);
+    answer(count(160, 0));
+    EXPECT_EQ(what(), "nothing");
+    EXPECT_EQ(machine->state(), State::running);
+    out.clear();
+    machine->pace(1, true, stamp(now), ids, out);
+    note();
+    EXPECT_THAT(text(sent()), HasSubstr("LIMIT 10"));
 }
 
 TEST_F(ProofTest, StopCancelsACount) {

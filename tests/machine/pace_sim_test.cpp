@@ -28,7 +28,8 @@ constexpr double overshoot = 1.1;    ///< load
 constexpr double swing_most = 0.8;   ///< of the mean pace, peak to peak
 constexpr long stops_most = 1;       ///< after it has settled, by noise
 constexpr double share_free = 0.9;   ///< of full speed, when nothing limits
-constexpr double share_least = 0.6;  ///< of what keeps the load at the target
+constexpr double share_least = 0.6;  ///< of what keeps the load at 0.75
+constexpr double share_after = 0.5;  ///< the same, after something happened
 
 /// The pace at which the worst load is the target (a lag: at which it does not grow), or 1.
 double sustainable(World const& world, double t = PaceController::target) {
@@ -51,7 +52,7 @@ pace_sim::Immediate active_sessions(double limit) {
 void print(char const* name, World const& world, Course const& course) {
     auto const end = world.time;
     auto const aim = std::min(sustainable(world), 1.0);
-    auto const reached = course.reached(aim, Millis{}, end);
+    auto const reached = course.reached(aim * 0.75, Millis{}, end);
     std::printf("[ pace     ] %-34s %5.2f %5.2f %5.2f %5.2f %5.2f %5.2f %6.1f %d\n", name, aim,
                 course.throughput(settled, end), course.pace(settled, end), course.load(settled, end),
                 course.peak(Millis{}, end), course.swing(settled, end),
@@ -133,7 +134,7 @@ struct RandomWorld {
         auto const again = first->at + settled;
         if (again + s(10) > world.time) return wrong;
         auto const aim = std::min(sustainable(world, 0.75), 1.0);
-        if (auto const now = course.throughput(again, world.time); now < aim * share_least)
+        if (auto const now = course.throughput(again, world.time); now < aim * share_after)
             wrong += "afterwards throughput " + std::to_string(now / aim) + "; ";
         if (auto const peak = course.peak(again, world.time); peak > overshoot)
             wrong += "afterwards load " + std::to_string(peak) + "; ";
@@ -162,80 +163,180 @@ std::uint64_t number_from(char const* variable, std::uint64_t otherwise) {
     return text != nullptr ? std::strtoull(text, nullptr, 0) : otherwise;
 }
 
-TEST(PaceSim, RandomExplore) {
-    std::map<std::string, int> kinds;
-    int shown = 0;
-    auto const n = number_from("WEIR_WORLDS", 1000);
-    for (std::uint64_t seed = 1; seed <= n; ++seed) {
+struct Scenario {
+    char const* name;
+    World world;
+};
+
+/// Columns: what holds the load at the target; throughput, pace and load after 30 s; the highest load; the pace's
+/// swing; when the throughput is there for good; stops.
+void print_head() {
+    std::printf("[ pace     ] %-34s %5s %5s %5s %5s %5s %5s %6s %s\n", "", "aim", "rows", "pace", "load", "peak",
+                "swing", "after", "stops");
+}
+
+World lag(double limit, double bandwidth) {
+    World world;
+    world.replicas = {{.bandwidth = bandwidth, .limit = limit}};
+    return world;
+}
+World wal(double limit) {
+    World world;
+    world.wal_rate = wal_rate(limit);
+    return world;
+}
+World commits(double disk, double limit = 10) {
+    World world;
+    world.disk = disk;
+    world.commit_latency = commit_latency(limit);
+    world.commit_latency->window = s(1);
+    return world;
+}
+World crowd(double limit) {
+    World world;
+    world.active_sessions = active_sessions(limit);
+    return world;
+}
+
+TEST(PaceSim, SettlesBelowTheLimit) {
+    std::vector<Scenario> scenarios{{"lag 2 s, replica twice as fast", lag(2, 2)},
+                                    {"lag 2 s, replica a little slow", lag(2, 0.9)},
+                                    {"lag 2 s, replica half as fast", lag(2, 0.5)},
+                                    {"lag 2 s, replica at a seventh", lag(2, 0.15)},
+                                    {"lag 1 s, replica half as fast", lag(1, 0.5)},
+                                    {"lag 5 s, replica half as fast", lag(5, 0.5)},
+                                    {"lag 10 s, replica half as fast", lag(10, 0.5)},
+                                    {"wal_rate far off", wal(2)},
+                                    {"wal_rate at a half", wal(0.6)},
+                                    {"wal_rate at a seventh", wal(0.25)},
+                                    {"commit_latency far off", commits(4)},
+                                    {"commit_latency, disk nearly full", commits(1.2)},
+                                    {"commit_latency, disk at a half", commits(0.6, 5)},
+                                    {"active_sessions far off", crowd(20)},
+                                    {"active_sessions at a half", crowd(8)}};
+    auto slow_readings = lag(2, 0.5);
+    slow_readings.late = Millis{200};
+    slow_readings.noise = 0.1;
+    slow_readings.lost = 0.1;
+    scenarios.push_back({"lag 2 s, noise, late, 10 % lost", slow_readings});
+    auto far = lag(2, 0.5);
+    far.replicas.push_back({.bandwidth = 0.7, .network = Millis{200}, .limit = 2});
+    scenarios.push_back({"two replicas, one far", far});
+    auto busy = lag(2, 0.9);
+    busy.application = 0.6;
+    scenarios.push_back({"lag 2 s, busy application", busy});
+    auto everything = lag(2, 0.6);
+    everything.wal_rate = wal_rate(0.8);
+    everything.commit_latency = commits(0.8).commit_latency;
+    everything.active_sessions = active_sessions(10);
+    everything.disk = 0.8;
+    scenarios.push_back({"all at once", everything});
+    print_head();
+    for (auto const& [name, world] : scenarios) {
+        auto const course = Simulation{world}.run();
+        print(name, world, course);
+        EXPECT_EQ(wrong_when_constant(world, course, world.time), "") << name;
+    }
+}
+
+TEST(PaceSim, WithoutAControllerTheLimitIsExceeded) {
+    for (auto world : {lag(2, 0.5), wal(0.6), commits(0.6, 5), crowd(8)}) {
+        world.fixed = 1;
+        EXPECT_NE(wrong_when_constant(world, Simulation{world}.run(), world.time), "");
+    }
+}
+
+TEST(PaceSim, CostsLittleWhereNothingLimits) {
+    auto world = lag(2, 3);
+    world.wal_rate = wal_rate(2);
+    world.commit_latency = commit_latency(10);
+    world.active_sessions = active_sessions(20);
+    world.time = s(120);
+    auto const course = Simulation{world}.run();
+    print_head();
+    print("nothing limits, two minutes", world, course);
+    EXPECT_GE(course.throughput({}, world.time), share_free) << "with the slow start";
+    EXPECT_GE(course.throughput(settled, world.time), 0.99);
+    EXPECT_TRUE(course.stops.empty());
+}
+
+TEST(PaceSim, ComesBackAfterAStall) {
+    constexpr auto from = s(60);
+    auto const to = s(65);
+    struct Stall {
+        char const* name;
+        World world;
+        bool holds;
+    };
+    std::vector<Stall> stalls;
+    auto const add = [&](char const* name, World world, bool holds, auto change) {
+        change(world);
+        world.time = s(120);
+        stalls.push_back({name, world, holds});
+    };
+    auto const paused = [&](World& w) { w.replicas[0].replay = {{from, to, 0}}; };
+    add("replay pauses 5 s, unlimited", lag(2, 2), true, paused);
+    add("replay pauses 5 s, limited", lag(2, 0.5), true, paused);
+    add("the application writes much, 5 s", lag(2, 0.5), true, [&](World& w) { w.bursts = {{from, to, 1}}; });
+    add("nothing is measured for 5 s", lag(2, 0.5), true, [&](World& w) { w.silences = {{from, to, 1}}; });
+    add("a checkpoint of 5 s", commits(0.8, 5), true, [&](World& w) { w.checkpoints = {{from, to, 0.2}}; });
+    add("a crowd for 5 s", crowd(8), true, [&](World& w) { w.crowds = {{from, to, 12}}; });
+    print_head();
+    for (auto const& [name, world, holds] : stalls) {
+        auto const course = Simulation{world}.run();
+        print(name, world, course);
+        auto const before = course.throughput(s(45), from);
+        auto const again = course.reached(before * 0.75, to, world.time);
+        ASSERT_TRUE(again) << name;
+        EXPECT_LE(*again, to + settled) << name;
+        EXPECT_EQ(course.stops_within(from, to + s(5)) > 0, holds) << name;
+        EXPECT_EQ(course.stops_within(to + s(10), world.time), 0) << name;
+        EXPECT_LE(course.peak(to + s(10), world.time), overshoot) << name;
+        EXPECT_EQ(course.wrong_batches, 0) << name;
+    }
+}
+
+TEST(PaceSim, WhatTheOutsideCausesLeavesTheFloorOrHolds) {
+    World near = wal(1);
+    near.application = 0.9;
+    near.noise = 0.01;
+    near.time = s(120);
+    auto const slow = Simulation{near}.run();
+    EXPECT_GE(slow.pace(s(60), near.time), PaceController::floor * 0.9);
+    EXPECT_LE(slow.pace(s(60), near.time), PaceController::floor * 1.5);
+    World above = near;
+    above.application = 1.2;
+    auto const held = Simulation{above}.run();
+    EXPECT_EQ(held.throughput(settled, above.time), 0);
+}
+
+TEST(PaceSim, ASilenceHoldsWithinThreePolls) {
+    auto world = lag(2, 3);
+    world.silences = {{s(40), s(60), 1}};
+    auto const course = Simulation{world}.run();
+    ASSERT_EQ(course.stops.size(), 1U);
+    EXPECT_LE(course.stops[0], s(40) + pace_sim::max_age + pace_sim::step * 2);
+    EXPECT_EQ(course.throughput(s(43), s(60)), 0);
+    EXPECT_GT(course.throughput(s(70), s(90)), 0.9);
+}
+
+TEST(PaceSim, RandomWorldsSettleAndComeBack) {
+    std::uint64_t const chosen = number_from("WEIR_SEED", 0);
+    std::uint64_t const first = chosen != 0 ? chosen : std::random_device{}() * 1'000'000ULL + 1;
+    std::uint64_t const worlds = chosen != 0 ? 1 : number_from("WEIR_WORLDS", worlds_a_build);
+    auto const began = std::chrono::steady_clock::now();
+    std::printf("[ pace     ] %llu worlds from seed %llu\n", static_cast<unsigned long long>(worlds),
+                static_cast<unsigned long long>(first));
+    std::uint64_t odd = 0;
+    for (std::uint64_t seed = first; seed < first + worlds; ++seed) {
         RandomWorld world{seed};
-        auto const wrong = world.play();
-        if (wrong.empty()) continue;
-        std::string kind;
-        for (char c : wrong)
-            if (!std::isdigit(c) && c != '.') kind += c;
-        if (kinds[kind]++ < 4 && shown++ < 60)
-            std::printf("%llu: %s | %s\n", static_cast<unsigned long long>(seed), wrong.c_str(),
-                        describe(world.world).c_str());
+        EXPECT_EQ(world.play(), "") << "WEIR_SEED=" << seed << ", " << describe(world.world);
+        odd += testing::Test::HasFailure() ? 1U : 0U;
+        if (odd > 5) break;
     }
-    for (auto const& [kind, count] : kinds) std::printf("%5d %s\n", count, kind.c_str());
+    std::chrono::duration<double> const took = std::chrono::steady_clock::now() - began;
+    std::printf("[ pace     ] %.1f s\n", took.count());
 }
 
-TEST(PaceSim, Explore) {
-    for (double limit : {1.0, 2.0, 5.0, 10.0})
-        for (double bandwidth : {2.0, 0.9, 0.5, 0.15}) {
-            World world;
-            world.replicas = {{.bandwidth = bandwidth, .limit = limit}};
-            auto const name =
-                "lag " + std::to_string(limit).substr(0, 4) + " " + std::to_string(bandwidth).substr(0, 4);
-            auto const course = Simulation{world}.run();
-            print(name.c_str(), world, course);
-            EXPECT_EQ(wrong_when_constant(world, course, world.time), "");
-        }
-    for (double limit : {2.0, 0.6, 0.2}) {
-        World world;
-        world.wal_rate = wal_rate(limit);
-        auto const course = Simulation{world}.run();
-        print("wal", world, course);
-        EXPECT_EQ(wrong_when_constant(world, course, world.time), "");
-    }
-    for (double disk : {4.0, 1.2, 0.5}) {
-        World world;
-        world.disk = disk;
-        world.commit_latency = commit_latency(10);
-        auto const course = Simulation{world}.run();
-        print("commit", world, course);
-        EXPECT_EQ(wrong_when_constant(world, course, world.time), "");
-    }
-    for (double limit : {20, 10, 8}) {
-        World world;
-        world.active_sessions = active_sessions(limit);
-        auto const course = Simulation{world}.run();
-        print("active", world, course);
-        EXPECT_EQ(wrong_when_constant(world, course, world.time), "");
-    }
-}
-
-}  // namespace
-}  // namespace weir
-namespace weir {
-namespace {
-TEST(PaceSim, DISABLED_Dump) {
-    RandomWorld world{number_from("WEIR_SEED", 1)};
-    auto const& w = world.world;
-    std::printf("%s\n", describe(w).c_str());
-    for (auto const& x : w.silences)
-        std::printf("silence %lld %lld\n", (long long)x.from.count(), (long long)x.to.count());
-    for (auto const& x : w.bursts)
-        std::printf("burst %lld %lld %.2f\n", (long long)x.from.count(), (long long)x.to.count(), x.value);
-    for (auto const& x : w.crowds)
-        std::printf("crowd %lld %lld %.2f\n", (long long)x.from.count(), (long long)x.to.count(), x.value);
-    for (auto const& x : w.checkpoints)
-        std::printf("checkp %lld %lld %.2f\n", (long long)x.from.count(), (long long)x.to.count(), x.value);
-    auto c = Simulation{w}.run();
-    for (auto const& at : c.stops) std::printf("stop %.2f\n", (double)at.count() / 1000);
-    for (auto& s : c.samples)
-        if (s.at.count() % number_from("EVERY", 1000) == 0)
-            std::printf("%lld p %.3f load %.2f w %.3f\n", (long long)s.at.count(), s.pace, s.load, s.wrote * 4);
-}
 }  // namespace
 }  // namespace weir

@@ -67,7 +67,7 @@ TEST_F(PaceTest, SaysWhereItGoesOn) {
 
 TEST_F(PaceTest, EachReplicaRemembersForItself) {
     judge({lag("r1", 3), lag("r2", 1)});
-    EXPECT_THAT(judge({lag("r1", 1), lag("r2", 1.9)}).reasons, ElementsAre());
+    EXPECT_TRUE(judge({lag("r1", 1), lag("r2", 1.9)}).go);
     judge({lag("r1", 3), lag("r2", 1)});
     judge({lag("r2", 1)});
     EXPECT_TRUE(judge({lag("r1", 1.9), lag("r2", 1)}).go) << "who was not measured is forgotten";
@@ -115,6 +115,148 @@ TEST_F(PaceTest, BranchesByCopy) {
     auto other = controller;
     EXPECT_TRUE(judge({lag("r1", 0)}).go);
     EXPECT_FALSE(other.judge({lag("r1", 1.9)}, Millis{0}, Millis{0}, bound).go);
+}
+
+// ---- the pace -----------------------------------------------------------------------------------------------------
+
+struct MovingPace : PaceTest {
+    Millis now{0};
+
+    Pace after(Millis time, std::vector<Reading> const& readings) {
+        now += time;
+        return controller.judge(readings, now, now, bound);
+    }
+    /// The same again and again, four times a second.
+    Pace for_seconds(int seconds, std::vector<Reading> const& readings) {
+        Pace pace;
+        for (int i = 0; i < 4 * seconds; ++i) pace = after(Millis{250}, readings);
+        return pace;
+    }
+};
+
+Reading rate(double value, double limit = 100) {
+    Reading reading;
+    reading.signal = "wal_rate";
+    reading.value = value;
+    reading.limit = limit;
+    reading.unit = "MB/s";
+    return reading;
+}
+
+TEST_F(MovingPace, WithoutALimitItIsFull) {
+    EXPECT_EQ(after(Millis{0}, {}).pace, 1);
+    auto const pace = after(Millis{250}, {lag("r1", 100, 0)});
+    EXPECT_EQ(pace.pace, 1);
+    EXPECT_THAT(pace.reasons, ElementsAre());
+    ASSERT_EQ(pace.judged.size(), 1U);
+    EXPECT_FALSE(pace.judged[0].load);
+}
+
+TEST_F(MovingPace, StartsSlowlyAndRisesWhileTheLoadIsLow) {
+    auto first = after(Millis{0}, {lag("r1", 0)});
+    EXPECT_NEAR(first.pace, PaceController::start, 1e-9);
+    EXPECT_THAT(first.reasons, ElementsAre("replication lag of r1 is 0 s, limit 2 s: pace 10 %, rising"));
+    EXPECT_EQ(first.worst, "replication_lag");
+    auto const later = for_seconds(15, {lag("r1", 0.1)});
+    EXPECT_EQ(later.pace, 1);
+    EXPECT_THAT(later.reasons, ElementsAre());
+    EXPECT_EQ(later.worst, "");
+    controller.begin();
+    EXPECT_NEAR(after(Millis{250}, {lag("r1", 0.1)}).pace, PaceController::start, 1e-9);
+}
+
+TEST_F(MovingPace, FullPaceStaysWhileTheLoadIsFree) {
+    for_seconds(30, {lag("r1", 0.1)});
+    for (double const value : {0.1, 1.1, 0.3, 1.0, 0.0, 1.15})
+        EXPECT_EQ(after(Millis{250}, {lag("r1", value)}).pace, 1);
+}
+
+TEST_F(MovingPace, TheSameReadingsJudgedAgainMoveNothing) {
+    auto const once = for_seconds(3, {lag("r1", 0.5)});
+    for (int i = 0; i < 100; ++i)
+        EXPECT_EQ(controller.judge({lag("r1", 0.5)}, now, now + Millis{i}, bound).pace, once.pace);
+}
+
+TEST_F(MovingPace, FallsAboveTheTargetToTheFloorAndNoFurther) {
+    for_seconds(30, {rate(10)});
+    auto const pace = for_seconds(60, {rate(99)});
+    EXPECT_TRUE(pace.go);
+    EXPECT_NEAR(pace.pace, PaceController::floor, 1e-9);
+    EXPECT_THAT(pace.reasons, ElementsAre("wal rate is 99 MB/s, limit 100 MB/s: pace 5 %"));
+    EXPECT_EQ(for_seconds(60, {rate(10)}).pace, 1);
+}
+
+TEST_F(MovingPace, TheLowestOfTheirPacesCounts) {
+    for_seconds(30, {lag("r1", 0.1), rate(10)});
+    auto const pace = for_seconds(2, {lag("r1", 0.1), rate(95)});
+    EXPECT_LT(pace.pace, 1);
+    EXPECT_EQ(pace.worst, "wal_rate");
+    ASSERT_EQ(pace.judged.size(), 2U);
+    EXPECT_FALSE(pace.judged[0].worst);
+    EXPECT_TRUE(pace.judged[1].worst);
+    EXPECT_FALSE(pace.judged[1].stops);
+    EXPECT_NEAR(*pace.judged[1].load, 0.95, 1e-9);
+    EXPECT_EQ(pace.judged[1].age, Millis{0});
+}
+
+TEST_F(MovingPace, AfterAStopItIsSlowerThanBefore) {
+    auto const before = for_seconds(30, {rate(10)}).pace;
+    EXPECT_FALSE(after(Millis{250}, {rate(101)}).go);
+    auto const later = after(Millis{250}, {rate(10)});
+    EXPECT_TRUE(later.go);
+    EXPECT_LT(later.pace, before * 0.9);
+}
+
+TEST_F(MovingPace, WhatTheOutsideHoldsAboveFourFifthsGoesOnAtTheFloor) {
+    for_seconds(30, {rate(10)});
+    after(Millis{250}, {rate(101)});
+    EXPECT_FALSE(for_seconds(29, {rate(90)}).go);
+    EXPECT_FALSE(after(Millis{250}, {rate(101)}).go);
+    EXPECT_FALSE(for_seconds(30, {rate(90)}).go) << "from the last time above it";
+    auto const pace = for_seconds(1, {rate(90)});
+    EXPECT_TRUE(pace.go);
+    EXPECT_NEAR(pace.pace, PaceController::floor, 1e-9);
+}
+
+TEST_F(MovingPace, EachReadingHasItsOwnAge) {
+    auto young = lag("r1", 0.1);
+    young.at = Millis{9000};
+    auto slow = rate(1);
+    slow.at = Millis{4000};
+    slow.max_age = Millis{15'000};
+    EXPECT_TRUE(controller.judge({young, slow}, {}, Millis{10'000}, bound).go);
+    slow.max_age = Millis{5000};
+    auto const pace = controller.judge({young, slow}, {}, Millis{10'000}, bound);
+    EXPECT_THAT(pace.reasons, ElementsAre("wal rate was last measured 6 s ago, limit 5 s"));
+    EXPECT_EQ(pace.worst, "wal_rate");
+    EXPECT_FALSE(pace.judged[0].stops);
+    EXPECT_TRUE(pace.judged[1].stops);
+    EXPECT_EQ(pace.judged[1].age, Millis{6000});
+}
+
+TEST_F(MovingPace, WhatOnlyWritesMoveHoldsNoReader) {
+    auto behind = lag("r1", 5);
+    behind.writes_only = true;
+    auto const reader = controller.judge({behind, rate(10)}, now, now, bound, false);
+    EXPECT_TRUE(reader.go);
+    EXPECT_FALSE(reader.may_write);
+    EXPECT_TRUE(reader.judged[0].stops);
+    EXPECT_FALSE(reader.judged[0].worst);
+    EXPECT_FALSE(controller.judge({behind, rate(101)}, now, now, bound, false).go);
+    EXPECT_FALSE(controller.judge({behind, rate(10)}, now, now, bound).go);
+    EXPECT_TRUE(controller.judge({behind}, now, now + Millis{60'000}, bound, false).go);
+    EXPECT_TRUE(controller.judge({}, {}, now, bound, false).go);
+    EXPECT_FALSE(controller.judge({}, {}, now, bound, false).may_write);
+}
+
+TEST(RestAfter, LeavesTheShareOfThePace) {
+    EXPECT_EQ(rest_after(Millis{50}, 1), Millis{0});
+    EXPECT_EQ(rest_after(Millis{50}, 0.5), Millis{50});
+    EXPECT_EQ(rest_after(Millis{50}, 0.1), Millis{450});
+    EXPECT_EQ(rest_after(Millis{0}, 0.1), Millis{9}) << "nothing takes no time";
+    EXPECT_EQ(rest_after(Millis{50}, PaceController::floor), Millis{950});
+    EXPECT_EQ(rest_after(Millis{5000}, 0.5), longest_rest);
+    EXPECT_EQ(rest_after(Millis{50}, 1e-300), longest_rest);
 }
 
 }  // namespace

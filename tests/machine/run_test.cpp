@@ -10,6 +10,7 @@ namespace {
 
 using testing::AllOf;
 using testing::Contains;
+using testing::DoubleNear;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
@@ -805,7 +806,16 @@ struct PacedRun : testing::Test {
         reading.value = lag;
         reading.limit = 2;
         reading.unit = "s";
+        reading.writes_only = true;
         sim.give(Measured{{reading}});
+    }
+    /// To the end, with a calm replica that is measured all the time.
+    void calm() {
+        for (int turns = 0; turns < 2000 && !sim.exit; ++turns) {
+            measured(0);
+            if (!sim.pending.empty())
+                sim.answer(0, sim.pending[0].canceled ? Sim::Answer::canceled : Sim::Answer::done);
+        }
     }
     std::vector<double> paces() const {
         std::vector<double> found;
@@ -822,7 +832,7 @@ TEST_F(PacedRun, NothingIsFilledBeforeTheFirstMeasurement) {
     EXPECT_THAT(paces(), ElementsAre(0));
     measured(0.1);
     EXPECT_THAT(sim.pending, SizeIs(2));
-    EXPECT_THAT(paces(), ElementsAre(0, 1));
+    EXPECT_THAT(paces(), ElementsAre(0, DoubleNear(PaceController::start, 1e-9)));
     EXPECT_EQ(sim.heard<ReplicaLag>().back().lag, Millis{100});
 }
 
@@ -837,9 +847,24 @@ TEST_F(PacedRun, HoldsAboveTheLimitAndGoesOnBelow) {
     EXPECT_THAT(sim.heard<PaceChanged>().back().reasons, ElementsAre(HasSubstr("replication lag of r1 is 5 s")));
     measured(std::nullopt);
     EXPECT_TRUE(sim.waits());
-    measured(0);
-    sim.calm();
+    calm();
     EXPECT_EQ(sim.exit, 0);
+}
+
+TEST_F(PacedRun, RisesToFullPaceAndSaysSo) {
+    sim.world.right.assign(2000, false);
+    sim.start();
+    sim.calm();
+    calm();
+    EXPECT_EQ(sim.exit, 0);
+    auto const all = paces();
+    ASSERT_GE(all.size(), 4U);
+    EXPECT_THAT(all.back(), 1);
+    for (std::size_t i = 2; i < all.size(); ++i)
+        EXPECT_TRUE(all[i] == 1 || all[i] >= all[i - 1] + 0.1) << "a small move is not told";
+    auto const& told = sim.heard<PaceChanged>();
+    EXPECT_THAT(told[1].reasons, ElementsAre("replication lag of r1 is 0 s, limit 2 s: pace 10 %, rising"));
+    EXPECT_THAT(told.back().reasons, IsEmpty());
 }
 
 TEST_F(PacedRun, OldReadingsHold) {
@@ -849,7 +874,7 @@ TEST_F(PacedRun, OldReadingsHold) {
     sim.now += reading_age_max + Millis{1000};
     sim.calm();
     EXPECT_TRUE(sim.waits());
-    EXPECT_THAT(paces(), ElementsAre(0));
+    EXPECT_EQ(paces().back(), 0);
 }
 
 TEST_F(PacedRun, AHeldRunCanBeStoppedAndAborted) {

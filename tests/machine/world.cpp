@@ -483,7 +483,7 @@ void Sim::take(Commands const& commands) {
             if (works(tx) && !opening(config.settings.schedule, stamp(now).wall).open)
                 world.object("work that begins while the schedule is closed");
         } else if (auto const* rest = std::get_if<Rest>(&command)) {
-            begin(rest->id, Kind::rest, control);
+            begin(rest->id, Kind::rest, control).time = rest->time;
             if (rest->time <= Millis{0} || rest->time > Millis{3000}) world.object("a rest out of bounds");
         } else if (auto const* cancel = std::get_if<Cancel>(&command)) {
             auto const found =
@@ -548,7 +548,7 @@ void Sim::answer(std::size_t which, Answer how, std::string const& sqlstate) {
                     world.damaged.insert(action.step);
     }
     outcome.took = took;
-    now += took;
+    now += p.kind == Kind::rest && !p.canceled ? p.time : took;
     give(Completed{p.id, std::move(outcome)});
 }
 

@@ -154,6 +154,7 @@ struct Sim {
         SessionId session{};
         Tx tx;
         bool canceled{};
+        Millis time{};  ///< of a rest
     };
     enum class Answer { done, lock_busy, deadlock, canceled, refused, lost, lost_after_commit };
 
