@@ -85,6 +85,23 @@ ORDER BY o.holds DESC, g.age DESC NULLS LAST LIMIT 20)",
         Int{spared.count()});
 }
 
+constexpr std::string_view of_a_session{"let the session end its transaction"};
+
+std::string what_to_do(Blocker const& blocker) {
+    switch (blocker.kind) {
+        case Blocker::Kind::prepared:
+            return "end the prepared transaction: COMMIT PREPARED or ROLLBACK PREPARED";
+        case Blocker::Kind::wraparound:
+            return "let the autovacuum against wraparound come to its end: it is needed";
+        case Blocker::Kind::autovacuum:
+            return "wait for the autovacuum, or let weir pass it: GRANT SET ON PARAMETER deadlock_timeout TO weir's "
+                   "role (from PostgreSQL 15 on)";
+        case Blocker::Kind::session:
+            break;
+    }
+    return std::string{of_a_session} + ", or end it: SELECT pg_terminate_backend(" + std::to_string(blocker.pid) + ")";
+}
+
 Sql wrote() {
     return sql(
         "EXISTS (SELECT FROM locks t WHERE t.pid = w.pid AND t.locktype = 'transactionid' AND t.granted "
@@ -159,25 +176,16 @@ std::vector<std::string> LockLadder::blockers() const {
 }
 
 std::string LockLadder::advice() const {
-    auto const has = [&](Blocker::Kind kind) {
-        return std::any_of(blockers_.begin(), blockers_.end(), [&](Blocker const& b) { return b.kind == kind; });
-    };
     std::vector<std::string> parts;
-    if (has(Blocker::Kind::prepared))
-        parts.emplace_back("end a prepared transaction with COMMIT PREPARED or ROLLBACK PREPARED");
-    if (has(Blocker::Kind::wraparound))
-        parts.emplace_back("let an autovacuum against wraparound come to its end: it is needed");
-    if (has(Blocker::Kind::autovacuum))
-        parts.emplace_back(
-            "wait for the autovacuum, or let weir pass it: GRANT SET ON PARAMETER deadlock_timeout (from "
-            "PostgreSQL 15 on) to its role");
-    for (auto const& blocker : blockers_)
-        if (blocker.kind == Blocker::Kind::session && blocker.pid != 0) {
-            parts.push_back("let the session end its transaction, or end it: SELECT pg_terminate_backend(" +
-                            std::to_string(blocker.pid) +
-                            (config_.on_blocked == OnBlocked::wait ? "); locks.on_blocked can do that" : ")"));
-            break;
-        }
+    for (auto const& blocker : blockers_) {
+        auto part = what_to_do(blocker);
+        if (blocker.kind == Blocker::Kind::session && config_.on_blocked == OnBlocked::wait)
+            part += " (locks.on_blocked can do that)";
+        bool const said = std::any_of(parts.begin(), parts.end(), [&](std::string const& other) {
+            return other == part || (blocker.kind == Blocker::Kind::session && other.starts_with(of_a_session));
+        });
+        if (!said) parts.push_back(std::move(part));
+    }
     std::string all;
     for (auto const& part : parts) all += part + "; ";
     return all.empty() ? all : all + "then run again";
@@ -344,7 +352,7 @@ bool LockLadder::end_next(Stamp at, Ids& ids, Commands& out) {
                     {at.wall, Warned{blocker.text + " is in the way and is not ended: " +
                                          (in_vain ? "it runs no statement that could be canceled" : blocker.spared),
                                      in_vain ? "end it by hand, or write locks: { on_blocked: terminate }"
-                                             : "end it by hand, or let it come to its end"}}});
+                                             : what_to_do(blocker)}}});
             continue;
         }
         bool const may = blocker.kind == Blocker::Kind::autovacuum ? may_cancel_autovacuum_ : may_end_;
@@ -383,8 +391,7 @@ void LockLadder::ended(Stamp at, Outcome const& outcome, Ids& ids, Commands& out
         may_cancel_autovacuum_ = false;
         out.emplace_back(
             Announce{{at.wall, Warned{blocker.text + " is in the way, and weir may not cancel it: " + outcome.message,
-                                      "from PostgreSQL 15 on: GRANT SET ON PARAMETER deadlock_timeout to weir's role "
-                                      "lets an autovacuum make way by itself"}}});
+                                      what_to_do(blocker)}}});
     } else if (outcome.fate == Fate::refused) {
         may_end_ = false;
         out.emplace_back(
