@@ -41,19 +41,19 @@ Sql pg_locks_mode(LockMode mode) {
 /// without pg_read_all_stats; who wrote is seen in pg_locks by everybody.
 Sql described(Millis spared) {
     return sql(
-        R"(SELECT concat_ws(' ', coalesce(o.pid, 0), o.vxid, a.backend_start) AS key, coalesce(o.pid, 0) AS pid, k.kind,
+        R"(SELECT pg_catalog.concat_ws(' ', coalesce(o.pid, 0), o.vxid, a.backend_start) AS key, coalesce(o.pid, 0) AS pid, k.kind,
   o.holds, coalesce(a.state LIKE 'idle in transaction%', false) AS idle, g.age,
   CASE
-    WHEN k.kind = 'prepared' THEN concat('prepared transaction ', pg_catalog.quote_literal(p.gid), ' of ', p.owner,
+    WHEN k.kind = 'prepared' THEN pg_catalog.concat('prepared transaction ', pg_catalog.quote_literal(p.gid), ' of ', p.owner,
       ', prepared ', pg_catalog.round(g.age / 1000, 1), ' s ago')
-    WHEN a.backend_start IS NULL THEN concat('pid ', o.pid, ' (',
+    WHEN a.backend_start IS NULL THEN pg_catalog.concat('pid ', o.pid, ' (',
       CASE WHEN a.usesysid IS NULL THEN 'an autovacuum or another background process'
-           ELSE concat('user ', a.usename, CASE WHEN a.application_name <> '' THEN concat(', application ',
+           ELSE pg_catalog.concat('user ', a.usename, CASE WHEN a.application_name <> '' THEN pg_catalog.concat(', application ',
              a.application_name) END) END,
       '; its query is hidden from weir''s role)')
-    ELSE concat('pid ', o.pid, ' (', CASE WHEN a.usename IS NULL THEN a.backend_type ELSE concat('user ', a.usename,
-      CASE WHEN a.application_name <> '' THEN concat(', application ', a.application_name) END) END,
-      ', ', CASE WHEN o.holds THEN concat(coalesce(a.state, 'at work'), ', open') ELSE 'waiting for a lock itself' END,
+    ELSE pg_catalog.concat('pid ', o.pid, ' (', CASE WHEN a.usename IS NULL THEN a.backend_type ELSE pg_catalog.concat('user ', a.usename,
+      CASE WHEN a.application_name <> '' THEN pg_catalog.concat(', application ', a.application_name) END) END,
+      ', ', CASE WHEN o.holds THEN pg_catalog.concat(coalesce(a.state, 'at work'), ', open') ELSE 'waiting for a lock itself' END,
       ' for ', coalesce(pg_catalog.round(g.age / 1000, 1)::text, '?'), ' s: ',
       pg_catalog.left(pg_catalog.regexp_replace(coalesce(a.query, ''), '\s+', ' ', 'g'), 100), ')')
   END AS text,
@@ -62,9 +62,9 @@ Sql described(Millis spared) {
     WHEN k.kind = 'wraparound' THEN 'it is an autovacuum against wraparound'
     WHEN k.kind = 'autovacuum' THEN ''
     WHEN a.backend_start IS NULL THEN 'its session is hidden from weir''s role'
-    WHEN a.backend_type <> 'client backend' THEN concat('it is no client but a ', a.backend_type)
+    WHEN a.backend_type <> 'client backend' THEN pg_catalog.concat('it is no client but a ', a.backend_type)
     WHEN a.application_name LIKE 'weir %' THEN 'it is a session of weir'
-    WHEN r.rolsuper IS NOT FALSE THEN concat('its user ', a.usename, ' is a superuser')
+    WHEN r.rolsuper IS NOT FALSE THEN pg_catalog.concat('its user ', a.usename, ' is a superuser')
     WHEN o.wrote AND g.age > {0} THEN 'it has written for a long time, which would be lost'
     ELSE '' END AS spared
 FROM way o
@@ -126,7 +126,7 @@ Sql look_for(std::vector<TableLock> const& locks, Millis spared) {
   UNION SELECT i.inhrelid, w.mode FROM wanted w JOIN pg_catalog.pg_inherits i ON i.inhparent = w.relation),
 locks AS MATERIALIZED (SELECT * FROM pg_catalog.pg_locks),
 way AS (SELECT w.pid, w.vxid, w.holds, w.waits, {1} AS wrote FROM (
-  SELECT l.pid, l.virtualtransaction AS vxid, bool_or(l.granted) AS holds, min(l.waitstart) AS waits
+  SELECT l.pid, l.virtualtransaction AS vxid, pg_catalog.bool_or(l.granted) AS holds, pg_catalog.min(l.waitstart) AS waits
   FROM locks l JOIN wanted ON wanted.relation = l.relation AND wanted.mode = l.mode
   WHERE l.locktype = 'relation' AND l.pid IS DISTINCT FROM pg_catalog.pg_backend_pid()
     AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database())

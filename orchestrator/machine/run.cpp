@@ -542,8 +542,10 @@ void RunMachine::write(EntryKind kind, std::string const& step, EntryDetail cons
     writing_ = kind;
     unreplicated_ = false;
     writing_detail_ = detail;
-    Batch batch{sql("SET LOCAL synchronous_commit = on"), fence(config_.epoch),
-                insert_entry(config_.program.run, seq_, config_.epoch, kind, step, detail)};
+    // Why it stopped is for people: the end does not wait for a standby that is missing.
+    Batch batch{kind == EntryKind::stopped ? sql("SET LOCAL synchronous_commit = local")
+                                           : sql("SET LOCAL synchronous_commit = on"),
+                fence(config_.epoch), insert_entry(config_.program.run, seq_, config_.epoch, kind, step, detail)};
     batch.insert(batch.end(), guard.begin(), guard.end());
     pending_ = ids_();
     out.emplace_back(Execute{*pending_, control, std::move(batch), Transaction::implicit, entry_limits});
