@@ -61,7 +61,8 @@ struct Step {
     Phase phase{};
     StepKind kind{};
     std::string title;  ///< for people: `add users.full_name and keep it equal to users.name`
-    /// Taken first, in this order, within the ladder's try. Only what LOCK TABLE can lock.
+    /// Taken first, in the order of schema and name, within the ladder's try: every table that `forward` locks so that
+    /// others feel it. LOCK TABLE goes to partitions by itself. Only what LOCK TABLE can lock.
     std::vector<TableLock> locks;
     /// The strongest lock per table while the step runs, as pg_locks would show; a test compares it with the server.
     std::vector<TableLock> holds;
@@ -69,8 +70,8 @@ struct Step {
     Batch forward;
     Batch undo;  ///< empty: nothing to do, and `undo_note` says why
     std::string undo_note;
-    std::vector<std::string> notes{};  ///< what the operator should know of it: the triggers that it fires
-    std::vector<TableLock> undo_locks;
+    std::vector<std::string> notes{};   ///< what the operator should know of it: the triggers that it fires
+    std::vector<TableLock> undo_locks;  ///< as `locks`, for `undo`
     Batch probe;               ///< standalone only: one SELECT that gives a Probe's word; empty: harmless to repeat
     bool may_fail{};           ///< standalone only: the run goes on without it, with a warning (VACUUM)
     std::optional<Rows> rows;  ///< fill and proof

@@ -41,19 +41,19 @@ Sql pg_locks_mode(LockMode mode) {
 /// without pg_read_all_stats; who wrote is seen in pg_locks by everybody.
 Sql described(Millis spared) {
     return sql(
-        R"(SELECT concat_ws(' ', coalesce(o.pid, 0), o.vxid, a.backend_start) AS key, coalesce(o.pid, 0) AS pid, k.kind,
+        R"(SELECT pg_catalog.concat_ws(' ', coalesce(o.pid, 0), o.vxid, a.backend_start) AS key, coalesce(o.pid, 0) AS pid, k.kind,
   o.holds, coalesce(a.state LIKE 'idle in transaction%', false) AS idle, g.age,
   CASE
-    WHEN k.kind = 'prepared' THEN concat('prepared transaction ', pg_catalog.quote_literal(p.gid), ' of ', p.owner,
+    WHEN k.kind = 'prepared' THEN pg_catalog.concat('prepared transaction ', pg_catalog.quote_literal(p.gid), ' of ', p.owner,
       ', prepared ', pg_catalog.round(g.age / 1000, 1), ' s ago')
-    WHEN a.backend_start IS NULL THEN concat('pid ', o.pid, ' (',
+    WHEN a.backend_start IS NULL THEN pg_catalog.concat('pid ', o.pid, ' (',
       CASE WHEN a.usesysid IS NULL THEN 'an autovacuum or another background process'
-           ELSE concat('user ', a.usename, CASE WHEN a.application_name <> '' THEN concat(', application ',
+           ELSE pg_catalog.concat('user ', a.usename, CASE WHEN a.application_name <> '' THEN pg_catalog.concat(', application ',
              a.application_name) END) END,
       '; its query is hidden from weir''s role)')
-    ELSE concat('pid ', o.pid, ' (', CASE WHEN a.usename IS NULL THEN a.backend_type ELSE concat('user ', a.usename,
-      CASE WHEN a.application_name <> '' THEN concat(', application ', a.application_name) END) END,
-      ', ', CASE WHEN o.holds THEN concat(coalesce(a.state, 'at work'), ', open') ELSE 'waiting for a lock itself' END,
+    ELSE pg_catalog.concat('pid ', o.pid, ' (', CASE WHEN a.usename IS NULL THEN a.backend_type ELSE pg_catalog.concat('user ', a.usename,
+      CASE WHEN a.application_name <> '' THEN pg_catalog.concat(', application ', a.application_name) END) END,
+      ', ', CASE WHEN o.holds THEN pg_catalog.concat(coalesce(a.state, 'at work'), ', open') ELSE 'waiting for a lock itself' END,
       ' for ', coalesce(pg_catalog.round(g.age / 1000, 1)::text, '?'), ' s: ',
       pg_catalog.left(pg_catalog.regexp_replace(coalesce(a.query, ''), '\s+', ' ', 'g'), 100), ')')
   END AS text,
@@ -62,9 +62,9 @@ Sql described(Millis spared) {
     WHEN k.kind = 'wraparound' THEN 'it is an autovacuum against wraparound'
     WHEN k.kind = 'autovacuum' THEN ''
     WHEN a.backend_start IS NULL THEN 'its session is hidden from weir''s role'
-    WHEN a.backend_type <> 'client backend' THEN concat('it is no client but a ', a.backend_type)
+    WHEN a.backend_type <> 'client backend' THEN pg_catalog.concat('it is no client but a ', a.backend_type)
     WHEN a.application_name LIKE 'weir %' THEN 'it is a session of weir'
-    WHEN r.rolsuper IS NOT FALSE THEN concat('its user ', a.usename, ' is a superuser')
+    WHEN r.rolsuper IS NOT FALSE THEN pg_catalog.concat('its user ', a.usename, ' is a superuser')
     WHEN o.wrote AND g.age > {0} THEN 'it has written for a long time, which would be lost'
     ELSE '' END AS spared
 FROM way o
@@ -83,6 +83,23 @@ CROSS JOIN LATERAL (SELECT (extract(epoch FROM pg_catalog.clock_timestamp() - CA
 WHERE o.pid IS NULL OR a.pid IS NOT NULL
 ORDER BY o.holds DESC, g.age DESC NULLS LAST LIMIT 20)",
         Int{spared.count()});
+}
+
+constexpr std::string_view of_a_session{"let the session end its transaction"};
+
+std::string what_to_do(Blocker const& blocker) {
+    switch (blocker.kind) {
+        case Blocker::Kind::prepared:
+            return "end the prepared transaction: COMMIT PREPARED or ROLLBACK PREPARED";
+        case Blocker::Kind::wraparound:
+            return "let the autovacuum against wraparound come to its end: it is needed";
+        case Blocker::Kind::autovacuum:
+            return "wait for the autovacuum, or let weir pass it: GRANT SET ON PARAMETER deadlock_timeout TO weir's "
+                   "role (from PostgreSQL 15 on)";
+        case Blocker::Kind::session:
+            break;
+    }
+    return std::string{of_a_session} + ", or end it: SELECT pg_terminate_backend(" + std::to_string(blocker.pid) + ")";
 }
 
 Sql wrote() {
@@ -109,7 +126,7 @@ Sql look_for(std::vector<TableLock> const& locks, Millis spared) {
   UNION SELECT i.inhrelid, w.mode FROM wanted w JOIN pg_catalog.pg_inherits i ON i.inhparent = w.relation),
 locks AS MATERIALIZED (SELECT * FROM pg_catalog.pg_locks),
 way AS (SELECT w.pid, w.vxid, w.holds, w.waits, {1} AS wrote FROM (
-  SELECT l.pid, l.virtualtransaction AS vxid, bool_or(l.granted) AS holds, min(l.waitstart) AS waits
+  SELECT l.pid, l.virtualtransaction AS vxid, pg_catalog.bool_or(l.granted) AS holds, pg_catalog.min(l.waitstart) AS waits
   FROM locks l JOIN wanted ON wanted.relation = l.relation AND wanted.mode = l.mode
   WHERE l.locktype = 'relation' AND l.pid IS DISTINCT FROM pg_catalog.pg_backend_pid()
     AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database())
@@ -159,25 +176,16 @@ std::vector<std::string> LockLadder::blockers() const {
 }
 
 std::string LockLadder::advice() const {
-    auto const has = [&](Blocker::Kind kind) {
-        return std::any_of(blockers_.begin(), blockers_.end(), [&](Blocker const& b) { return b.kind == kind; });
-    };
     std::vector<std::string> parts;
-    if (has(Blocker::Kind::prepared))
-        parts.emplace_back("end a prepared transaction with COMMIT PREPARED or ROLLBACK PREPARED");
-    if (has(Blocker::Kind::wraparound))
-        parts.emplace_back("let an autovacuum against wraparound come to its end: it is needed");
-    if (has(Blocker::Kind::autovacuum))
-        parts.emplace_back(
-            "wait for the autovacuum, or let weir pass it: GRANT SET ON PARAMETER deadlock_timeout (from "
-            "PostgreSQL 15 on) to its role");
-    for (auto const& blocker : blockers_)
-        if (blocker.kind == Blocker::Kind::session && blocker.pid != 0) {
-            parts.push_back("let the session end its transaction, or end it: SELECT pg_terminate_backend(" +
-                            std::to_string(blocker.pid) +
-                            (config_.on_blocked == OnBlocked::wait ? "); locks.on_blocked can do that" : ")"));
-            break;
-        }
+    for (auto const& blocker : blockers_) {
+        auto part = what_to_do(blocker);
+        if (blocker.kind == Blocker::Kind::session && config_.on_blocked == OnBlocked::wait)
+            part += " (locks.on_blocked can do that)";
+        bool const said = std::any_of(parts.begin(), parts.end(), [&](std::string const& other) {
+            return other == part || (blocker.kind == Blocker::Kind::session && other.starts_with(of_a_session));
+        });
+        if (!said) parts.push_back(std::move(part));
+    }
     std::string all;
     for (auto const& part : parts) all += part + "; ";
     return all.empty() ? all : all + "then run again";
@@ -344,7 +352,7 @@ bool LockLadder::end_next(Stamp at, Ids& ids, Commands& out) {
                     {at.wall, Warned{blocker.text + " is in the way and is not ended: " +
                                          (in_vain ? "it runs no statement that could be canceled" : blocker.spared),
                                      in_vain ? "end it by hand, or write locks: { on_blocked: terminate }"
-                                             : "end it by hand, or let it come to its end"}}});
+                                             : what_to_do(blocker)}}});
             continue;
         }
         bool const may = blocker.kind == Blocker::Kind::autovacuum ? may_cancel_autovacuum_ : may_end_;
@@ -383,8 +391,7 @@ void LockLadder::ended(Stamp at, Outcome const& outcome, Ids& ids, Commands& out
         may_cancel_autovacuum_ = false;
         out.emplace_back(
             Announce{{at.wall, Warned{blocker.text + " is in the way, and weir may not cancel it: " + outcome.message,
-                                      "from PostgreSQL 15 on: GRANT SET ON PARAMETER deadlock_timeout to weir's role "
-                                      "lets an autovacuum make way by itself"}}});
+                                      what_to_do(blocker)}}});
     } else if (outcome.fate == Fate::refused) {
         may_end_ = false;
         out.emplace_back(

@@ -666,7 +666,10 @@ void RunMachine::write(EntryKind kind, std::string const& step, EntryDetail cons
 }
 
 void RunMachine::send_entry(Commands& out) {
-    Batch batch{sql("SET LOCAL synchronous_commit = on"), fence(config_.epoch),
+    // Why it stopped is for people: the end does not wait for a standby that is missing.
+    Batch batch{writing_ == EntryKind::stopped ? sql("SET LOCAL synchronous_commit = local")
+                                               : sql("SET LOCAL synchronous_commit = on"),
+                fence(config_.epoch),
                 insert_entry(config_.program.run, seq_, config_.epoch, writing_, writing_step_, writing_detail_)};
     batch.insert(batch.end(), writing_guard_.begin(), writing_guard_.end());
     pending_ = ids_();
@@ -732,7 +735,10 @@ void RunMachine::wrote(Outcome const& outcome, Commands& out) {
     bool const confirming = unreplicated_;
     bool const again = outcome.fate == Fate::canceled || outcome.fate == Fate::lock_busy ||
                        outcome.fate == Fate::deadlock || outcome.unreplicated;
-    if (outcome.fate != Fate::done && !(confirming && again)) {
+    // After the last entry no other may stand, whatever the server says of the commit that was to confirm it.
+    bool const ended = confirming && outcome.fate == Fate::refused &&
+                       (writing_ == EntryKind::finished || writing_ == EntryKind::undone);
+    if (outcome.fate != Fate::done && !(confirming && again) && !ended) {
         if (writing_ == EntryKind::stopped)
             quit(*exit_, out);
         else

@@ -471,8 +471,8 @@ TEST_F(EndingTest, WhoIsSparedIsToldOnceWithTheReason) {
     };
     for (auto const& [how, in_the_way, why, hint] :
          {Case{OnBlocked::terminate, spared(42, "its user web is a superuser"), "its user web is a superuser",
-               "by hand"},
-          Case{OnBlocked::cancel, spared(42, "it is a session of weir"), "session of weir", "by hand"},
+               "pg_terminate_backend(42)"},
+          Case{OnBlocked::cancel, spared(42, "it is a session of weir"), "session of weir", "let the session end"},
           Case{OnBlocked::cancel, idle(42), "no statement that could be canceled", "on_blocked: terminate"}}) {
         stays(how, {in_the_way});
         EXPECT_TRUE(rests());

@@ -2,6 +2,7 @@
 // simulated worlds hold together. The suite `golden` holds the stored catalogs against real servers.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -58,6 +59,24 @@ TEST_P(GoldenPlan, CompilesTwiceToTheSameHash) {
     auto const again = std::get<Catalog>(catalog_from_json(to_json(catalog)));
     EXPECT_EQ(compile(plan, catalog, run()).hash, compile(plan, again, run()).hash);
     EXPECT_EQ(catalog, again);
+}
+
+// What the server shows while a step runs (`holds`, compared in the suite `golden`) is asked for beforehand, in one
+// order.
+TEST_P(GoldenPlan, LocksBeforehandAllThatItHolds) {
+    if (golden_is_updated() || !golden().has("steps.txt")) return;
+    auto const plan = std::get<Plan>(read_plan(golden().text("plan.yaml"), "plan.yaml", operations()));
+    auto const catalog = std::get<Catalog>(catalog_from_json(golden().text("catalog.json")));
+    for (auto const& step : compile(plan, catalog, run()).steps) {
+        EXPECT_TRUE(std::is_sorted(step.locks.begin(), step.locks.end())) << step.title;
+        EXPECT_TRUE(std::is_sorted(step.undo_locks.begin(), step.undo_locks.end())) << step.title;
+        if (step.kind != StepKind::transactional) continue;
+        EXPECT_EQ(step.locks.size(), step.holds.size()) << step.title;
+        for (auto const& held : step.holds)
+            EXPECT_NE(std::find(step.locks.begin(), step.locks.end(), held), step.locks.end())
+                << step.title << ": " << held.table.text();
+        EXPECT_EQ(step.undo.empty(), step.undo_locks.empty()) << step.title;
+    }
 }
 
 // A plan that was carried out cannot be carried out again by accident; fill and set_not_null find nothing to do.
