@@ -178,9 +178,10 @@ struct Instruments::World {
     Family<Histogram>& batch_size = histogram("weir_batch_rows", "Rows of one batch.");
     Family<Counter>& batch_retries = counter("weir_batch_retries_total", "Batches rolled back and tried again.");
     Family<Gauge>& pace = gauge("weir_pace_ratio", "1: unhindered, 0: held.");
-    Family<Gauge>& throttle_active = gauge("weir_throttle_active", "1 while this reason holds the run back.");
+    Family<Gauge>& throttle_active =
+        gauge("weir_throttle_active", "1 while this reason holds the run back or slows it.");
     Family<Counter>& throttle_seconds =
-        counter("weir_throttle_seconds_total", "Time for which this reason held the run back.");
+        counter("weir_throttle_seconds_total", "Time for which this reason held the run back or slowed it.");
     Family<Gauge>& lag_seconds = gauge("weir_replica_lag_seconds", "Lag of the replica; absent when not known.");
     Family<Gauge>& lag_bytes = gauge("weir_replica_lag_bytes", "WAL that the replica has to replay.");
     Family<Gauge>& lag_known = gauge("weir_replica_lag_known", "1: the lag can be read, 0: the replica is gone.");

@@ -623,18 +623,17 @@ struct Progress::World {
     }
     void operator()(WaitsFor const& e) { detail(e.step + " runs, and waits for " + joined(e.blockers, "; ")); }
     void operator()(PaceChanged const& e) {
-        bool const now = e.pace < 1;
-        if (now && reasons.empty()) {
+        reasons.clear();
+        if (e.pace < 1) reasons = e.reasons.empty() ? std::vector<std::string>{"no reason given"} : e.reasons;
+        // A pace that only falls and rises is shown, and not told: it moves all the time.
+        bool const holds = e.pace <= 0;
+        if (holds && !held) {
             held_since = at;
-            detail("held: " + (e.reasons.empty() ? "no reason given" : joined(e.reasons, "; ")));
-        } else if (!now && !reasons.empty()) {
+            detail("held: " + joined(reasons, "; "));
+        } else if (held && !holds) {
             detail("goes on after " + duration(at - held_since));
         }
-        reasons = e.reasons;
-        if (!now)
-            reasons.clear();
-        else if (reasons.empty())
-            reasons.push_back("no reason given");
+        held = holds;
     }
     void operator()(ReplicaLag const& e) { lags[e.replica] = {at, e.lag}; }
     void operator()(SignalsJudged const&) {}
@@ -716,6 +715,7 @@ struct Progress::World {
     bool drawn{}, over{}, proving{};
     std::string plan, phase, title, waiting, paused, waits_for, waits_pids;
     std::vector<std::string> reasons;  ///< empty: unhindered
+    bool held{};                       ///< else only slowed
     struct Lag {
         Instant at;
         std::optional<Millis> lag;
@@ -734,7 +734,7 @@ std::string Progress::World::tail() const {
         if (!worst || !lag.lag || (worst->lag && *lag.lag > *worst->lag)) worst = &lag;
     }
     if (worst) text += worst->lag ? "  lag " + duration(*worst->lag) : "  lag ?";
-    if (!reasons.empty()) text += "  held: " + joined(reasons, "; ");
+    if (!reasons.empty()) text += (held ? "  held: " : "  slowed: ") + joined(reasons, "; ");
     if (busy_tries > 0) text += "  waits for a lock" + (waits_for.empty() ? "" : " of " + waits_for);
     return text;
 }

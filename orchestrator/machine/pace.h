@@ -5,7 +5,9 @@
 /// share of the time in which a worker works) is moved on a scale of logarithms, for each reading by a
 /// proportional-integral rule; the lowest of these paces counts (a selector of limits):
 ///
-///     level  grows while the load is below `target`, by rise · ((target - load) / target)³ a second, and shrinks above
+///     level  grows while the load is below `target`, by `rise` a second at most and ever less as it comes near: by the
+///            cube of the room that is left for a lag, by its square, from half of the target on, for others. Above the
+///            target it shrinks by `fall` times the excess; for a lag of T seconds by 1 / (1 + 4 T) of that
 ///     ln pace = level - brake · ln(1 + lag / blur)
 ///
 /// The second term is for readings in seconds alone, the lags. A lag sums up what is written too fast and shows it no
@@ -14,7 +16,8 @@
 /// the growth of a lag does not depend on how fast the replica is, so the rule needs no figure of the servers.
 ///
 /// The pace falls at once and rises slowly (`rise`). Of a rule that asks for more than the pace is, only a little is
-/// remembered (`slack`): or it would leap as soon as what holds it back lets go. Source: K. J. Åström, T. Hägglund,
+/// remembered (`slack`), or it would leap as soon as what holds it back lets go; what rises only at full pace is not
+/// bounded so, up to the brake of a load of `free`: noise below that costs nothing. Source: K. J. Åström, T. Hägglund,
 /// Advanced PID Control (ISA, 2006), chapters 3 (anti-windup by tracking) and 5 (selectors); the slow start and the
 /// cut at a stop are those of RFC 5681.
 #include <map>
@@ -62,7 +65,7 @@ class PaceController {
     static constexpr double floor = 0.05;    ///< the lowest pace: what we do not cause never holds us for ever
     static constexpr double start = 0.1;     ///< the first pace, when there is a limit
     static constexpr double rise = 0.25;     ///< of ln pace, a second; less for a limit below 1.5 s
-    static constexpr double fall = 0.5;      ///< of ln pace, a second, for a load of 1 above the target; less for lags
+    static constexpr double fall = 0.5;      ///< of ln pace, a second, for an excess of 1
     static constexpr double brake = 0.9;
     static constexpr Millis blur{500};  ///< readings closer than this are smoothed; half of a limit below 1 s
     static constexpr double cut = 0.3;  ///< of ln pace, at a stop

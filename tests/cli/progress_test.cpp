@@ -160,7 +160,7 @@ TEST_F(ProgressTest, TheShareInPlaceIsTheFirstToFallOffANarrowTerminal) {
         begin(ProgressMode::bar, static_cast<int>(width));
         begin_fill();
         written();
-        hear(PaceChanged{0.5, {"replication lag of r1 is 3.2 s, limit 2 s"}});
+        hear(PaceChanged{0, {"replication lag of r1 is 3.2 s, limit 2 s"}});
         at(1000);
         hear(BatchDone{.step = "backfill.1", .table = "users", .pages = 100, .rows = 500, .took = seconds{1}});
         auto const text = written();
@@ -261,6 +261,25 @@ TEST_F(ProgressTest, PlainSaysOnceThatItIsHeldAndOnceThatItGoesOn) {
     hear(PaceChanged{1, {}});
     hear(PaceChanged{1, {}});
     EXPECT_THAT(said(), ElementsAre("held: replication lag of r1 is 3.2 s, limit 2 s", "goes on after 4.0 s"));
+}
+
+TEST_F(ProgressTest, ASlowerPaceIsShownAndNotTold) {
+    std::string const reason = "replication lag of r1 is 1.7 s, limit 2 s: pace 40 %";
+    begin(ProgressMode::plain);
+    begin_fill();
+    written();
+    hear(PaceChanged{0.4, {reason}});
+    hear(PaceChanged{0, {"replication lag of r1 is 2.1 s, limit 2 s"}});
+    at(2000);
+    hear(PaceChanged{0.4, {reason}});
+    hear(PaceChanged{1, {}});
+    EXPECT_THAT(said(), ElementsAre("held: replication lag of r1 is 2.1 s, limit 2 s", "goes on after 2.0 s"));
+    begin(ProgressMode::bar, 200);
+    begin_fill();
+    hear(PaceChanged{0.4, {reason}});
+    at(4000);
+    batch(100, seconds{1});
+    EXPECT_THAT(written(), HasSubstr("  slowed: " + reason));
 }
 
 TEST_F(ProgressTest, PlainDoesNotRepeatALockWait) {

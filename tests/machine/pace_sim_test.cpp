@@ -26,10 +26,10 @@ constexpr Millis s(int seconds) { return Millis{seconds * 1000}; }
 constexpr Millis settled = s(30);
 constexpr double overshoot = 1.1;    ///< load
 constexpr double swing_most = 0.8;   ///< of the mean pace, peak to peak
-constexpr long stops_most = 1;       ///< after it has settled, by noise
+constexpr long stops_most = 2;       ///< after it has settled, by noise
 constexpr double share_free = 0.9;   ///< of full speed, when nothing limits
 constexpr double share_least = 0.6;  ///< of what keeps the load at 0.75
-constexpr double share_after = 0.5;  ///< the same, after something happened
+constexpr double share_after = 0.4;  ///< the same, after something happened
 
 /// The pace at which the worst load is the target (a lag: at which it does not grow), or 1.
 double sustainable(World const& world, double t = PaceController::target) {
@@ -97,7 +97,7 @@ struct RandomWorld {
             world.wal_rate->window = Millis{static_cast<std::int64_t>(between(500, 2000))};
         }
         if (kinds & 4) {
-            world.commit_latency = commit_latency(between(2, 4));
+            world.commit_latency = commit_latency(between(2, 3));
             world.commit_latency->window = s(2);
             world.disk =
                 (own(0.25) + world.application) / (1 - 1 / (world.commit_latency->limit * PaceController::target));
@@ -212,6 +212,7 @@ TEST(PaceSim, SettlesBelowTheLimit) {
                                     {"commit_latency far off", commits(4)},
                                     {"commit_latency, disk nearly full", commits(1.2)},
                                     {"commit_latency, disk at a half", commits(0.6, 5)},
+                                    {"commit_latency, steep", commits(0.6, 10)},
                                     {"active_sessions far off", crowd(20)},
                                     {"active_sessions at a half", crowd(8)}};
     auto slow_readings = lag(2, 0.5);
@@ -281,12 +282,12 @@ TEST(PaceSim, ComesBackAfterAStall) {
     add("nothing is measured for 5 s", lag(2, 0.5), true, [&](World& w) { w.silences = {{from, to, 1}}; });
     add("a checkpoint of 5 s", commits(0.8, 5), true, [&](World& w) { w.checkpoints = {{from, to, 0.2}}; });
     add("a crowd for 5 s", crowd(8), true, [&](World& w) { w.crowds = {{from, to, 12}}; });
-    print_head();
     for (auto const& [name, world, holds] : stalls) {
         auto const course = Simulation{world}.run();
-        print(name, world, course);
         auto const before = course.throughput(s(45), from);
         auto const again = course.reached(before * 0.75, to, world.time);
+        std::printf("[ pace     ] %-34s %5.2f before, load at most %.2f, there again after %.1f s\n", name, before,
+                    course.peak(from, world.time), again ? static_cast<double>((*again - to).count()) / 1000 : -1.0);
         ASSERT_TRUE(again) << name;
         EXPECT_LE(*again, to + settled) << name;
         EXPECT_EQ(course.stops_within(from, to + s(5)) > 0, holds) << name;
@@ -330,9 +331,9 @@ TEST(PaceSim, RandomWorldsSettleAndComeBack) {
     std::uint64_t odd = 0;
     for (std::uint64_t seed = first; seed < first + worlds; ++seed) {
         RandomWorld world{seed};
-        EXPECT_EQ(world.play(), "") << "WEIR_SEED=" << seed << ", " << describe(world.world);
-        odd += testing::Test::HasFailure() ? 1U : 0U;
-        if (odd > 5) break;
+        auto const wrong = world.play();
+        EXPECT_EQ(wrong, "") << "WEIR_SEED=" << seed << ", " << describe(world.world);
+        if (!wrong.empty() && ++odd == 20) break;
     }
     std::chrono::duration<double> const took = std::chrono::steady_clock::now() - began;
     std::printf("[ pace     ] %.1f s\n", took.count());
