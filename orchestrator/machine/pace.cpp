@@ -79,11 +79,10 @@ std::string slowed(Reading const& reading, double pace, bool rises) {
 
 struct PaceController::Gains {
     bool lag;
-    double limit, blur, rise;
+    double limit, blur;
 
     explicit Gains(Reading const& reading) : lag{reading.unit == "s"}, limit{reading.limit} {
         blur = lag ? std::min(seconds(PaceController::blur), limit / 2) : seconds(PaceController::blur);
-        rise = PaceController::rise * (lag ? std::clamp(limit / 1.5, 0.4, 1.0) : 1.0);
     }
     double braked(double load) const { return lag ? brake * std::log1p(load * limit / blur) : 0.0; }
     double drift(double load) const {
@@ -127,7 +126,7 @@ void PaceController::move(Rule& rule, Reading const& reading, Millis at, bool go
     rule.level = std::max(std::min(rule.level, most), std::log(floor) + braked);
     if (!full) rule.level = std::min(rule.level, *log_pace_ + braked + slack);
     auto const wish = std::min(rule.level - braked, ceiling);
-    auto const risen = *log_pace_ + gains.rise * time;
+    auto const risen = *log_pace_ + rise * time;
     rule.rises = wish > risen;
     rule.wish = std::max(std::min(wish, risen), std::log(floor));
 }

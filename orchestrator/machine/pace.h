@@ -64,7 +64,7 @@ class PaceController {
     static constexpr double free = 0.6;      ///< load; at full pace nothing brakes below it
     static constexpr double floor = 0.05;    ///< the lowest pace: what we do not cause never holds us for ever
     static constexpr double start = 0.1;     ///< the first pace, when there is a limit
-    static constexpr double rise = 0.25;     ///< of ln pace, a second; less for a limit below 1.5 s
+    static constexpr double rise = 0.25;     ///< of ln pace, a second
     static constexpr double fall = 0.5;      ///< of ln pace, a second, for an excess of 1
     static constexpr double brake = 0.9;
     static constexpr Millis blur{500};  ///< readings closer than this are smoothed; half of a limit below 1 s

@@ -64,7 +64,7 @@ class Lag : public ::testing::Test {
     int port = free_port();
     std::string address = "127.0.0.1:" + std::to_string(port);
     std::string file = bench.plan(std::string{rename_plan} +
-                                  "batch: { target: 1ms, workers: 1 }\nthrottle: { replication_lag: 500ms }\n");
+                                  "batch: { target: 1ms, workers: 1 }\nthrottle: { replication_lag: 2s }\n");
 
     void SetUp() override {
         make_users(bench, 120'000);
@@ -83,7 +83,7 @@ TEST_F(Lag, HoldsTheFillWhileReplayIsPaused) {
     ASSERT_TRUE(
         wait_until([&] { return has(process.out(), "held: replication lag of r1 is") || !process.running(); }, 20s))
         << process.out() << process.err();
-    EXPECT_THAT(process.out(), HasSubstr("limit 0.5 s"));
+    EXPECT_THAT(process.out(), HasSubstr("limit 2 s"));
     EXPECT_TRUE(metric("weir_throttle_active{reason=\"replication_lag\"} 1"));
     EXPECT_TRUE(metric("weir_pace_ratio 0"));
     EXPECT_THAT(get(port, "/metrics"), HasSubstr("weir_replica_lag_seconds{replica=\"r1\"}"));
