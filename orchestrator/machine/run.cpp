@@ -567,7 +567,8 @@ void RunMachine::wrote(Outcome const& outcome, Commands& out) {
     bool const confirming = unreplicated_;
     bool const again = outcome.fate == Fate::canceled || outcome.fate == Fate::lock_busy ||
                        outcome.fate == Fate::deadlock || outcome.unreplicated;
-    if (outcome.fate != Fate::done && !(confirming && again)) {
+    bool const stands = confirming && (again || outcome.fate == Fate::refused);
+    if (outcome.fate != Fate::done && !stands) {
         if (writing_ == EntryKind::stopped)
             quit(*exit_, out);
         else
@@ -575,6 +576,11 @@ void RunMachine::wrote(Outcome const& outcome, Commands& out) {
         return;
     }
     if (!confirming) ++seq_;
+    if (outcome.fate == Fate::refused)
+        say(out,
+            Warned{"entry " + std::string{name(writing_)} +
+                       " is committed, and whether a synchronous standby has it cannot be asked: " + outcome.message,
+                   "see to the server; the run goes on"});
     // An interrupt does not wait for a standby: what is committed here is what the next run reads.
     if (again && !stopping_ && writing_ != EntryKind::stopped) {
         if (!std::exchange(unreplicated_, true))
