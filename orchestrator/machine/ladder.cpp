@@ -41,20 +41,18 @@ Sql pg_locks_mode(LockMode mode) {
 /// without pg_read_all_stats; who wrote is seen in pg_locks by everybody.
 Sql described(Millis spared) {
     return sql(
-        R"(SELECT pg_catalog.concat_ws(' ', coalesce(o.pid, 0), o.vxid, a.backend_start) AS key, coalesce(o.pid, 0) AS pid, k.kind,
-  o.holds, coalesce(a.state LIKE 'idle in transaction%', false) AS idle, g.age,
+        R"(SELECT pg_catalog.concat_ws(' ', coalesce(o.pid, 0), o.vxid, a.backend_start) AS key,
+  coalesce(o.pid, 0) AS pid, k.kind, o.holds, coalesce(a.state LIKE 'idle in transaction%', false) AS idle, g.age,
   CASE
-    WHEN k.kind = 'prepared' THEN pg_catalog.concat('prepared transaction ', pg_catalog.quote_literal(p.gid), ' of ', p.owner,
-      ', prepared ', pg_catalog.round(g.age / 1000, 1), ' s ago')
+    WHEN k.kind = 'prepared' THEN pg_catalog.concat('prepared transaction ', pg_catalog.quote_literal(p.gid), ' of ',
+      p.owner, ', prepared ', g.seconds, ' s ago')
     WHEN a.backend_start IS NULL THEN pg_catalog.concat('pid ', o.pid, ' (',
       CASE WHEN a.usesysid IS NULL THEN 'an autovacuum or another background process'
-           ELSE pg_catalog.concat('user ', a.usename, CASE WHEN a.application_name <> '' THEN pg_catalog.concat(', application ',
-             a.application_name) END) END,
+           ELSE k.who END,
       '; its query is hidden from weir''s role)')
-    ELSE pg_catalog.concat('pid ', o.pid, ' (', CASE WHEN a.usename IS NULL THEN a.backend_type ELSE pg_catalog.concat('user ', a.usename,
-      CASE WHEN a.application_name <> '' THEN pg_catalog.concat(', application ', a.application_name) END) END,
-      ', ', CASE WHEN o.holds THEN pg_catalog.concat(coalesce(a.state, 'at work'), ', open') ELSE 'waiting for a lock itself' END,
-      ' for ', coalesce(pg_catalog.round(g.age / 1000, 1)::text, '?'), ' s: ',
+    ELSE pg_catalog.concat('pid ', o.pid, ' (', CASE WHEN a.usename IS NULL THEN a.backend_type ELSE k.who END, ', ',
+      CASE WHEN o.holds THEN pg_catalog.concat(coalesce(a.state, 'at work'), ', open')
+           ELSE 'waiting for a lock itself' END, ' for ', coalesce(g.seconds, 0), ' s: ',
       pg_catalog.left(pg_catalog.regexp_replace(coalesce(a.query, ''), '\s+', ' ', 'g'), 100), ')')
   END AS text,
   CASE
@@ -70,16 +68,19 @@ Sql described(Millis spared) {
 FROM way o
 LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = o.pid
 LEFT JOIN pg_catalog.pg_roles r ON r.oid = a.usesysid
-LEFT JOIN locks x ON o.pid IS NULL AND x.pid IS NULL AND x.locktype = 'transactionid' AND x.virtualtransaction = o.vxid
-LEFT JOIN pg_catalog.pg_prepared_xacts p ON p.transaction = x.transactionid
+LEFT JOIN pg_catalog.pg_prepared_xacts p ON o.pid IS NULL AND EXISTS (SELECT FROM locks x WHERE x.pid IS NULL
+  AND x.locktype = 'transactionid' AND x.virtualtransaction = o.vxid AND x.transactionid = p.transaction)
 CROSS JOIN LATERAL (SELECT CASE
     WHEN o.pid IS NULL THEN 'prepared'
     WHEN a.usesysid IS NULL AND a.backend_type IS NULL THEN 'autovacuum'
     WHEN a.backend_type = 'autovacuum worker' AND a.query LIKE '%(to prevent wraparound)%' THEN 'wraparound'
     WHEN a.backend_type = 'autovacuum worker' THEN 'autovacuum'
-    ELSE 'session' END) k (kind)
-CROSS JOIN LATERAL (SELECT (extract(epoch FROM pg_catalog.clock_timestamp() - CASE WHEN o.pid IS NULL THEN p.prepared
-    WHEN NOT o.holds THEN o.waits ELSE least(a.xact_start, CASE WHEN a.state = 'active' THEN a.query_start END) END) * 1000)::pg_catalog.int8) g (age)
+    ELSE 'session' END,
+    pg_catalog.concat('user ', a.usename, ', application ' || nullif(a.application_name, ''))) k (kind, who)
+CROSS JOIN LATERAL (SELECT CASE WHEN o.pid IS NULL THEN p.prepared WHEN NOT o.holds THEN o.waits
+    ELSE least(a.xact_start, CASE WHEN a.state = 'active' THEN a.query_start END) END) b (began)
+CROSS JOIN LATERAL (SELECT extract(epoch FROM pg_catalog.clock_timestamp() - b.began) AS exact) e
+CROSS JOIN LATERAL (SELECT (e.exact * 1000)::pg_catalog.int8 AS age, pg_catalog.round(e.exact, 1) AS seconds) g
 WHERE o.pid IS NULL OR a.pid IS NOT NULL
 ORDER BY o.holds DESC, g.age DESC NULLS LAST LIMIT 20)",
         Int{spared.count()});
@@ -126,7 +127,8 @@ Sql look_for(std::vector<TableLock> const& locks, Millis spared) {
   UNION SELECT i.inhrelid, w.mode FROM wanted w JOIN pg_catalog.pg_inherits i ON i.inhparent = w.relation),
 locks AS MATERIALIZED (SELECT * FROM pg_catalog.pg_locks),
 way AS (SELECT w.pid, w.vxid, w.holds, w.waits, {1} AS wrote FROM (
-  SELECT l.pid, l.virtualtransaction AS vxid, pg_catalog.bool_or(l.granted) AS holds, pg_catalog.min(l.waitstart) AS waits
+  SELECT l.pid, l.virtualtransaction AS vxid, pg_catalog.bool_or(l.granted) AS holds,
+    pg_catalog.min(l.waitstart) AS waits
   FROM locks l JOIN wanted ON wanted.relation = l.relation AND wanted.mode = l.mode
   WHERE l.locktype = 'relation' AND l.pid IS DISTINCT FROM pg_catalog.pg_backend_pid()
     AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database())

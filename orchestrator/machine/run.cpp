@@ -735,10 +735,8 @@ void RunMachine::wrote(Outcome const& outcome, Commands& out) {
     bool const confirming = unreplicated_;
     bool const again = outcome.fate == Fate::canceled || outcome.fate == Fate::lock_busy ||
                        outcome.fate == Fate::deadlock || outcome.unreplicated;
-    // After the last entry no other may stand, whatever the server says of the commit that was to confirm it.
-    bool const ended = confirming && outcome.fate == Fate::refused &&
-                       (writing_ == EntryKind::finished || writing_ == EntryKind::undone);
-    if (outcome.fate != Fate::done && !(confirming && again) && !ended) {
+    bool const stands = confirming && (again || outcome.fate == Fate::refused);
+    if (outcome.fate != Fate::done && !stands) {
         if (writing_ == EntryKind::stopped)
             quit(*exit_, out);
         else
@@ -746,6 +744,11 @@ void RunMachine::wrote(Outcome const& outcome, Commands& out) {
         return;
     }
     if (!confirming) ++seq_;
+    if (outcome.fate == Fate::refused)
+        say(out,
+            Warned{"entry " + std::string{name(writing_)} +
+                       " is committed, and whether a synchronous standby has it cannot be asked: " + outcome.message,
+                   "see to the server; the run goes on"});
     // An interrupt does not wait for a standby: what is committed here is what the next run reads.
     if (again && !stopping_ && writing_ != EntryKind::stopped) {
         if (!std::exchange(unreplicated_, true))

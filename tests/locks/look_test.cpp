@@ -139,6 +139,8 @@ TEST_F(Look, WhoWaitsWithAnExclusiveLockIsAheadOfUs) {
 
 TEST_F(Look, APreparedTransaction) {
     auto const session = holder("UPDATE users SET note = 'x' WHERE id = 1");
+    session->exec("SAVEPOINT a");
+    session->exec("UPDATE users SET note = 'y' WHERE id = 2");
     session->exec("PREPARE TRANSACTION 'it''s forgotten'");
     auto const found = look();
     ASSERT_THAT(found, SizeIs(1));
