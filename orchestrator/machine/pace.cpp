@@ -81,7 +81,7 @@ struct PaceController::Gains {
     bool lag;
     double limit, blur;
 
-    explicit Gains(Reading const& reading) : lag{reading.unit == "s"}, limit{reading.limit} {
+    explicit Gains(Reading const& reading) : lag{reading.signal == "replication_lag"}, limit{reading.limit} {
         blur = lag ? std::min(seconds(PaceController::blur), limit / 2) : seconds(PaceController::blur);
     }
     double braked(double load) const { return lag ? brake * std::log1p(load * limit / blur) : 0.0; }
@@ -209,7 +209,7 @@ Pace PaceController::judge(std::vector<Reading> const& readings, std::optional<M
     bool rises = false;
     for (auto& judged : pace.judged) {
         auto const& reading = judged.reading;
-        if (!(reading.limit > 0) || (reading.writes_only && !writes)) continue;
+        if (!(reading.limit > 0) || (reading.writes_only && !writes) || reading.max_age > slow) continue;
         if (!log_pace_) log_pace_ = std::log(start);
         auto& rule = rules_[{reading.signal, reading.subject}];
         auto const at = reading.at ? reading.at : measured;

@@ -10,7 +10,7 @@
 ///            target it shrinks by `fall` times the excess; for a lag of T seconds by 1 / (1 + 4 T) of that
 ///     ln pace = level - brake · ln(1 + lag / blur)
 ///
-/// The second term is for readings in seconds alone, the lags. A lag sums up what is written too fast and shows it no
+/// The second term is for the replication lag alone. A lag sums up what is written too fast and shows it no
 /// sooner than it lasts itself: its rule has to brake before the load is high, and move more slowly the longer the lag.
 /// Every other signal follows the pace within a poll or two, and the level alone is enough. On the logarithmic scale
 /// the growth of a lag does not depend on how fast the replica is, so the rule needs no figure of the servers.
@@ -75,6 +75,8 @@ class PaceController {
     static constexpr double forget = 0.0002;  ///< of ln pace
     /// Held so long by a load between `go_again` and the limit, of which nothing is ours, it goes on at the floor.
     static constexpr Millis patience{30'000};
+    /// A signal whose readings may be older than this is measured too seldom to be followed: it only stops and lets go.
+    static constexpr Millis slow{4000};
     static constexpr double slack = 0.3;  ///< of ln pace
 
     /// `measured` is when the readings came (for those without a time of their own), or nothing before the first ones;

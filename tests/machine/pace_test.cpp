@@ -165,6 +165,22 @@ TEST_F(MovingPace, StartsSlowlyAndRisesWhileTheLoadIsLow) {
     EXPECT_NEAR(after(Millis{250}, {lag("r1", 0.1)}).pace, PaceController::start, 1e-9);
 }
 
+TEST_F(MovingPace, WhatIsMeasuredSeldomOnlyStops) {
+    auto seldom = rate(90);
+    seldom.signal = "slot_retention";
+    seldom.max_age = Millis{15'000};
+    for (int i = 0; i < 60; ++i) {
+        now += Millis{250};
+        if (i % 20 == 0) seldom.at = now;
+        auto often = lag("r1", 0.1);
+        often.at = now;
+        controller.judge({often, seldom}, now, now, bound);
+    }
+    EXPECT_EQ(controller.judge({lag("r1", 0.1), seldom}, now, now, bound).pace, 1);
+    seldom.value = 101;
+    EXPECT_FALSE(controller.judge({lag("r1", 0.1), seldom}, now, now, bound).go);
+}
+
 TEST_F(MovingPace, FullPaceStaysWhileTheLoadIsFree) {
     for_seconds(30, {lag("r1", 0.1)});
     for (double const value : {0.1, 1.1, 0.3, 1.0, 0.0, 1.15})
