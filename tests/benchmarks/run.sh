@@ -3,6 +3,7 @@
 #
 #     tests/benchmarks/run.sh                 ROWS=1000000 TABLES=three LOADS=calm, all ways: about five minutes
 #     ROWS=10000000 TABLES="three uuid parts toast" LOADS="calm load readers" tests/benchmarks/run.sh        everything
+#     tests/benchmarks/run.sh --micro         what the pure parts cost by themselves (micro.cpp); no server; micro.txt and micro.json
 #     tests/benchmarks/run.sh --own-cost      weir's own CPU and memory at two table sizes; fails beyond 2 % or 40 MB
 #
 # WAYS     update       one UPDATE of all rows, no triggers        update_sync  the same with weir's sync triggers, which know it for a batch
@@ -28,6 +29,16 @@ own_cost=no
 [ "${1-}" != --own-cost ] || own_cost=yes
 rows=${ROWS:-1000000} out=${OUT:-build/bench}
 ways=${WAYS:-update update_sync plain weir1 weir2 auto pgroll loop} tables=${TABLES:-three} loads=${LOADS:-calm}
+if [ "${1-}" = --micro ]; then
+    # shellcheck source=examples/install.sh
+    . examples/install.sh
+    install_missing build bench
+    cmake --preset release -DWEIR_TESTS=OFF -DWEIR_MICRO=ON >/dev/null
+    cmake --build --preset release --target micro >/dev/null
+    mkdir -p "$out"
+    build/release/micro --benchmark_out="$out/micro.json" --benchmark_out_format=json "${@:2}" | tee "$out/micro.txt"
+    exit
+fi
 unset PGHOST PGHOSTADDR PGPORT PGDATABASE PGUSER PGPASSWORD PGSERVICE PGOPTIONS PGDATA PGSSLMODE
 export LC_ALL=C.UTF-8
 weir=${WEIR:-build/release/weir} load=build/release/examples/load
