@@ -73,7 +73,7 @@ void Watchers::measure() {
         keep(primary_, lag_.read(outcome, steady_now()));
         timer_.expires_after(50ms);
         timer_.async_wait([this](boost::system::error_code error) {
-            if (!error) measure();
+            if (!error && eye_) measure();
         });
     });
 }
