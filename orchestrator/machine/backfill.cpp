@@ -1,6 +1,7 @@
 #include "orchestrator/machine/backfill.h"
 
 #include <algorithm>
+#include <map>
 
 namespace weir {
 namespace {
@@ -122,6 +123,10 @@ void BackfillMachine::prepared(Stamp at, Outcome const& outcome, Ids& ids, Comma
     first_leaf_ = 0;
     pages_ = pages_done_ = rows_done_ = 0;
     std::int64_t estimate = 0;
+    std::map<std::string, std::int64_t> leaf_pages;
+    for (auto const& row : outcome.rows)
+        leaf_pages[row.fields[0].value_or("0")] +=
+            std::stoll(row.fields[5].value_or("0")) - std::stoll(row.fields[4].value_or("0"));
     for (auto const& row : outcome.rows) {
         auto const field = [&](std::size_t i) { return row.fields[i].value_or("0"); };
         Stripe stripe{std::stoll(field(0)), {Ident::of(field(1)), Ident::of(field(2))},
@@ -134,6 +139,7 @@ void BackfillMachine::prepared(Stamp at, Outcome const& outcome, Ids& ids, Comma
         if (stripes_.empty() || stripes_.back().leaf != stripe.leaf) {
             InPageOrder::Config order;
             order.rows_a_page = std::stod(field(9));
+            order.pages = leaf_pages[field(0)];
             order.never = config_.rows.never_in_page;
             // What reads or deletes has no new versions.
             order.plain = config_.plain || config_.proof || config_.rows.erases;

@@ -38,6 +38,8 @@ InPageOrder::InPageOrder(Config config) : config_{std::move(config)}, pages_{con
         to_ranges("the plan says so (batch.order)");
     } else if (!config_.never.empty()) {
         to_ranges(config_.never);
+    } else if (config_.pages > 0 && config_.pages < config_.tuning.pages_at_least) {
+        to_ranges("the table is small");
     } else if (density_ > 0 && density_ < config_.tuning.rows_a_page_at_least) {
         auto const rows = std::llround(density_);
         to_ranges("a page holds " + (rows <= 1 ? std::string{"one row"} : std::to_string(rows) + " rows"));

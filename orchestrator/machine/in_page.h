@@ -44,6 +44,7 @@ struct SweepTuning {
         2000};                  ///< updates after which the HOT share is judged; those of first rounds do not count
     double hot_at_least{0.25};  ///< a lower share does not pay for the sweeps
     double rows_a_page_at_least{3};       ///< of fewer rows the first round would move too many
+    std::int64_t pages_at_least{64};      ///< of a leaf: a smaller one may double, and is done sooner
     std::int64_t vacuum_every{8};         ///< a VACUUM after the leaf's rows / this many dead rows
     std::int64_t vacuum_at_least{20000};  ///< dead rows
 };
@@ -69,6 +70,7 @@ class InPageOrder {
   public:
     struct Config {
         double rows_a_page{};  ///< by the server's estimate; 0: not known, learnt from the first stripe
+        std::int64_t pages{};  ///< of the leaf; 0: not known
         std::string never;     ///< why no update can stay on its page; empty: it may
         bool plain{};          ///< the plan wants page ranges
         bool counted{true};    ///< the server counts HOT updates (track_counts)

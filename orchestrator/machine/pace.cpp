@@ -85,9 +85,10 @@ struct PaceController::Gains {
         blur = lag ? std::min(seconds(PaceController::blur), limit / 2) : seconds(PaceController::blur);
     }
     double braked(double load) const { return lag ? brake * std::log1p(load * limit / blur) : 0.0; }
+    double rise_at(double load) const { return load < idle && (!lag || load * limit < blur) ? sprint : rise; }
     double drift(double load) const {
         auto const room = target - load;
-        if (room > 0) return rise * std::min(std::pow(room / (lag ? target : target / 2), lag ? 3 : 2), 1.0);
+        if (room > 0) return rise_at(load) * std::min(std::pow(room / (lag ? target : target / 2), lag ? 3 : 2), 1.0);
         return fall * room / (1 + (lag ? 4 * load * limit : 0.0));
     }
 };
@@ -126,8 +127,8 @@ void PaceController::move(Rule& rule, Reading const& reading, Millis at, bool go
     rule.level = std::max(std::min(rule.level, most), std::log(floor) + braked);
     if (!full) rule.level = std::min(rule.level, *log_pace_ + braked + slack);
     auto const wish = std::min(rule.level - braked, ceiling);
-    auto const risen = *log_pace_ + rise * time;
-    rule.rises = wish > risen;
+    auto const risen = *log_pace_ + gains.rise_at(rule.load) * time;
+    rule.rises = wish > risen - 1e-6;
     rule.wish = std::max(std::min(wish, risen), std::log(floor));
 }
 
@@ -229,6 +230,7 @@ Pace PaceController::judge(std::vector<Reading> const& readings, std::optional<M
     if (pace.go && slowest != nullptr) {
         slowest->worst = true;
         pace.worst = slowest->reading.signal;
+        pace.rising = rises;
         pace.reasons.push_back(slowed(slowest->reading, pace.pace, rises));
     }
     return pace;

@@ -5,7 +5,8 @@
 /// share of the time in which a worker works) is moved on a scale of logarithms, for each reading by a
 /// proportional-integral rule; the lowest of these paces counts (a selector of limits):
 ///
-///     level  grows while the load is below `target`, by `rise` a second at most and ever less as it comes near: by the
+///     level  grows while the load is below `target`, by `rise` a second at most (by `sprint` while the load is below
+///            `idle`, and a lag below `blur`) and ever less as it comes near: by the
 ///            cube of the room that is left for a lag, by its square, from half of the target on, for others. Above the
 ///            target it shrinks by `fall` times the excess; for a lag of T seconds by 1 / (1 + 4 T) of that
 ///     ln pace = level - brake · ln(1 + lag / blur)
@@ -48,6 +49,7 @@ struct Pace {
     /// goes the one reading whose pace it is: `replication lag of r1 is 1.7 s, limit 2 s: pace 40 %`. Each begins with
     /// the signal's name in words. Empty at pace 1.
     std::vector<std::string> reasons;
+    bool rising{};               ///< below 1 only because it may not rise faster: no load is near its limit
     std::string worst;           ///< name of the signal of the first reason; empty at pace 1
     std::vector<Judged> judged;  ///< every reading, in the readings' order
     bool operator==(Pace const&) const = default;
@@ -65,6 +67,8 @@ class PaceController {
     static constexpr double floor = 0.05;    ///< the lowest pace: what we do not cause never holds us for ever
     static constexpr double start = 0.1;     ///< the first pace, when there is a limit
     static constexpr double rise = 0.25;     ///< of ln pace, a second
+    static constexpr double idle = 0.25;     ///< load, below which it
+    static constexpr double sprint = 0.6;    ///< rises by this instead, of ln pace, a second
     static constexpr double fall = 0.5;      ///< of ln pace, a second, for an excess of 1
     static constexpr double brake = 0.9;
     static constexpr Millis blur{500};  ///< readings closer than this are smoothed; half of a limit below 1 s

@@ -363,14 +363,15 @@ BackfillMachine::Config RunMachine::backfill_config(Step const& step) const {
             .give_up = settings.lock_give_up,
             .afresh = false,
             .plain = settings.plain,
-            .sweep = {}};
+            .sweep = config_.sweep};
 }
 
 void RunMachine::start_backfill(Step const& step, Commands& out) {
     backfill_.emplace(backfill_config(step));
     doing_ = Doing::working;
     backfill_->start(at_, ids_, out);
-    pace_.begin();
+    // A proof goes on at the pace that its fill has found.
+    if (!worked_ || at_.steady - *worked_ > learnt_for) pace_.begin();
     judge_pace(out);
     backfill_moved(out);
 }
@@ -931,6 +932,7 @@ std::string RunMachine::schedule_reason() {
 void RunMachine::judge_pace(Commands& out) {
     bool const works = (doing_ == Doing::working || doing_ == Doing::watching) && backfill_;
     bool const reads = works && current()->kind == StepKind::proof;
+    if (works) worked_ = at_.steady;
     Pace pace;
     if (!config_.settings.throttle.none()) {
         pace = pace_.judge(readings_, measured_, at_.steady, reading_age_max, !reads);
@@ -950,9 +952,11 @@ void RunMachine::judge_pace(Commands& out) {
     if (!works && record_.paused_by.empty()) pace = {};
     double const now = pace.go ? pace.pace : 0;
     bool const turned = (now > 0) != (told_pace_ > 0) || (now < 1) != (told_pace_ < 1);
-    if (turned || std::abs(now - told_pace_) >= 0.1 || (now < 1 && pace.worst != told_worst_)) {
+    // Which signal is the last to let it rise is news to nobody.
+    auto const worst = pace.go && pace.rising ? "" : pace.worst;
+    if (turned || std::abs(now - told_pace_) >= 0.1 || (now < 1 && worst != told_worst_)) {
         told_pace_ = now;
-        told_worst_ = pace.worst;
+        told_worst_ = worst;
         say(out, PaceChanged{now, now < 1 ? pace.reasons : std::vector<std::string>{}});
     }
     if (!works) return;

@@ -29,6 +29,8 @@ namespace weir {
 /// Readings older than this stop the backfill: nobody is measuring.
 inline constexpr Millis reading_age_max{2000};
 
+/// What was learnt of the servers while a fill worked holds so long.
+inline constexpr Millis learnt_for{10'000};
 /// How often the proofs are repeated while a gate is open.
 inline constexpr Millis gate_proof_every{600'000};
 /// Readers of a proof, when the plan leaves the number to weir.
@@ -47,6 +49,7 @@ class RunMachine {
         bool no_wait{};                 ///< exit 3 at a closed gate, and where the schedule holds a fill or a proof
         bool abort{};                   ///< undo instead of going on
         bool may_set_deadlock_timeout{};
+        SweepTuning sweep{};
         bool connects_again{};  ///< a lost connection is no stop: whoever drives this begins anew with another
     };
 
@@ -155,8 +158,9 @@ class RunMachine {
     PaceController pace_;
     std::vector<Reading> readings_;
     std::optional<Millis> measured_;
-    double told_pace_{1};     ///< as announced; 0: held
-    std::string told_worst_;  ///< its signal
+    std::optional<Millis> worked_;  ///< when a fill or proof worked last
+    double told_pace_{1};           ///< as announced; 0: held
+    std::string told_worst_;        ///< its signal; empty while it only rises
     std::optional<Millis> told_signals_;
     std::optional<Opening> opening_;  ///< of the schedule, as long as it holds
     bool shut_{};                     ///< the schedule holds the child

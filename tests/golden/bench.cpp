@@ -258,6 +258,7 @@ Driven Bench::drive(Plan const& plan, Drive how) const {
     config.program = driven.program = ready.program;
     config.settings = plan.settings;
     config.settings.throttle = {};  // nobody measures here
+    config.sweep.pages_at_least = 0;
     config.epoch = epoch;
     config.user = asker->facts().user;
     config.approve = {"all"};

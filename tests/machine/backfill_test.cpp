@@ -25,7 +25,7 @@ struct BackfillTest : testing::Test {
                                    .rows = rows_of_users(),
                                    .workers = 1,
                                    .plain = true,
-                                   .sweep = {}};
+                                   .sweep = {.pages_at_least = 0}};
     std::optional<BackfillMachine> machine;
     Ids ids;
     Millis now{1000};

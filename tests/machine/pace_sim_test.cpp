@@ -28,7 +28,7 @@ constexpr double overshoot = 1.1;    ///< load
 constexpr double swing_most = 0.8;   ///< of the mean pace, peak to peak
 constexpr long stops_most = 2;       ///< after it has settled, by noise
 constexpr double share_free = 0.9;   ///< of full speed, when nothing limits
-constexpr double share_least = 0.6;  ///< of what keeps the load at 0.75
+constexpr double share_least = 0.5;  ///< of what keeps the load at 0.75
 constexpr double share_after = 0.4;  ///< the same, after something happened
 
 /// The pace at which the worst load is the target (a lag: at which it does not grow), or 1.

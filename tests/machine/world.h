@@ -184,6 +184,7 @@ struct Sim {
         world.rules.gate = program.gate;
         config.settings.workers = 2;
         config.settings.plain = true;
+        config.sweep.pages_at_least = 0;
         config.settings.throttle = {};
         config.user = "olga";
         config.program = std::move(program);
