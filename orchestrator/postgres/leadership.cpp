@@ -11,20 +11,28 @@ constexpr std::chrono::milliseconds hands_poll{100};
 /// A weir that has just ended, or was killed, leads until the server has noticed (client_connection_check_interval).
 constexpr std::chrono::milliseconds leader_deadline{1000};
 constexpr std::chrono::milliseconds leader_poll{20};
+constexpr int unnamed_at_most = 5;
 
 bool yes(Outcome const& outcome, std::size_t field = 0) {
     return outcome.fate == Fate::done && !outcome.rows.empty() && outcome.rows[0].fields[field] == "t";
 }
 
-Problem other_leader(Asker& asker) {
+struct OtherLeader {
+    Problem problem;
+    bool named{};
+};
+
+OtherLeader other_leader(Asker& asker) {
     auto const who = asker.ask(who_leads());
     std::string text = "another weir works on this database";
-    if (who.fate == Fate::done && !who.rows.empty()) {
+    bool const named = who.fate == Fate::done && !who.rows.empty();
+    if (named) {
         auto const field = [&](std::size_t i) { return who.rows[0].fields[i].value_or("?"); };
         text += ": pid " + field(0) + ", user " + field(1) + ", \"" + field(2) + "\", since " + field(3) + ", from " +
                 field(4);
     }
-    return {Code::other_leader, {}, text, "wait for it, or stop it and run again: the run goes on where it stands"};
+    return {{Code::other_leader, {}, text, "wait for it, or stop it and run again: the run goes on where it stands"},
+            named};
 }
 
 /// A new table of the ledger in a publication FOR ALL TABLES stops its subscribers, which do not have it.
@@ -55,11 +63,16 @@ std::optional<Problem> upgrade(Asker& asker) {
 
 std::optional<Problem> take_lead(Asker& asker) {
     auto const deadline = std::chrono::steady_clock::now() + leader_deadline;
+    int unnamed = 0;
     for (;;) {
         auto const taken = asker.ask(try_leader());
         if (taken.fate != Fate::done) return problem_of(taken, "cannot take the leader's lock");
         if (yes(taken)) return std::nullopt;
-        if (std::chrono::steady_clock::now() >= deadline) return other_leader(asker);
+        if (std::chrono::steady_clock::now() >= deadline) {
+            auto problem = other_leader(asker);
+            // Whoever led may just have ended: then it is our turn.
+            if (problem.named || ++unnamed > unnamed_at_most) return problem.problem;
+        }
         std::this_thread::sleep_for(leader_poll);
     }
 }

@@ -13,6 +13,8 @@ class Crash : public ::testing::Test, public Bench {
     std::string const contents = "SELECT md5(string_agg(u::text, '|' ORDER BY id)) FROM users u";
     std::string expected_dump, expected_data, expected_steps;
 
+    int const every = sanitized && !long_run() ? 5 : 1;
+
     static constexpr char const* steps =
         "SELECT string_agg(step, ',' ORDER BY step) FROM weir.entries WHERE kind = 'step_done' AND run = (SELECT "
         "max(run) FROM "
@@ -68,12 +70,12 @@ class Crash : public ::testing::Test, public Bench {
 
 TEST_F(Crash, BeforeEveryString) {
     undisturbed(200);
-    std::cout << "crashed " << sweep("before", 1, 1, false) << " times\n";
+    std::cout << "crashed " << sweep("before", 1, every, false) << " times\n";
 }
 
 TEST_F(Crash, AfterEveryString) {
     undisturbed(200);
-    std::cout << "crashed " << sweep("after", 1, 1, false) << " times\n";
+    std::cout << "crashed " << sweep("after", 1, every, false) << " times\n";
 }
 
 TEST_F(Crash, UnderWriters) {
@@ -87,7 +89,7 @@ TEST_F(Crash, WhileUndoing) {
     auto const before = dump();
     int crashes = 0;
     for (std::string const word : {"before", "after"})
-        for (int n = 1;; ++n) {
+        for (int n = 1;; n += every) {
             make_users(*this, 200);
             auto const when = word + ":" + std::to_string(n);
             ASSERT_EQ(weir({"run", file, "--until", "proof"}).status, 0);
@@ -114,7 +116,7 @@ TEST_F(Crash, WhileUndoing) {
             if (HasFailure()) return;
         }
     std::cout << "crashed " << crashes << " times\n";
-    EXPECT_GE(crashes, 4);
+    EXPECT_GE(crashes, 2);
     EXPECT_EQ(weir({"run", file, "--approve", "all"}).status, 0);
 }
 
@@ -148,7 +150,7 @@ TEST_F(Crash, AbortAfterIt) {
 
 TEST_F(Crash, AtAnyMoment) {
     std::mt19937_64 random{seed()};
-    int const times = long_run() ? 60 : 12;
+    int const times = long_run() ? 60 : sanitized ? 3 : 8;
     int const rows = 30'000;
     undisturbed(rows);
     int killed = 0;

@@ -21,6 +21,13 @@ struct pg_result;
 
 namespace weir::tests {
 
+/// Built with a sanitizer: what a plain build goes through in full may be a sample.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+inline constexpr bool sanitized = true;
+#else
+inline constexpr bool sanitized = false;
+#endif
+
 using Field = std::optional<std::string>;
 using Rows = std::vector<std::vector<Field>>;
 
