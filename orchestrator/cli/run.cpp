@@ -122,7 +122,10 @@ class Clerk {
             auto const id = std::stoll(field(0));
             if (id <= last_) continue;
             last_ = id;
-            if (auto const word = order_word(field(1))) give_({*word, field(2), field(3), id});
+            auto const word = order_word(field(1));
+            // Whoever may insert may write any gate's name.
+            if (word == OrderWord::approve && field(2) != "contract") continue;
+            if (word) give_({*word, field(2), field(3), id});
             if (stopped_) return;
         }
     }
@@ -474,11 +477,19 @@ int abort_command(Options const& options) {
     auto const& name = options.words[0];
     auto const leader = asker.ask(who_leads());
     if (leader.fate != Fate::done) return tell(problem_of(leader, "cannot see who leads"));
+    bool const led = !leader.rows.empty() && leader.rows[0].fields[2] == control_name(name);
+    auto const may = asker.ask(may_write_ledger());
+    if (may.fate != Fate::done) return tell(problem_of(may, "cannot read the ledger"));
+    bool const operates = may.rows[0].fields[0] != "t";
     // Nobody works on it, or somebody on another run: then take_lead() says who.
-    if (leader.rows.empty() || leader.rows[0].fields[2] != control_name(name))
-        return with_outputs(options, nullptr, name);
+    if (!led && !operates) return with_outputs(options, nullptr, name);
     auto const ordered = asker.ask(insert_order(name, "abort", ""));
-    if (ordered.fate != Fate::done) return tell(problem_of(ordered, "cannot give the order"));
+    if (ordered.fate != Fate::done) return tell(order_refused(ordered));
+    if (operates) {
+        std::printf("ordered: %s is undone by the weir that runs it (%s)\n", name.c_str(),
+                    led ? control_name(name).c_str() : "nobody now: by the next `weir run` of it");
+        return 0;
+    }
     // What looks like a leader may be the last moments of one that was killed: then nobody hears the order.
     auto const deadline = std::chrono::steady_clock::now() + dying_leader;
     while (std::chrono::steady_clock::now() < deadline) {

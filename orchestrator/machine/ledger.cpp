@@ -181,6 +181,12 @@ Batch look_for_ledger() {
 
 Batch read_meta() { return {sql("SELECT version, epoch FROM weir.meta")}; }
 
+Batch may_write_ledger() {
+    return {
+        sql("SELECT pg_catalog.has_table_privilege('weir.meta', 'UPDATE') "
+            "AND pg_catalog.has_table_privilege('weir.entries', 'INSERT')")};
+}
+
 Batch raise_epoch() {
     return {sql("SET LOCAL synchronous_commit = on"), sql("UPDATE weir.meta SET epoch = epoch + 1 RETURNING epoch")};
 }

@@ -30,6 +30,8 @@ Batch upgrade_ledger();
 Batch look_for_ledger();
 /// One row: version and epoch. Only after look_for_ledger() said that there is one.
 Batch read_meta();
+/// One row: 't' when the session's role may lead runs, 'f' when it may at most order. REQUIRES a ledger.
+Batch may_write_ledger();
 /// Raises the epoch, synchronously; one row: the new epoch.
 Batch raise_epoch();
 

@@ -366,7 +366,7 @@ std::variant<std::unique_ptr<Connection>, Outcome> Connection::open(std::string 
     if (outcome.fate == Fate::done)
         outcome =
             connection->run({sql("SELECT pg_catalog.pg_backend_pid(), pg_catalog.pg_is_in_recovery(), "
-                                 "pg_catalog.current_setting('is_superuser'), current_user, "
+                                 "pg_catalog.current_setting('is_superuser'), session_user, "
                                  "pg_catalog.current_database(), {0}",
                                  may_set)});
     if (outcome.fate == Fate::in_doubt) outcome.fate = Fate::lost;  // nothing that was sent changes anything

@@ -12,6 +12,8 @@ constexpr std::chrono::milliseconds hands_poll{100};
 constexpr std::chrono::milliseconds leader_deadline{1000};
 constexpr std::chrono::milliseconds leader_poll{20};
 
+constexpr auto readers_grant = "docs/security.md has the grants of those who read the ledger";
+
 bool yes(Outcome const& outcome, std::size_t field = 0) {
     return outcome.fate == Fate::done && !outcome.rows.empty() && outcome.rows[0].fields[field] == "t";
 }
@@ -68,7 +70,7 @@ std::string control_name(std::string const& plan_name) { return ("weir " + plan_
 
 std::variant<bool, Problem> has_ledger(Asker& asker) {
     auto const look = asker.ask(look_for_ledger());
-    if (look.fate != Fate::done) return problem_of(look, "cannot look for the ledger");
+    if (look.fate != Fate::done) return problem_of(look, "cannot look for the ledger", readers_grant);
     if (!yes(look)) {
         if (!yes(look, 1)) return false;
         return Problem{Code::ledger_version,
@@ -77,7 +79,7 @@ std::variant<bool, Problem> has_ledger(Asker& asker) {
                        "weir keeps its ledger in schema weir and its functions in weir_sync: rename the other one"};
     }
     auto const meta = asker.ask(read_meta());
-    if (meta.fate != Fate::done) return problem_of(meta, "cannot read the ledger");
+    if (meta.fate != Fate::done) return problem_of(meta, "cannot read the ledger", readers_grant);
     if (meta.rows.empty())
         return Problem{
             Code::ledger_version, {}, "table weir.meta is empty", "the ledger was tampered with: restore it"};
@@ -122,7 +124,7 @@ std::variant<Epoch, Problem> raise_and_wait(Asker& asker) {
 
 std::variant<std::optional<RunRecord>, Problem> load_run(Asker& asker, std::string const& plan_name) {
     auto const rows = asker.ask(read_run(plan_name));
-    if (rows.fate != Fate::done) return problem_of(rows, "cannot read the ledger");
+    if (rows.fate != Fate::done) return problem_of(rows, "cannot read the ledger", readers_grant);
     return fold(rows.rows);
 }
 
