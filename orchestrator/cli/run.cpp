@@ -194,6 +194,9 @@ struct Outputs {
     std::string name;
     Listener& progress;
     Instruments& instruments;
+    bool take_over{};          ///< until the lead is ours for the first time
+    std::optional<Epoch> led;  ///< the last that was acted under; nothing: none, or it cannot be known
+    bool displaced{};          ///< another one has led since
 };
 
 /// What came of one connection.
@@ -278,7 +281,15 @@ Ended drive(Running r, Epoch epoch, RunRecord record) {
 Stay act(Outputs& outputs, Asker& asker) {
     auto const* plan = outputs.plan;
     auto const& name = outputs.name;
-    if (auto problem = take_lead(asker)) return Problems{*problem};
+    if (outputs.led)
+        if (auto problem = passed(asker, *outputs.led)) {
+            outputs.displaced = problem->code == Code::other_leader;
+            return Problems{*problem};
+        }
+    bool const end_hands = outputs.take_over;
+    std::string ended;
+    if (auto problem = end_hands ? take_over(asker, name, ended) : take_lead(asker)) return Problems{*problem};
+    outputs.take_over = false;
     // The looking is repeated now that nobody else can act.
     auto prepared = plan ? prepare(asker, *plan) : prepare_live(asker, name);
     if (auto* problems = std::get_if<Problems>(&prepared)) return *problems;
@@ -296,9 +307,14 @@ Stay act(Outputs& outputs, Asker& asker) {
         if (auto problems = queries_run(asker, *plan)) return *problems;
     if (!ready.ledger)
         if (auto problem = make_ledger(asker)) return Problems{*problem};
-    auto const raised = raise_and_wait(asker);
+    // It may be raised without our hearing of it.
+    outputs.led.reset();
+    auto const raised = raise_and_wait(asker, end_hands);
     if (auto const* problem = std::get_if<Problem>(&raised)) return Problems{*problem};
     auto const epoch = std::get<Epoch>(raised);
+    outputs.led = epoch;
+    if (!ended.empty())
+        unreadable.warnings.push_back({"took over from " + ended, "that weir exits with code 5 as soon as it notices"});
 
     RunRecord record;
     if (ready.record && !ready.record->undone) {
@@ -403,7 +419,7 @@ int run_on(Outputs& outputs) {
             rest = first_reconnect_rest;
         } else {
             auto const& problems = std::get<Problems>(stay);
-            if (!lost_at || !passes(problems)) return tell(problems);
+            if (!lost_at || outputs.displaced || !passes(problems)) return tell(problems);
             bool const ghost = problems[0].code == Code::other_leader;
             if (now - *lost_at >= (ghost ? ghost_for : reconnect_for)) {
                 if (!ghost) lost += "; since then: " + problems[0].message;
@@ -454,7 +470,7 @@ int with_outputs(Options const& options, Plan const* plan, std::string const& na
         http = std::make_unique<HttpListener>(io.get_executor(), options.http, [&] { return instruments.text(); });
         if (auto problem = http->start()) return tell(*problem);
     }
-    Outputs outputs{io, interrupts, options, plan, name, progress, instruments};
+    Outputs outputs{io, interrupts, options, plan, name, progress, instruments, options.take_over, {}};
     return run_on(outputs);
 }
 
