@@ -9,7 +9,7 @@ packages_of() {
         debian-12:build)
             echo g++ cmake ninja-build pkg-config libboost1.81-dev libboost-program-options1.81-dev libpqxx-dev \
                 libpq-dev libpg-query-dev libyaml-cpp-dev libhowardhinnant-date-dev tzdata prometheus-cpp-dev libcurl4-openssl-dev ;;
-        debian-12:tests) echo ccache libgtest-dev libgmock-dev postgresql-15 postgresql-client-15 prometheus ;;
+        debian-12:tests) echo ccache libgtest-dev libgmock-dev postgresql-15 postgresql-client-15 prometheus pgbouncer ;;
         debian-12:bench) echo libbenchmark-dev ;;
         debian-12:quickstart) echo postgresql-15 postgresql-client-15 curl util-linux ;;
         *) return 1 ;;
@@ -48,31 +48,33 @@ install_missing() {
         echo "hint: remove them yourself if you can do without them, or use a machine of its own" >&2
         return 1
     fi
-    local quiet='' result=0
-    if grep -q '^Inst prometheus ' <<<"$plan"; then quiet=yes; fi
-    [ -z "$quiet" ] || hold_prometheus
+    local quiet=() service result=0
+    for service in prometheus pgbouncer; do
+        if grep -q "^Inst $service " <<<"$plan"; then quiet+=("$service"); fi
+    done
+    for service in "${quiet[@]}"; do hold_service "$service"; done
     if grep -Eq '^Inst postgresql-[0-9]+ ' <<<"$plan"; then
         install_server_quietly "${missing[@]}" || result=1
     else
         "${root[@]}" apt-get -qq -o DPkg::Lock::Timeout=300 install -y --no-install-recommends "${missing[@]}" || result=1
     fi
-    [ -z "$quiet" ] || release_prometheus
+    for service in "${quiet[@]}"; do release_service "$service"; done
     return $result
 }
 
-# The package prometheus starts a server of its own on port 9090, now and at every boot; the tests start theirs themselves.
-# Both use root[] of the caller.
-hold_prometheus() {
-    [ ! -d /run/systemd/system ] || "${root[@]}" systemctl mask --quiet prometheus.service 2>/dev/null || true
+# The packages prometheus and pgbouncer start a server of their own on ports 9090 and 6432, now and at every boot; the tests
+# start theirs themselves. Both use root[] of the caller.
+hold_service() {
+    [ ! -d /run/systemd/system ] || "${root[@]}" systemctl mask --quiet "$1.service" 2>/dev/null || true
 }
 
-release_prometheus() {
+release_service() {
     if [ -d /run/systemd/system ]; then
-        "${root[@]}" systemctl unmask --quiet prometheus.service || true
-        "${root[@]}" systemctl disable --quiet prometheus.service 2>/dev/null || true
-    elif [ -e /etc/init.d/prometheus ]; then
-        "${root[@]}" /etc/init.d/prometheus stop >/dev/null 2>&1 || true
-        "${root[@]}" update-rc.d prometheus disable >/dev/null 2>&1 || true
+        "${root[@]}" systemctl unmask --quiet "$1.service" || true
+        "${root[@]}" systemctl disable --quiet "$1.service" 2>/dev/null || true
+    elif [ -e "/etc/init.d/$1" ]; then
+        "${root[@]}" "/etc/init.d/$1" stop >/dev/null 2>&1 || true
+        "${root[@]}" update-rc.d "$1" disable >/dev/null 2>&1 || true
     fi
 }
 

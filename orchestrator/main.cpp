@@ -1,3 +1,7 @@
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
 #include <cstdio>
 #include <exception>
 
@@ -33,9 +37,17 @@ int dispatch(weir::Options const& options) {
     return 70;
 }
 
+/// A standard descriptor that is closed would be given to the next connection, and what is meant for people would go to
+/// the server.
+void fill_closed_descriptors() {
+    for (int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
+        if (fcntl(fd, F_GETFD) == -1 && errno == EBADF && open("/dev/null", O_RDWR) != fd) _exit(70);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
+    fill_closed_descriptors();
     try {
         auto const options = weir::read_options(argc, argv);
         if (auto const* problem = std::get_if<weir::Problem>(&options)) return weir::tell(*problem);

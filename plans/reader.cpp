@@ -488,11 +488,13 @@ class Reader {
             read_time(*give_up, "locks.give_up", keys::lock_give_up, plan.settings.lock_give_up);
         auto const* on_blocked = found.at("on_blocked");
         auto const* text = on_blocked != nullptr ? scalar(*on_blocked, "locks.on_blocked", "wait") : nullptr;
-        if (text == nullptr || *text == "wait") return;
+        if (text == nullptr) return;
         if (*text == "cancel")
             plan.settings.on_blocked = OnBlocked::cancel;
         else if (*text == "terminate")
             plan.settings.on_blocked = OnBlocked::terminate;
+        else if (*text == "wait")
+            plan.settings.on_blocked = OnBlocked::wait;
         else
             say(Code::bad_value, *on_blocked, "\"locks.on_blocked\" cannot be " + quote(*text),
                 "write wait, cancel or terminate");
@@ -1011,6 +1013,28 @@ void sort_by_place(Problems& problems) {
     });
 }
 
+/// What runs as weir's own role, or reaches out, or ends other people's sessions comes from the plan alone: else
+/// whoever may order could act as weir.
+Problems only_the_plan_may(Settings const& before, Settings const& after) {
+    Problems problems;
+    auto const refuse = [&](std::string_view key) {
+        problems.push_back({Code::bad_value,
+                            {},
+                            quote(key) + " comes from the plan alone; an order may only take away from it",
+                            "put it into the plan file, stop the run, and run it again: it goes on with it"});
+    };
+    auto const adds = [](std::vector<CustomSignal> const& had, std::vector<CustomSignal> const& has) {
+        return std::any_of(has.begin(), has.end(), [&](CustomSignal const& one) {
+            return std::find(had.begin(), had.end(), one) == had.end();
+        });
+    };
+    if (adds(before.throttle.sql, after.throttle.sql)) refuse("throttle.sql");
+    if (adds(before.throttle.http, after.throttle.http)) refuse("throttle.http");
+    if (adds(before.throttle.prometheus, after.throttle.prometheus)) refuse("throttle.prometheus");
+    if (after.on_blocked > before.on_blocked) refuse("locks.on_blocked");
+    return problems;
+}
+
 /// Where the first byte stands that is not part of UTF-8 text.
 Place first_bad_byte(std::string_view text, std::string const& file) {
     Place place{file, 1, 1};
@@ -1050,12 +1074,14 @@ std::variant<Settings, Problems> with_setting(Settings base, std::string_view ke
     auto document = read_yaml(yaml + " " + std::string{value} + "\n", "");
     auto& problems = document.problems;
     Reader reader{{}, problems};
+    auto const before = base;
     reader.plan.settings = std::move(base);
     if (problems.empty() && document.root && document.root->members.size() == 1)
         reader.read_setting(group, document.root->members.front().value);
     else if (problems.empty())
         return unknown("write KEY VALUE, such as throttle.replication_lag 5s");
     for (auto& problem : problems) problem.place = {};
+    if (problems.empty()) problems = only_the_plan_may(before, reader.plan.settings);
     if (!problems.empty()) return std::move(problems);
     return std::move(reader.plan.settings);
 }

@@ -19,7 +19,8 @@ std::variant<Plan, Problems> read_plan(std::string_view text, std::string const&
 
 /// One setting that may change while a run lives, by its dotted key (`throttle.wal_rate`, `batch.target`,
 /// `locks.give_up`, or a whole group: `throttle`) and its value as the plan file would have it (`50MB/s`, `none`).
-/// Gives `base` with it, or problems without a place.
+/// Gives `base` with it, or problems without a place. Whoever may set is not trusted like whoever writes plans: queries
+/// and addresses that `base` does not have, and a sharper `locks.on_blocked` than its own, are problems.
 std::variant<Settings, Problems> with_setting(Settings base, std::string_view key, std::string_view value);
 
 /// The JSON Schema of the plan file (docs/plan.schema.json), from the same tables that the reader uses.

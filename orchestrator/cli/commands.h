@@ -5,6 +5,7 @@
 #include <variant>
 
 #include "orchestrator/cli/options.h"
+#include "orchestrator/machine/protocol.h"
 #include "plans/plan.h"
 
 namespace weir {
@@ -22,6 +23,9 @@ int set_command(Options const&);
 
 /// The plan file, or its problems (not-readable when it is not there).
 std::variant<Plan, Problems> load_plan(std::string const& path);
+
+/// Of an order that the server did not take.
+Problem order_refused(Outcome const&);
 
 /// Prints to stderr and gives the exit code.
 int tell(Problem const&);

@@ -4,10 +4,16 @@
 #include <sstream>
 
 #include "orchestrator/cli/commands.h"
+#include "orchestrator/postgres/ask.h"
 #include "phases/operations.h"
 #include "plans/reader.h"
 
 namespace weir {
+
+Problem order_refused(Outcome const& outcome) {
+    return problem_of(outcome, "cannot give the order",
+                      "whoever orders needs INSERT on weir.orders; docs/security.md has the grants of an operator");
+}
 
 int tell(Problem const& problem) { return tell(Problems{problem}); }
 

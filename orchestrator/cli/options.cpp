@@ -26,7 +26,7 @@ std::vector<VerbRow> const& verbs() {
          1,
          1,
          "PLAN",
-         {"database", "until", "approve", "no-wait", "progress", "http"},
+         {"database", "until", "approve", "no-wait", "take-over", "progress", "http"},
          "run a plan; continues by itself where an earlier run stopped"},
         {"plan", Verb::plan, 1, 1, "PLAN", {"database"}, "show the compiled steps: SQL, locks, who waits, undo"},
         {"status", Verb::status, 0, 1, "[NAME]", {"database", "json"}, "history and progress, from the ledger"},
@@ -46,9 +46,9 @@ po::options_description described() {
     all.add_options()  //
         ("database", po::value<std::string>(), "")("until", po::value<std::string>(), "")(
             "approve", po::value<std::vector<std::string>>()->composing(), "")("no-wait", po::bool_switch(), "")(
-            "progress", po::value<std::string>(), "")("http", po::value<std::string>(), "")(
-            "json", po::bool_switch(), "")("help", po::bool_switch(), "")("words",
-                                                                          po::value<std::vector<std::string>>(), "");
+            "take-over", po::bool_switch(), "")("progress", po::value<std::string>(), "")(
+            "http", po::value<std::string>(), "")("json", po::bool_switch(), "")("help", po::bool_switch(), "")(
+            "words", po::value<std::vector<std::string>>(), "");
     return all;
 }
 
@@ -70,7 +70,7 @@ std::variant<Options, Problem> read_options(int argc, char const* const* argv) {
         po::store(po::command_line_parser(argc, argv).options(all).positional(positional).style(style).run(), given);
         po::notify(given);
     } catch (po::unknown_option const& error) {
-        std::vector<std::string_view> const names{"--database", "--until", "--approve", "--no-wait",
+        std::vector<std::string_view> const names{"--database", "--until", "--approve", "--no-wait", "--take-over",
                                                   "--progress", "--http",  "--json",    "--help"};
         auto const near = nearest(error.get_option_name(), names);
         return usage("unknown option " + error.get_option_name(),
@@ -98,7 +98,7 @@ std::variant<Options, Problem> read_options(int argc, char const* const* argv) {
         if (given.count(std::string{name}) &&
             std::find(row->options.begin(), row->options.end(), name) == row->options.end())
             return usage("--" + std::string{name} + " is no option of " + std::string{row->name});
-    for (std::string_view const name : {"no-wait", "json"})
+    for (std::string_view const name : {"no-wait", "take-over", "json"})
         if (given[std::string{name}].as<bool>() &&
             std::find(row->options.begin(), row->options.end(), name) == row->options.end())
             return usage("--" + std::string{name} + " is no option of " + std::string{row->name});
@@ -109,6 +109,7 @@ std::variant<Options, Problem> read_options(int argc, char const* const* argv) {
     options.database = text("database");
     options.http = text("http");
     options.no_wait = given["no-wait"].as<bool>();
+    options.take_over = given["take-over"].as<bool>();
     options.json = given["json"].as<bool>();
     if (given.count("approve"))
         for (auto const& gate : given["approve"].as<std::vector<std::string>>()) {
@@ -148,6 +149,7 @@ std::string help_text() {
         "  --until PHASE             stop after expand, backfill, proof or contract\n"
         "  --approve GATE|all        approve a gate beforehand\n"
         "  --no-wait                 exit 3 at a gate, at a window, or when paused, instead of waiting\n"
+        "  --take-over               end the sessions of the weir that works on this plan, and go on in its place\n"
         "  --http ADDR:PORT          serve /metrics and /healthz\n"
         "  --progress WAY            auto, bar, plain, json or none\n"
         "status takes\n"

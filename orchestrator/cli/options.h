@@ -20,6 +20,7 @@ struct Options {
     std::optional<Phase> until;
     std::set<std::string> approve;
     bool no_wait{};
+    bool take_over{};
     std::string http;              ///< ADDR:PORT; empty: none
     std::string progress{"auto"};  ///< auto, bar, plain, json, none
     bool json{};

@@ -21,7 +21,7 @@ int give(Options const& options, OrderWord word, std::string const& argument, Ch
     if (auto* problems = std::get_if<Problems>(&prepared)) return tell(*problems);
     if (auto problem = check(std::get<Prepared>(prepared))) return tell(*problem);
     auto const ordered = asker.ask(insert_order(plan, verb, argument));
-    if (ordered.fate != Fate::done) return tell(problem_of(ordered, "cannot give the order"));
+    if (ordered.fate != Fate::done) return tell(order_refused(ordered));
     std::printf("%s\n", said.c_str());
     return 0;
 }

@@ -122,7 +122,10 @@ class Clerk {
             auto const id = std::stoll(field(0));
             if (id <= last_) continue;
             last_ = id;
-            if (auto const word = order_word(field(1))) give_({*word, field(2), field(3), id});
+            auto const word = order_word(field(1));
+            // Whoever may insert may write any gate's name.
+            if (word == OrderWord::approve && field(2) != "contract") continue;
+            if (word) give_({*word, field(2), field(3), id});
             if (stopped_) return;
         }
     }
@@ -191,6 +194,9 @@ struct Outputs {
     std::string name;
     Listener& progress;
     Instruments& instruments;
+    bool take_over{};          ///< until the lead is ours for the first time
+    std::optional<Epoch> led;  ///< the last that was acted under; nothing: none, or it cannot be known
+    bool displaced{};          ///< another one has led since
 };
 
 /// What came of one connection.
@@ -275,7 +281,15 @@ Ended drive(Running r, Epoch epoch, RunRecord record) {
 Stay act(Outputs& outputs, Asker& asker) {
     auto const* plan = outputs.plan;
     auto const& name = outputs.name;
-    if (auto problem = take_lead(asker)) return Problems{*problem};
+    if (outputs.led)
+        if (auto problem = passed(asker, *outputs.led)) {
+            outputs.displaced = problem->code == Code::other_leader;
+            return Problems{*problem};
+        }
+    bool const end_hands = outputs.take_over;
+    std::string ended;
+    if (auto problem = end_hands ? take_over(asker, name, ended) : take_lead(asker)) return Problems{*problem};
+    outputs.take_over = false;
     // The looking is repeated now that nobody else can act.
     auto prepared = plan ? prepare(asker, *plan) : prepare_live(asker, name);
     if (auto* problems = std::get_if<Problems>(&prepared)) return *problems;
@@ -293,9 +307,14 @@ Stay act(Outputs& outputs, Asker& asker) {
         if (auto problems = queries_run(asker, *plan)) return *problems;
     if (!ready.ledger)
         if (auto problem = make_ledger(asker)) return Problems{*problem};
-    auto const raised = raise_and_wait(asker);
+    // It may be raised without our hearing of it.
+    outputs.led.reset();
+    auto const raised = raise_and_wait(asker, end_hands);
     if (auto const* problem = std::get_if<Problem>(&raised)) return Problems{*problem};
     auto const epoch = std::get<Epoch>(raised);
+    outputs.led = epoch;
+    if (!ended.empty())
+        unreadable.warnings.push_back({"took over from " + ended, "that weir exits with code 5 as soon as it notices"});
 
     RunRecord record;
     if (ready.record && !ready.record->undone) {
@@ -400,7 +419,7 @@ int run_on(Outputs& outputs) {
             rest = first_reconnect_rest;
         } else {
             auto const& problems = std::get<Problems>(stay);
-            if (!lost_at || !passes(problems)) return tell(problems);
+            if (!lost_at || outputs.displaced || !passes(problems)) return tell(problems);
             bool const ghost = problems[0].code == Code::other_leader;
             if (now - *lost_at >= (ghost ? ghost_for : reconnect_for)) {
                 if (!ghost) lost += "; since then: " + problems[0].message;
@@ -451,7 +470,7 @@ int with_outputs(Options const& options, Plan const* plan, std::string const& na
         http = std::make_unique<HttpListener>(io.get_executor(), options.http, [&] { return instruments.text(); });
         if (auto problem = http->start()) return tell(*problem);
     }
-    Outputs outputs{io, interrupts, options, plan, name, progress, instruments};
+    Outputs outputs{io, interrupts, options, plan, name, progress, instruments, options.take_over, {}};
     return run_on(outputs);
 }
 
@@ -474,11 +493,19 @@ int abort_command(Options const& options) {
     auto const& name = options.words[0];
     auto const leader = asker.ask(who_leads());
     if (leader.fate != Fate::done) return tell(problem_of(leader, "cannot see who leads"));
+    bool const led = !leader.rows.empty() && leader.rows[0].fields[2] == control_name(name);
+    auto const may = asker.ask(may_write_ledger());
+    if (may.fate != Fate::done) return tell(problem_of(may, "cannot read the ledger"));
+    bool const operates = may.rows[0].fields[0] != "t";
     // Nobody works on it, or somebody on another run: then take_lead() says who.
-    if (leader.rows.empty() || leader.rows[0].fields[2] != control_name(name))
-        return with_outputs(options, nullptr, name);
+    if (!led && !operates) return with_outputs(options, nullptr, name);
     auto const ordered = asker.ask(insert_order(name, "abort", ""));
-    if (ordered.fate != Fate::done) return tell(problem_of(ordered, "cannot give the order"));
+    if (ordered.fate != Fate::done) return tell(order_refused(ordered));
+    if (operates) {
+        std::printf("ordered: %s is undone by the weir that runs it (%s)\n", name.c_str(),
+                    led ? control_name(name).c_str() : "nobody now: by the next `weir run` of it");
+        return 0;
+    }
     // What looks like a leader may be the last moments of one that was killed: then nobody hears the order.
     auto const deadline = std::chrono::steady_clock::now() + dying_leader;
     while (std::chrono::steady_clock::now() < deadline) {

@@ -10,6 +10,14 @@ namespace {
 constexpr std::int64_t lock_space = 0x77656972;
 Int space() { return Int{lock_space}; }
 
+/// Of pg_locks l: somebody's granted share of one of the two locks in this database.
+Sql held_lock(std::int64_t which) {
+    return sql(
+        "l.locktype = 'advisory' AND l.granted AND l.classid = {0} AND l.objid = {1} AND l.objsubid = 2 "
+        "AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database())",
+        space(), Int{which});
+}
+
 // Room on the page, so that beats need no index entries. Truncation would lock readers out, on standbys too.
 Sql create_heartbeat() {
     return sql(R"(CREATE TABLE IF NOT EXISTS weir.heartbeat (
@@ -181,8 +189,19 @@ Batch look_for_ledger() {
 
 Batch read_meta() { return {sql("SELECT version, epoch FROM weir.meta")}; }
 
+Batch may_write_ledger() {
+    return {
+        sql("SELECT pg_catalog.has_table_privilege('weir.meta', 'UPDATE') "
+            "AND pg_catalog.has_table_privilege('weir.entries', 'INSERT')")};
+}
+
 Batch raise_epoch() {
     return {sql("SET LOCAL synchronous_commit = on"), sql("UPDATE weir.meta SET epoch = epoch + 1 RETURNING epoch")};
+}
+
+Batch raise_past(Epoch seen) {
+    return {sql("UPDATE weir.meta SET epoch = epoch + 1 WHERE epoch = {0} RETURNING epoch",
+                Int{static_cast<std::int64_t>(seen)})};
 }
 
 Sql fence(Epoch epoch) { return sql("SELECT weir.fence({0})", Int{static_cast<std::int64_t>(epoch)}); }
@@ -192,10 +211,33 @@ Batch try_leader() { return {sql("SELECT pg_catalog.pg_try_advisory_lock({0}, 1)
 Batch who_leads() {
     return {sql(
         R"(SELECT a.pid, a.usename, a.application_name, a.backend_start::timestamptz(0), coalesce(a.client_addr::text, 'local')
-FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a USING (pid)
-WHERE l.locktype = 'advisory' AND l.granted AND l.classid = {0} AND l.objid = 1 AND l.objsubid = 2
-  AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = current_database()))",
-        space())};
+FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a USING (pid) WHERE {0})",
+        held_lock(1))};
+}
+
+Batch look_at_leader() {
+    return {sql(
+        R"(SELECT a.pid, a.usename, a.application_name, a.backend_start::timestamptz(0), coalesce(a.client_addr::text, 'local'),
+  a.backend_start,
+  pg_catalog.current_setting('is_superuser')::boolean
+    OR NOT u.rolsuper AND (pg_catalog.pg_has_role(a.usesysid, 'USAGE') OR pg_catalog.pg_has_role('pg_signal_backend', 'USAGE'))
+FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a USING (pid) JOIN pg_catalog.pg_roles u ON u.oid = a.usesysid
+WHERE {0})",
+        held_lock(1))};
+}
+
+Batch end_leader(std::string const& pid, std::string const& started) {
+    return {
+        sql("SELECT pg_catalog.pg_terminate_backend(a.pid) FROM pg_catalog.pg_stat_activity a "
+            "WHERE a.pid = {0}::pg_catalog.int4 AND a.backend_start = {1}::pg_catalog.timestamptz",
+            Value{pid}, Value{started})};
+}
+
+Batch end_hands() {
+    return {
+        sql("SELECT pg_catalog.pg_terminate_backend(l.pid) FROM pg_catalog.pg_locks l "
+            "WHERE {0} AND l.pid <> pg_catalog.pg_backend_pid()",
+            held_lock(2))};
 }
 
 Batch try_all_hands() {

@@ -30,16 +30,28 @@ Batch upgrade_ledger();
 Batch look_for_ledger();
 /// One row: version and epoch. Only after look_for_ledger() said that there is one.
 Batch read_meta();
+/// One row: 't' when the session's role may lead runs, 'f' when it may at most order. REQUIRES a ledger.
+Batch may_write_ledger();
 /// Raises the epoch, synchronously; one row: the new epoch.
 Batch raise_epoch();
+
+/// Raises it only if it is still `seen`; one row when it was, and it fences whoever acts under that one. For somebody
+/// who does not lead yet.
+Batch raise_past(Epoch seen);
 
 /// Raises WE001 in the server unless `epoch` is the ledger's.
 Sql fence(Epoch epoch);
 
 // Advisory locks; only ever tried, never waited for (a waiting SELECT holds a snapshot, and CREATE INDEX CONCURRENTLY
 // waits for snapshots: together they deadlock).
-Batch try_leader();            ///< one row: 't' or 'f'
-Batch who_leads();             ///< pid, user, application, since, address of the leader's session; no row: nobody
+Batch try_leader();  ///< one row: 't' or 'f'
+Batch who_leads();   ///< pid, user, application, since, address of the leader's session; no row: nobody
+/// As who_leads(), the session's exact start as text, and whether this session's role may end it ('t'/'f').
+Batch look_at_leader();
+/// Ends the leader's session if it is still this one.
+Batch end_leader(std::string const& pid, std::string const& started);
+/// Ends all working sessions. REQUIRES the lead and a raised epoch.
+Batch end_hands();
 Batch try_all_hands();         ///< 't' when no working session lives; the lock is given back at once
 Batch take_hand(Epoch epoch);  ///< 't' or 'f', and the session's pid: its share of `hands`, and then the fence
 

@@ -73,10 +73,9 @@ Outcome Asker::ask(Batch batch, Limits limits) {
     return wait(io_, answer);
 }
 
-Problem problem_of(Outcome const& outcome, std::string const& doing) {
+Problem problem_of(Outcome const& outcome, std::string const& doing, std::string const& grant) {
     std::string const words = doing + ": " + outcome.message;
-    if (outcome.sqlstate == "42501")
-        return {Code::no_privilege, {}, words, "grant it, or connect as a role that has it"};
+    if (outcome.sqlstate == "42501") return {Code::no_privilege, {}, words, grant};
     if (outcome.fate == Fate::lost || outcome.fate == Fate::in_doubt)
         return {Code::cannot_connect, {}, words, "the connection was lost; run the same command again"};
     return {Code::statement_refused,

@@ -34,6 +34,8 @@ class Asker {
 
 /// What to tell a person of an outcome that was not expected; no-privilege for 42501, else cannot-connect or
 /// statement-refused.
-Problem problem_of(Outcome const& outcome, std::string const& doing);
+/// `grant` is the hint where a privilege is missing.
+Problem problem_of(Outcome const& outcome, std::string const& doing,
+                   std::string const& grant = "grant it, or connect as a role that has it");
 
 }  // namespace weir

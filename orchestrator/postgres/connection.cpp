@@ -247,6 +247,11 @@ Batch settings(int version) {
         sql("SET lock_timeout = 0"),
         sql("SET statement_timeout = 0"),
         sql("SET idle_in_transaction_session_timeout = '2s'"),
+        // So that the server, too, notices that we are out of reach, and our locks are free.
+        sql("SET tcp_keepalives_idle = 10"),
+        sql("SET tcp_keepalives_interval = 3"),
+        sql("SET tcp_keepalives_count = 3"),
+        sql("SET tcp_user_timeout = '15s'"),
     };
     if (version >= 140000) batch.push_back(sql("SET idle_session_timeout = 0"));
     if (version >= 170000) batch.push_back(sql("SET transaction_timeout = 0"));
@@ -366,7 +371,7 @@ std::variant<std::unique_ptr<Connection>, Outcome> Connection::open(std::string 
     if (outcome.fate == Fate::done)
         outcome =
             connection->run({sql("SELECT pg_catalog.pg_backend_pid(), pg_catalog.pg_is_in_recovery(), "
-                                 "pg_catalog.current_setting('is_superuser'), current_user, "
+                                 "pg_catalog.current_setting('is_superuser'), session_user, "
                                  "pg_catalog.current_database(), {0}",
                                  may_set)});
     if (outcome.fate == Fate::in_doubt) outcome.fate = Fate::lost;  // nothing that was sent changes anything

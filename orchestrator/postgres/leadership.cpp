@@ -12,27 +12,41 @@ constexpr std::chrono::milliseconds hands_poll{100};
 constexpr std::chrono::milliseconds leader_deadline{1000};
 constexpr std::chrono::milliseconds leader_poll{20};
 constexpr int unnamed_at_most = 5;
+/// A session that was told to end ends at its next look; one that waits for a synchronous standby, too.
+constexpr std::chrono::milliseconds ending_deadline{10000};
+
+constexpr auto readers_grant = "docs/security.md has the grants of those who read the ledger";
 
 bool yes(Outcome const& outcome, std::size_t field = 0) {
     return outcome.fate == Fate::done && !outcome.rows.empty() && outcome.rows[0].fields[field] == "t";
 }
 
-struct OtherLeader {
-    Problem problem;
-    bool named{};
-};
+/// Of a row of who_leads().
+std::string in_words(Row const& leader) {
+    auto const field = [&](std::size_t i) { return leader.fields[i].value_or("?"); };
+    return "pid " + field(0) + ", user " + field(1) + ", \"" + field(2) + "\", since " + field(3) + ", from " +
+           field(4);
+}
 
-OtherLeader other_leader(Asker& asker) {
-    auto const who = asker.ask(who_leads());
-    std::string text = "another weir works on this database";
-    bool const named = who.fate == Fate::done && !who.rows.empty();
-    if (named) {
-        auto const field = [&](std::size_t i) { return who.rows[0].fields[i].value_or("?"); };
-        text += ": pid " + field(0) + ", user " + field(1) + ", \"" + field(2) + "\", since " + field(3) + ", from " +
-                field(4);
-    }
-    return {{Code::other_leader, {}, text, "wait for it, or stop it and run again: the run goes on where it stands"},
-            named};
+bool names(Outcome const& who) { return who.fate == Fate::done && !who.rows.empty(); }
+
+/// `who`: the answer to who_leads().
+Problem other_leader(Outcome const& who, std::string text = "another weir works on this database",
+                     std::string hint =
+                         "wait for it, or stop it and run again: the run goes on where it stands; if it "
+                         "is dead or out of reach: weir run PLAN --take-over") {
+    if (names(who)) text += ": " + in_words(who.rows[0]);
+    return {Code::other_leader, {}, std::move(text), std::move(hint)};
+}
+
+/// The ledger's epoch; nothing when there is no ledger.
+std::variant<std::optional<Epoch>, Problem> epoch_of(Asker& asker) {
+    auto const ledger = has_ledger(asker);
+    if (auto const* problem = std::get_if<Problem>(&ledger)) return *problem;
+    if (!std::get<bool>(ledger)) return std::nullopt;
+    auto const meta = asker.ask(read_meta());
+    if (meta.fate != Fate::done || meta.rows.empty()) return problem_of(meta, "cannot read the ledger");
+    return Epoch{std::stoll(meta.rows[0].fields[1].value_or("0"))};
 }
 
 /// A new table of the ledger in a publication FOR ALL TABLES stops its subscribers, which do not have it.
@@ -69,19 +83,72 @@ std::optional<Problem> take_lead(Asker& asker) {
         if (taken.fate != Fate::done) return problem_of(taken, "cannot take the leader's lock");
         if (yes(taken)) return std::nullopt;
         if (std::chrono::steady_clock::now() >= deadline) {
-            auto problem = other_leader(asker);
+            auto const who = asker.ask(who_leads());
             // Whoever led may just have ended: then it is our turn.
-            if (problem.named || ++unnamed > unnamed_at_most) return problem.problem;
+            if (names(who) || ++unnamed > unnamed_at_most) return other_leader(who);
         }
         std::this_thread::sleep_for(leader_poll);
     }
+}
+
+std::optional<Problem> take_over(Asker& asker, std::string const& plan_name, std::string& told) {
+    // Read before the leader is looked at: whoever leads after that one raises it, and raise_past() then misses.
+    auto const seen = epoch_of(asker);
+    if (auto const* problem = std::get_if<Problem>(&seen)) return *problem;
+    auto const who = asker.ask(look_at_leader());
+    if (who.fate != Fate::done) return problem_of(who, "cannot see who leads");
+    if (who.rows.empty()) return take_lead(asker);
+    auto const& leader = who.rows[0];
+    auto const field = [&](std::size_t i) { return leader.fields[i].value_or(""); };
+    if (field(2) != control_name(plan_name))
+        return Problem{
+            Code::other_leader,
+            {},
+            "what leads in this database does not work on plan " + plan_name + ": " + in_words(leader),
+            "--take-over takes over the plan that it names: run that one with it, or end the session yourself"};
+    if (field(6) != "t")
+        return Problem{Code::no_privilege,
+                       {},
+                       "the session that leads may not be ended by this role: " + in_words(leader),
+                       "connect as " + field(1) + ", or GRANT pg_signal_backend TO the role that weir uses"};
+    if (auto const& epoch = std::get<std::optional<Epoch>>(seen)) {
+        auto const raised = asker.ask(raise_past(*epoch));
+        if (raised.fate != Fate::done) return problem_of(raised, "cannot raise the ledger's epoch");
+        if (raised.rows.empty()) return other_leader(asker.ask(who_leads()), "another weir was faster");
+    }
+    auto const ended = asker.ask(end_leader(field(0), field(5)));
+    if (ended.fate != Fate::done) return problem_of(ended, "cannot end the session that leads");
+    told = in_words(leader);
+    auto const deadline = std::chrono::steady_clock::now() + ending_deadline;
+    for (;;) {
+        auto const taken = asker.ask(try_leader());
+        if (taken.fate != Fate::done) return problem_of(taken, "cannot take the leader's lock");
+        if (yes(taken)) return std::nullopt;
+        auto const now = asker.ask(look_at_leader());
+        bool const another = now.fate == Fate::done && !now.rows.empty() && now.rows[0].fields[5] != leader.fields[5];
+        if (another || std::chrono::steady_clock::now() >= deadline)
+            return other_leader(asker.ask(who_leads()),
+                                another ? "another weir was faster" : "the session that leads does not end");
+        std::this_thread::sleep_for(leader_poll);
+    }
+}
+
+std::optional<Problem> passed(Asker& asker, Epoch led) {
+    auto const now = epoch_of(asker);
+    if (auto const* problem = std::get_if<Problem>(&now)) return *problem;
+    auto const& epoch = std::get<std::optional<Epoch>>(now);
+    if (!epoch || *epoch <= led) return std::nullopt;
+    return other_leader(asker.ask(who_leads()),
+                        "another weir has taken over: epoch " + std::to_string(static_cast<std::int64_t>(*epoch)) +
+                            " has passed " + std::to_string(static_cast<std::int64_t>(led)),
+                        "weir status shows where the run stands; if nobody works on it, run it again");
 }
 
 std::string control_name(std::string const& plan_name) { return ("weir " + plan_name + " control").substr(0, 63); }
 
 std::variant<bool, Problem> has_ledger(Asker& asker) {
     auto const look = asker.ask(look_for_ledger());
-    if (look.fate != Fate::done) return problem_of(look, "cannot look for the ledger");
+    if (look.fate != Fate::done) return problem_of(look, "cannot look for the ledger", readers_grant);
     if (!yes(look)) {
         if (!yes(look, 1)) return false;
         return Problem{Code::ledger_version,
@@ -90,7 +157,7 @@ std::variant<bool, Problem> has_ledger(Asker& asker) {
                        "weir keeps its ledger in schema weir and its functions in weir_sync: rename the other one"};
     }
     auto const meta = asker.ask(read_meta());
-    if (meta.fate != Fate::done) return problem_of(meta, "cannot read the ledger");
+    if (meta.fate != Fate::done) return problem_of(meta, "cannot read the ledger", readers_grant);
     if (meta.rows.empty())
         return Problem{
             Code::ledger_version, {}, "table weir.meta is empty", "the ledger was tampered with: restore it"};
@@ -110,7 +177,7 @@ std::optional<Problem> make_ledger(Asker& asker) {
     return std::nullopt;
 }
 
-std::variant<Epoch, Problem> raise_and_wait(Asker& asker) {
+std::variant<Epoch, Problem> raise_and_wait(Asker& asker, bool end_them) {
     auto const raised = asker.ask(raise_epoch());
     if (raised.fate != Fate::done || raised.rows.empty()) return problem_of(raised, "cannot raise the ledger's epoch");
     Epoch const epoch{std::stoll(raised.rows[0].fields[0].value_or("0"))};
@@ -121,6 +188,10 @@ std::variant<Epoch, Problem> raise_and_wait(Asker& asker) {
         if (yes(hands)) {
             if (auto problem = upgrade(asker)) return *std::move(problem);
             return epoch;
+        }
+        if (end_them) {
+            auto const ended = asker.ask(end_hands());
+            if (ended.fate != Fate::done) return problem_of(ended, "cannot end the working sessions of the other weir");
         }
         if (std::chrono::steady_clock::now() >= deadline)
             return Problem{
@@ -135,7 +206,7 @@ std::variant<Epoch, Problem> raise_and_wait(Asker& asker) {
 
 std::variant<std::optional<RunRecord>, Problem> load_run(Asker& asker, std::string const& plan_name) {
     auto const rows = asker.ask(read_run(plan_name));
-    if (rows.fate != Fate::done) return problem_of(rows, "cannot read the ledger");
+    if (rows.fate != Fate::done) return problem_of(rows, "cannot read the ledger", readers_grant);
     return fold(rows.rows);
 }
 

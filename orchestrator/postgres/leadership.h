@@ -18,6 +18,14 @@ std::string control_name(std::string const& plan_name);
 /// Takes the leader's lock for the asker's session. A Problem names the living leader.
 std::optional<Problem> take_lead(Asker& asker);
 
+/// The same in place of the weir that works on this plan, alive or not: it is fenced, and its leading session is ended.
+/// A Problem when that one works on another plan, or may not be ended, or when somebody else was faster. `told` gets
+/// who was ended; nothing when nobody led.
+std::optional<Problem> take_over(Asker& asker, std::string const& plan_name, std::string& told);
+
+/// A Problem when another orchestrator has led since `led`. REQUIRES a ledger.
+std::optional<Problem> passed(Asker& asker, Epoch led);
+
 /// Is there a ledger? A Problem when it is from a newer version, or when schema weir belongs to somebody else.
 std::variant<bool, Problem> has_ledger(Asker& asker);
 
@@ -26,8 +34,8 @@ std::variant<bool, Problem> has_ledger(Asker& asker);
 std::optional<Problem> make_ledger(Asker& asker);
 
 /// Raises the epoch and waits until the hands of earlier orchestrators are gone; then nobody else writes the ledger,
-/// and one of an earlier version becomes one of this version.
-std::variant<Epoch, Problem> raise_and_wait(Asker& asker);
+/// and one of an earlier version becomes one of this version. `end_them`: they are ended instead of waited for.
+std::variant<Epoch, Problem> raise_and_wait(Asker& asker, bool end_them = false);
 
 /// The newest run of this name; nothing when there is none. REQUIRES a ledger.
 std::variant<std::optional<RunRecord>, Problem> load_run(Asker& asker, std::string const& plan_name);

@@ -22,7 +22,8 @@ struct ConnectionFacts {
     bool in_recovery{};
     bool superuser{};
     bool may_set_deadlock_timeout{};  ///< superuser, or from 15 on GRANT SET ON PARAMETER
-    std::string user, database;
+    std::string user;                 ///< who logged in (session_user); SET ROLE does not change it
+    std::string database;
     int pid{};
 };
 

@@ -314,6 +314,37 @@ TEST(Setting, SaysWhatIsWrong) {
     }
 }
 
+TEST(Setting, BringsNoQueryNoAddressAndNoSharperEnd) {
+    Settings base;
+    base.on_blocked = OnBlocked::cancel;
+    struct Case {
+        std::string_view key, value, named;
+    };
+    for (auto const& [key, value, named] :
+         {Case{"throttle.sql", "[ { name: a, query: select 1, limit: 1 } ]", "throttle.sql"},
+          Case{"throttle", "{ sql: [ { name: a, query: select 1, limit: 1 } ] }", "throttle.sql"},
+          Case{"throttle", "{ http: [ { name: a, url: \"http://x/\" } ] }", "throttle.http"},
+          Case{"throttle.prometheus", "[ { name: a, url: \"http://x/\", query: up, limit: 1 } ]",
+               "throttle.prometheus"},
+          Case{"locks.on_blocked", "terminate", "locks.on_blocked"},
+          Case{"locks", "{ on_blocked: terminate }", "locks.on_blocked"}}) {
+        auto const result = with_setting(base, key, value);
+        auto const* problems = std::get_if<Problems>(&result);
+        ASSERT_NE(problems, nullptr) << key << " " << value;
+        ASSERT_EQ(problems->size(), 1U) << to_text(*problems);
+        EXPECT_THAT(problems->at(0).message, testing::HasSubstr("\"" + std::string{named} + "\" comes from the plan"));
+    }
+    // What the plan has may stay, and go.
+    auto const full = with("throttle: { sql: [ { name: a, query: select 1, limit: 1 } ] }\n").settings;
+    ASSERT_EQ(full.throttle.sql.size(), 1U);
+    auto const tuned = with_setting(full, "throttle.wal_rate", "50MB/s");
+    EXPECT_EQ(std::get<Settings>(tuned).throttle.sql, full.throttle.sql);
+    EXPECT_TRUE(std::get<Settings>(with_setting(full, "throttle", "none")).throttle.none());
+    EXPECT_TRUE(std::holds_alternative<Settings>(
+        with_setting(full, "throttle.sql", "[ { name: a, query: select 1, limit: 1 } ]")));
+    EXPECT_EQ(std::get<Settings>(with_setting(base, "locks.on_blocked", "wait")).on_blocked, OnBlocked::wait);
+}
+
 TEST(Reader, FiresTriggersUnlessTheFirstPlanSaidNo) {
     EXPECT_TRUE(with("").fire_triggers);
     EXPECT_TRUE(with("fire_triggers: yes\n").fire_triggers);
