@@ -13,6 +13,7 @@
 #include "metrics/instruments.h"
 #include "metrics/picture.h"
 #include "orchestrator/cli/commands.h"
+#include "orchestrator/cli/foretell.h"
 #include "orchestrator/cli/prepared.h"
 #include "orchestrator/cli/progress.h"
 #include "orchestrator/cli/watch.h"
@@ -245,10 +246,11 @@ Ended drive(Running r, Epoch epoch, RunRecord record) {
                  .picture = [&] { return picture.json(wall_now()); },
                  .give = [&](Measured measured) { working->give(std::move(measured)); }}};
     Clerk clerk{io, options.database, name, run, r.asker.session()};
+    Foreteller foreteller{r.settings.schedule, [&](ForecastMade forecast) { working->announce(std::move(forecast)); }};
     auto& interrupts = r.outputs.interrupts;
     Shell::Config shell_config{options.database,
                                name,
-                               {&r.outputs.instruments, &picture, &watch, &r.outputs.progress},
+                               {&r.outputs.instruments, &picture, &watch, &r.outputs.progress, &foreteller},
                                [&](Finish const& finish) {
                                    ended = {finish.exit, finish.lost};
                                    over = true;
