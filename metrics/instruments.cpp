@@ -53,6 +53,9 @@ std::vector<std::string_view> labels_of_reasons() {
 
 // A replica that is not spoken of any more (renamed, scaled away, eye session lost) must not stand there for ever.
 constexpr Millis replica_memory = std::chrono::minutes{1};
+/// WaitsFor is told again every five seconds, as long as it is so.
+constexpr Millis waits_memory = std::chrono::seconds{15};
+constexpr std::array bounds{"low", "high"};
 
 Histogram::BucketBoundaries batch_seconds() {
     return {0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10};
@@ -112,6 +115,7 @@ struct Instruments::World {
     void operator()(PaceChanged const& event);
     void operator()(ReplicaLag const& event);
     void operator()(SignalsJudged const& event);
+    void operator()(ForecastMade const& event);
     void operator()(Paused const& event);
     void operator()(Resumed const& event);
     void operator()(SettingChanged const& event);
@@ -151,6 +155,9 @@ struct Instruments::World {
     void forget_way(WorkKey const& key);
     void no_workers();
     void show_eta();
+    void blocked(std::string const& step, std::size_t blockers);
+    void not_blocked();
+    void no_forecast();
     void drop_eta(WorkKey const& key);
 
     prometheus::Registry registry;
@@ -188,10 +195,20 @@ struct Instruments::World {
     Family<Counter>& lock_attempts = counter("weir_lock_attempts_total", "Tries for the locks of a step.");
     Family<Counter>& blockers_ended =
         counter("weir_blockers_ended_total", "Sessions in the way of a lock that were canceled or terminated.");
+    Family<Gauge>& blocked_since =
+        gauge("weir_blocked_since_timestamp_seconds", "Since when a lock is not to be had; absent when it is.");
+    Family<Gauge>& blockers = gauge("weir_blockers", "Sessions in the way of a lock; absent when there is none.");
+    Family<Gauge>& forecast_at =
+        gauge("weir_forecast_timestamp_seconds", "When the fill or proof will be done, as the schedule lets it.");
+    Family<Gauge>& forecast_openings = gauge("weir_forecast_openings", "Openings of the schedule that it will take.");
+    Family<Gauge>& window_closes =
+        gauge("weir_window_closes_timestamp_seconds", "When the schedule's window that is open now closes.");
     Family<Gauge>& gate_since =
         gauge("weir_gate_waiting_since_timestamp_seconds", "When the gate opened; absent when not at a gate.");
     Family<Gauge>& mismatches = gauge("weir_proof_mismatches", "Rows that the last proof of the table found wrong.");
     Family<Gauge>& last_progress = gauge("weir_last_progress_timestamp_seconds", "When a batch or step was done last.");
+    Family<Gauge>& ended =
+        gauge("weir_run_ended_timestamp_seconds", "When this process was done with the run; absent while it works.");
     Family<Histogram>& step_duration = histogram("weir_step_duration_seconds", "Time of one step.");
     Family<Counter>& errors = counter("weir_errors_total", "Stops and refusals by message code.");
     Family<Counter>& warnings = counter("weir_warnings_total", "Warnings.");
@@ -205,6 +222,8 @@ struct Instruments::World {
     std::map<std::string, Instant> replicas;
     std::set<std::pair<std::string, std::string>> measured;  ///< signals and subjects
     std::set<std::string> gates;                             ///< that the run waits at
+    std::string blocked_step;                                ///< empty: nobody is in the way
+    std::optional<Instant> waits_at;                         ///< of the last WaitsFor, which nothing takes back
     std::string working;                                     ///< the step that weir_workers tells of
 };
 
@@ -229,6 +248,7 @@ void Instruments::World::advance(Instant now) {
         if (old) forget_replica(replica.first);
         return old;
     });
+    if (waits_at && now - *waits_at > waits_memory) not_blocked();
 }
 
 void Instruments::World::forget_replica(std::string const& replica) {
@@ -308,6 +328,25 @@ void Instruments::World::no_workers() {
     working.clear();
 }
 
+void Instruments::World::blocked(std::string const& step, std::size_t count) {
+    if (blocked_step != step) blocked_since.Add({{"plan", plan}}).Set(timestamp(at));
+    blocked_step = step;
+    blockers.Add({{"plan", plan}}).Set(static_cast<double>(count));
+}
+
+void Instruments::World::not_blocked() {
+    drop(blocked_since, {{"plan", plan}});
+    drop(blockers, {{"plan", plan}});
+    blocked_step.clear();
+    waits_at.reset();
+}
+
+void Instruments::World::no_forecast() {
+    drop(window_closes, {{"plan", plan}});
+    for (auto const* bound : bounds)
+        for (auto* family : {&forecast_at, &forecast_openings}) drop(*family, {{"plan", plan}, {"bound", bound}});
+}
+
 void Instruments::World::drop_eta(WorkKey const& key) {
     for (auto* family : {&eta, &eta_low, &eta_high}) drop(*family, labels(key));
 }
@@ -329,10 +368,13 @@ void Instruments::World::show_eta() {
 void Instruments::World::operator()(RunBegan const& event) {
     for (auto const& [key, work] : works) drop_eta(key);
     no_workers();
+    no_forecast();
+    not_blocked();
     leave_gates();
     works.clear();
     steps.clear();
     plan = event.plan;
+    drop(ended, {{"plan", plan}});
     phase({});
     state(RunState::running);
     free_pace();
@@ -341,7 +383,10 @@ void Instruments::World::operator()(RunBegan const& event) {
 
 void Instruments::World::operator()(PhaseBegan const& event) { phase(event.phase); }
 
-void Instruments::World::operator()(StepBegan const& event) { steps[event.step] = event.phase; }
+void Instruments::World::operator()(StepBegan const& event) {
+    steps[event.step] = event.phase;
+    not_blocked();
+}
 
 void Instruments::World::operator()(StepDone const& event) {
     step_duration.Add({{"plan", plan}, {"phase", text_of(name(event.phase))}}, step_seconds())
@@ -349,10 +394,15 @@ void Instruments::World::operator()(StepDone const& event) {
     for (auto& [key, work] : works)
         if (work.step == event.step) work.over = true;
     if (working == event.step) no_workers();
+    no_forecast();
+    not_blocked();
     progress();
 }
 
-void Instruments::World::operator()(StepUndone const&) { progress(); }
+void Instruments::World::operator()(StepUndone const&) {
+    not_blocked();
+    progress();
+}
 
 void Instruments::World::operator()(WorkKnown const& event) {
     auto const step = steps.find(event.step);
@@ -416,13 +466,20 @@ void Instruments::World::operator()(Vacuumed const& event) {
 
 void Instruments::World::operator()(LockTried const& event) {
     lock_attempts.Add({{"outcome", event.got ? "got" : "busy"}}).Increment();
+    if (event.got)
+        not_blocked();
+    else
+        blocked(event.step, event.blockers.size());
 }
 
 void Instruments::World::operator()(BlockerEnded const& event) {
     blockers_ended.Add({{"how", event.session ? "terminated" : "canceled"}}).Increment();
 }
 
-void Instruments::World::operator()(WaitsFor const&) {}
+void Instruments::World::operator()(WaitsFor const& event) {
+    blocked(event.step, event.blockers.size());
+    waits_at = at;
+}
 
 void Instruments::World::operator()(PaceChanged const& event) {
     free_pace();
@@ -468,6 +525,19 @@ void Instruments::World::operator()(SignalsJudged const& event) {
     measured = std::move(now);
 }
 
+void Instruments::World::operator()(ForecastMade const& event) {
+    no_forecast();
+    if (event.text.empty()) return;
+    auto const set = [&](Family<Gauge>& family, char const* bound, double value) {
+        family.Add({{"plan", plan}, {"bound", bound}}).Set(value);
+    };
+    set(forecast_openings, "low", event.openings_low);
+    set(forecast_openings, "high", event.openings_high);
+    if (event.low) set(forecast_at, "low", timestamp(*event.low));
+    if (event.high) set(forecast_at, "high", timestamp(*event.high));
+    if (event.closes) window_closes.Add({{"plan", plan}}).Set(timestamp(*event.closes));
+}
+
 void Instruments::World::operator()(Paused const&) { state(RunState::paused); }
 
 void Instruments::World::operator()(Resumed const&) { state(gates.empty() ? RunState::running : RunState::waiting); }
@@ -495,25 +565,34 @@ void Instruments::World::operator()(Warned const&) { warnings.Add({}).Increment(
 void Instruments::World::operator()(ConnectionLost const&) {
     errors.Add({{"code", text_of(name(Code::connection_lost))}}).Increment();
     no_workers();
+    no_forecast();
+    not_blocked();
 }
 
 void Instruments::World::operator()(Stopped const& event) {
     errors.Add({{"code", text_of(name(event.why.code))}}).Increment();
     free_pace();
     no_workers();
+    no_forecast();
+    not_blocked();
     leave_gates();
     // A refusal may come before any run began.
-    if (!plan.empty()) state(RunState::stopped);
+    if (plan.empty()) return;
+    state(RunState::stopped);
+    ended.Add({{"plan", plan}}).Set(timestamp(at));
 }
 
 void Instruments::World::operator()(RunDone const& event) {
     free_pace();
     no_workers();
+    no_forecast();
+    not_blocked();
     for (auto& [key, work] : works) work.over = true;
     // `--no-wait` ends a run that goes on waiting at its gate.
     if (event.state != RunState::waiting) leave_gates();
     if (event.state == RunState::done || event.state == RunState::undone) phase({});
     state(event.state);
+    ended.Add({{"plan", plan}}).Set(timestamp(at));
 }
 
 Instruments::Instruments(std::string version) : world_{std::make_unique<World>(std::move(version))} {}

@@ -102,6 +102,7 @@ struct Picture::World {
         signals = e;
         judged = at;
     }
+    void operator()(ForecastMade const& e) { forecast = e; }
     void operator()(Paused const& e) { paused_by = e.user; }
     void operator()(Resumed const&) { paused_by.clear(); }
     void operator()(SettingChanged const&) {}
@@ -127,6 +128,7 @@ struct Picture::World {
         ways.clear();
         workers.reset();
         lock.reset();
+        forecast = {};
     }
     void leave_step() {
         leave();
@@ -151,6 +153,7 @@ struct Picture::World {
     std::optional<WorkersChanged> workers;
     std::optional<LockTried> lock;
     PaceChanged pace;
+    ForecastMade forecast;
     SignalsJudged signals;
 };
 
@@ -168,6 +171,7 @@ json::object Picture::World::of_work(Instant now) const {
         object["eta_low_s"] = range->low.count();
         object["eta_high_s"] = range->high.count();
     }
+    if (forecast.step == work->step && !forecast.text.empty()) object["forecast"] = forecast.text;
     if (!work->proof && work->written > 0)
         object["hot_ratio"] = static_cast<double>(work->hot) / static_cast<double>(work->written);
     return object;

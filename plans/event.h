@@ -63,6 +63,9 @@ struct ReplicaLag    { std::string replica; std::optional<Millis> lag; std::int6
 /// limit. `holds`: because of it the backfill stands still or goes slower now.
 struct SignalState   { std::string signal, subject, unit; std::optional<double> value; double limit{}; std::optional<double> load; Millis age{}; bool holds{}; std::string problem; };
 struct SignalsJudged { std::vector<SignalState> signals; };
+/// When the fill or proof that works now will be finished, as its rate and the schedule let it; told only where a schedule
+/// is. Nothing is known any more: `text` is empty. `low` or `high` absent: not within the openings that are looked at.
+struct ForecastMade  { std::string step; std::optional<Instant> low, high; int openings_low{}, openings_high{}; std::optional<Instant> closes; std::string text; };
 struct Paused        { std::string user; };
 struct Resumed       { std::string user; };
 /// By an order: the key and value as a plan file has them.
@@ -83,7 +86,7 @@ struct Event {
     Instant at;
     std::variant<RunBegan, PhaseBegan, StepBegan, StepDone, StepUndone, WorkKnown, BatchDone, BatchRetried, WayChanged,
                  WorkersChanged, Vacuumed, LockTried, BlockerEnded, WaitsFor, PaceChanged, ReplicaLag, SignalsJudged,
-                 Paused, Resumed, SettingChanged, GateOpened, GateVoted, GateApproved, ProofDone, Warned,
+                 ForecastMade, Paused, Resumed, SettingChanged, GateOpened, GateVoted, GateApproved, ProofDone, Warned,
                  ConnectionLost, Stopped, RunDone>
         what;
 };

@@ -47,7 +47,7 @@ inline constexpr std::array top{
         "keep the contract gate closed for as long as you may want the column back, and remove the key"},
     Key{"backup", Use::later, "a dump before the first destructive step",
         "dump the tables before you approve the contract gate, and remove the key"},
-    Key{"notify", Use::later, "who is told of events", "remove the key"},
+    Key{"notify", Use::optional, "who is told when a run begins, waits, is held, stops or ends"},
     Key{"approvals", Use::optional, "how many database users must approve a gate, 1 to 5; default 1"},
     Key{"on_unconvertible", Use::later, "what becomes of a value that the expression refuses", "remove the key"},
 };
@@ -155,6 +155,15 @@ inline constexpr std::array locks{
         "session); default wait"},
 };
 
+inline constexpr std::array notify{
+    Key{"webhook", Use::optional,
+        "http or https address that gets a JSON document by POST, or $NAME: the environment variable that holds it"},
+    Key{"command", Use::optional,
+        "program that is run, or a list of program and arguments; without a shell, with variables WEIR_…"},
+    Key{"held", Use::optional, "told when the run is held so long, 1s or more, or none; default 30m"},
+};
+inline constexpr std::size_t command_words_max = 32;
+
 inline constexpr std::array schedule{
     Key{"window", Use::optional, "the time of the day in which the backfill works, or a list of such windows"},
     Key{"at", Use::optional, "YYYY-MM-DD HH:MM: nothing of the backfill begins before"},
@@ -191,6 +200,7 @@ struct Bounds {
 inline constexpr Bounds gate_after{Millis{1000}, std::nullopt};
 inline constexpr Bounds batch_target{Millis{1}, Millis{10'000}};
 inline constexpr Bounds lock_timeout{Millis{5}, Millis{10'000}};
+inline constexpr Bounds notify_held{Millis{1000}, std::nullopt};
 inline constexpr Bounds lock_give_up{Millis{1000}, std::nullopt};
 inline constexpr int workers_max = 8;
 inline constexpr int workers_auto = 4;  ///< at most, when weir chooses

@@ -96,6 +96,16 @@ struct Settings {
     bool operator==(Settings const&) const = default;
 };
 
+/// Who is told of what becomes of a run (`notify`).
+struct Notify {
+    /// http or https without a user or password, or `$NAME`: the address is in that environment variable, so that a
+    /// secret in it is neither in the plan nor in the ledger. Empty: nobody.
+    std::string webhook;
+    std::vector<std::string> command;            ///< program and arguments, run without a shell; empty: none
+    std::optional<Millis> held{30 * 60 * 1000};  ///< told when the run is held so long; nothing for `none`
+    bool operator==(Notify const&) const = default;
+};
+
 struct Plan {
     std::string name;
     std::string description;
@@ -109,6 +119,7 @@ struct Plan {
     bool fire_triggers{true};            ///< else batches keep the application's triggers quiet
     Place fire_triggers_at;
     Settings settings;
+    Notify notify;
     /// Canonical text of `changes`, the phase lists, `gates` and `fire_triggers: no`: what may not change once the run
     /// began.
     std::string identity;

@@ -103,6 +103,7 @@ class Reader {
         if (auto const* node = found.at("locks")) read_locks(*node);
         if (auto const* node = found.at("replicas")) read_replicas(*node);
         if (auto const* node = found.at("schedule")) read_schedule(*node);
+        if (auto const* node = found.at("notify")) read_notify(*node);
 
         // A list that is misspelled or refused is no reason to say that there is none.
         bool any = false;
@@ -436,18 +437,22 @@ class Reader {
     }
 
     void read_url(YamlNode const& node, std::string const& where, CustomSignal& into) {
-        auto const* text = scalar(node, where + ".url", "an address", comma_hint);
-        if (text == nullptr) return;
-        into.url = *text;
-        auto const scheme = text->starts_with("http://") ? 7U : text->starts_with("https://") ? 8U : 0U;
-        auto const host = std::string_view{*text}.substr(scheme);
+        if (auto const* text = scalar(node, where + ".url", "an address", comma_hint)) {
+            into.url = *text;
+            check_url(node, where + ".url", *text);
+        }
+    }
+
+    void check_url(YamlNode const& node, std::string const& what, std::string const& url) {
+        auto const scheme = url.starts_with("http://") ? 7U : url.starts_with("https://") ? 8U : 0U;
+        auto const host = std::string_view{url}.substr(scheme);
         auto const authority = host.substr(0, host.find_first_of("/?#"));
-        bool const plain = std::all_of(text->begin(), text->end(), [](char c) { return c > 0x20 && c < 0x7F; });
+        bool const plain = std::all_of(url.begin(), url.end(), [](char c) { return c > 0x20 && c < 0x7F; });
         if (authority.find('@') != std::string_view::npos)
-            say(Code::bad_value, node, quote(where + ".url") + " holds a user or a password",
+            say(Code::bad_value, node, quote(what) + " holds a user or a password",
                 "a plan holds no password: let the address be reachable without one from where weir runs");
         else if (scheme == 0 || authority.empty() || !plain)
-            say(Code::bad_value, node, quote(where + ".url") + " cannot be " + quote(*text),
+            say(Code::bad_value, node, quote(what) + " cannot be " + quote(url),
                 "write http://HOST:PORT/PATH or https://…");
     }
 
@@ -498,6 +503,56 @@ class Reader {
         else
             say(Code::bad_value, *on_blocked, "\"locks.on_blocked\" cannot be " + quote(*text),
                 "write wait, cancel or terminate");
+    }
+
+    void read_notify(YamlNode const& node) {
+        if (!is_mapping(node, "notify")) return;
+        auto const found = check_keys(node, keys::notify, "notify");
+        auto& notify = plan.notify;
+        if (auto const* webhook = found.at("webhook"))
+            if (auto const* text = scalar(*webhook, "notify.webhook", "an address", comma_hint)) {
+                notify.webhook = *text;
+                if (!text->starts_with('$'))
+                    check_url(*webhook, "notify.webhook", *text);
+                else if (!is_variable(text->substr(1)))
+                    say(Code::bad_value, *webhook, quote(*text) + " does not name an environment variable",
+                        "write $NAME, of letters, digits and underscores");
+            }
+        if (auto const* command = found.at("command")) read_command(*command);
+        if (auto const* held = found.at("held")) {
+            Millis time{};
+            if (held->kind == YamlKind::scalar && held->text == "none")
+                notify.held.reset();
+            else if (read_time(*held, "notify.held", keys::notify_held, time))
+                notify.held = time;
+        }
+    }
+
+    static bool is_variable(std::string_view name) {
+        auto const word = [](char c) {
+            return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+        };
+        return !name.empty() && !(name[0] >= '0' && name[0] <= '9') && std::all_of(name.begin(), name.end(), word);
+    }
+
+    void read_command(YamlNode const& node) {
+        auto& command = plan.notify.command;
+        auto const add = [&](YamlNode const& word) {
+            auto const* text = scalar(word, "notify.command", "a program, or a list of program and arguments");
+            if (text != nullptr) command.push_back(*text);
+        };
+        if (node.kind == YamlKind::list)
+            for (auto const& item : node.items) add(item);
+        else
+            add(node);
+        if (node.kind == YamlKind::list && (node.items.empty() || node.items.size() > keys::command_words_max))
+            say(Code::bad_value, node,
+                "\"notify.command\" has " + std::to_string(node.items.size()) + " words, and 1 to " +
+                    std::to_string(keys::command_words_max) + " are allowed",
+                "write [ program, argument, … ]");
+        else if (!command.empty() && command[0].find(' ') != std::string::npos)
+            say(Code::bad_value, node, quote(command[0]) + " cannot be a program: there is a space in it",
+                "no shell reads it: write [ program, argument, … ], or [ sh, -c, \"…\" ]");
     }
 
     void read_replicas(YamlNode const& node) {

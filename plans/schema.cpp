@@ -162,6 +162,16 @@ json::object schedule_schema(std::string_view key) {
     return {{"anyOf", json::array{window, json::object{{"type", "array"}, {"minItems", 1}, {"items", window}}}}};
 }
 
+json::object notify_schema(std::string_view key) {
+    json::object const text{{"type", "string"}, {"minLength", 1}};
+    if (key == "webhook") return {{"type", "string"}, {"pattern", "^(https?://.+|\\$[A-Za-z_][A-Za-z0-9_]*)$"}};
+    if (key == "held") return {{"anyOf", json::array{one_of_words({"none"}), reference("duration")}}};
+    return {{"anyOf", json::array{text, json::object{{"type", "array"},
+                                                     {"minItems", 1},
+                                                     {"maxItems", keys::command_words_max},
+                                                     {"items", text}}}}};
+}
+
 json::object top_schema(std::string_view key) {
     if (key == "weir") return {{"const", keys::format}};
     if (key == "name")
@@ -173,6 +183,7 @@ json::object top_schema(std::string_view key) {
     if (key == "locks") return from_keys(keys::locks, locks_schema);
     if (key == "approvals") return {{"type", "integer"}, {"minimum", 1}, {"maximum", keys::approvals_max}};
     if (key == "schedule") return from_keys(keys::schedule, schedule_schema);
+    if (key == "notify") return from_keys(keys::notify, notify_schema);
     if (key == "fire_triggers") return one_of_words({"yes", "no"});
     if (key == "replicas")
         return {{"type", "array"},

@@ -310,6 +310,20 @@ struct ToJson {
         }
         return Json{at, "signals_judged"}.raw("signals", "[" + all + "]").text();
     }
+    std::string operator()(ForecastMade const& e) const {
+        auto const time = [](std::optional<Instant> when) {
+            return when ? quoted(iso(*when, true)) : std::string{"null"};
+        };
+        return Json{at, "forecast_made"}
+            .add("step", e.step)
+            .raw("low", time(e.low))
+            .raw("high", time(e.high))
+            .add("openings_low", e.openings_low)
+            .add("openings_high", e.openings_high)
+            .raw("closes", time(e.closes))
+            .add("text", e.text)
+            .text();
+    }
     std::string operator()(Paused const& e) const { return Json{at, "paused"}.add("user", e.user).text(); }
     std::string operator()(Resumed const& e) const { return Json{at, "resumed"}.add("user", e.user).text(); }
     std::string operator()(SettingChanged const& e) const {
@@ -637,6 +651,13 @@ struct Progress::World {
     }
     void operator()(ReplicaLag const& e) { lags[e.replica] = {at, e.lag}; }
     void operator()(SignalsJudged const&) {}
+    void operator()(ForecastMade const& e) {
+        // The times move all the while; how many openings it takes is the news.
+        bool const news = e.step != forecast.step || e.openings_low != forecast.openings_low ||
+                          e.openings_high != forecast.openings_high;
+        if (news && !e.text.empty()) detail(e.step + ": " + e.text);
+        forecast = e;
+    }
     void operator()(Paused const& e) {
         paused = "paused by " + e.user;
         say(paused + ": nothing new is begun; to go on:");
@@ -723,6 +744,7 @@ struct Progress::World {
     std::map<std::string, Lag> lags;
     int busy_tries{};
     std::optional<Work> work;
+    ForecastMade forecast;
 };
 
 /// What stands after the progress: the worst lag, and what holds the run back.
@@ -753,6 +775,7 @@ std::string Progress::World::bar_line() const {
     if (auto const rate = work->row_rate.per_second(at)) text += "  " + short_number(*rate) + "/s";
     if (auto const left = time_left(); left && part < 100) text += "  " + *left;
     text += tail();
+    if (forecast.step == work->step && !forecast.text.empty()) text += "  " + forecast.text;
     // Last, so that a narrow terminal keeps what holds the run back.
     if (auto const share = in_place(*work)) text += "  " + *share;
     return text;

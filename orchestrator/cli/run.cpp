@@ -13,6 +13,8 @@
 #include "metrics/instruments.h"
 #include "metrics/picture.h"
 #include "orchestrator/cli/commands.h"
+#include "orchestrator/cli/foretell.h"
+#include "orchestrator/cli/notices.h"
 #include "orchestrator/cli/prepared.h"
 #include "orchestrator/cli/progress.h"
 #include "orchestrator/cli/watch.h"
@@ -38,6 +40,8 @@ constexpr std::chrono::minutes reconnect_for{15};
 constexpr std::chrono::minutes ghost_for{2};
 constexpr milliseconds dying_leader{1000};
 constexpr milliseconds orders_glance{50};
+/// For the notices of the end.
+constexpr milliseconds last_words{20'000};
 constexpr Limits small{Millis{1000}, Millis{1500}, Millis{2000}};
 
 Instant wall_now() { return std::chrono::time_point_cast<milliseconds>(std::chrono::system_clock::now()); }
@@ -194,6 +198,7 @@ struct Outputs {
     std::string name;
     Listener& progress;
     Instruments& instruments;
+    Listener& notices;
     bool take_over{};          ///< until the lead is ours for the first time
     std::optional<Epoch> led;  ///< the last that was acted under; nothing: none, or it cannot be known
     bool displaced{};          ///< another one has led since
@@ -251,17 +256,19 @@ Ended drive(Running r, Epoch epoch, RunRecord record) {
                  .picture = [&] { return picture.json(wall_now()); },
                  .give = [&](Measured measured) { working->give(std::move(measured)); }}};
     Clerk clerk{io, options.database, name, run, r.asker.session()};
+    Foreteller foreteller{r.settings.schedule, [&](ForecastMade forecast) { working->announce(std::move(forecast)); }};
     auto& interrupts = r.outputs.interrupts;
-    Shell::Config shell_config{options.database,
-                               name,
-                               {&r.outputs.instruments, &picture, &watch, &r.outputs.progress},
-                               [&](Finish const& finish) {
-                                   ended = {finish.exit, finish.lost};
-                                   over = true;
-                                   watch.stop();
-                                   clerk.stop();
-                                   interrupts.give = nullptr;
-                               }};
+    Shell::Config shell_config{
+        options.database,
+        name,
+        {&r.outputs.instruments, &picture, &watch, &r.outputs.progress, &r.outputs.notices, &foreteller},
+        [&](Finish const& finish) {
+            ended = {finish.exit, finish.lost};
+            over = true;
+            watch.stop();
+            clerk.stop();
+            interrupts.give = nullptr;
+        }};
     Shell shell{io.get_executor(), std::move(shell_config), RunMachine{std::move(config)}, r.asker.session()};
     working = &shell;
     for (auto& warning : r.warnings) shell.announce(std::move(warning));
@@ -396,6 +403,7 @@ int run_on(Outputs& outputs) {
                           std::move(what)};
         outputs.instruments.hear(event);
         outputs.progress.hear(event);
+        outputs.notices.hear(event);
     };
     for (;;) {
         auto const stay = [&]() -> Stay {
@@ -465,13 +473,42 @@ int with_outputs(Options const& options, Plan const* plan, std::string const& na
     std::fflush(stdout);
     Progress progress{STDOUT_FILENO,
                       resolve(progress_mode(options.progress).value_or(ProgressMode::automatic), STDOUT_FILENO)};
+    auto address = webhook_address(plan ? plan->notify : Notify{});
+    if (auto* problem = std::get_if<Problem>(&address)) return tell(*problem);
+    std::unique_ptr<Notifier> notifier;
+    auto const warn = [&](std::string message, std::string hint) {
+        Event const event{wall_now(), Warned{std::move(message), std::move(hint)}};
+        instruments.hear(event);
+        progress.hear(event);
+    };
+    if (plan && (!plan->notify.webhook.empty() || !plan->notify.command.empty())) {
+        Notifier::Config config;
+        config.webhook = std::get<std::string>(std::move(address));
+        config.command = plan->notify.command;
+        config.failed = [&](std::string message) { warn(std::move(message), "the run goes on"); };
+        notifier = std::make_unique<Notifier>(io.get_executor(), std::move(config));
+    }
+    Notices notices{plan ? plan->notify.held : std::nullopt, [&](Notice notice) {
+                        if (notifier) notifier->tell(std::move(notice));
+                    }};
     std::unique_ptr<HttpListener> http;
     if (!options.http.empty()) {
         http = std::make_unique<HttpListener>(io.get_executor(), options.http, [&] { return instruments.text(); });
         if (auto problem = http->start()) return tell(*problem);
     }
-    Outputs outputs{io, interrupts, options, plan, name, progress, instruments, options.take_over, {}};
-    return run_on(outputs);
+    Outputs outputs{io, interrupts, options, plan, name, progress, instruments, notices, options.take_over, {}};
+    int const exit = run_on(outputs);
+    int const interrupted = interrupts.times();
+    auto const until = [&](Millis most, auto const& over) {
+        auto const deadline = std::chrono::steady_clock::now() + most;
+        io.restart();
+        while (!over() && interrupts.times() == interrupted && std::chrono::steady_clock::now() < deadline)
+            io.run_one_until(deadline);
+        return over();
+    };
+    auto const told = [&] { return !notifier || notifier->idle(); };
+    if (!until(last_words, told)) warn("not everybody was told of the end", "see notify in the plan");
+    return exit;
 }
 
 }  // namespace

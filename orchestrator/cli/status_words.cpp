@@ -117,6 +117,8 @@ std::vector<std::string> picture_lines(std::string const& picture, double age) {
             left = time_text(*low) + " to " + time_text(*high) + " left";
         else if (one)
             left = time_text(*one) + " left";
+        if (auto const forecast = text_of(of, "forecast"); !forecast.empty())
+            left += (left.empty() ? "" : "; ") + forecast;
         if (!left.empty()) lines.push_back(text_of(whole, "step") + ": " + left);
     }
     for (auto const& item : array_of(whole, "ways")) {

@@ -11,6 +11,7 @@
 #include <deque>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <utility>
 
@@ -21,6 +22,7 @@ Millis steady_now() { return std::chrono::duration_cast<Millis>(std::chrono::ste
 
 struct Job {
     std::string url;
+    std::optional<std::string> body;  ///< of a POST
     Fetcher::Reply reply;
     boost::asio::any_io_executor home;  // counts as work: `home` does not run dry while a reply is due
 };
@@ -32,10 +34,12 @@ struct Transfer {
     std::string body;
     std::size_t header_bytes{};
     bool too_large{};
+    curl_slist* headers{};
 
     explicit Transfer(Job given, FetchLimits const& bounds) : job{std::move(given)}, limits{bounds} {}
     ~Transfer() {
         if (easy != nullptr) curl_easy_cleanup(easy);
+        curl_slist_free_all(headers);
     }
     Transfer(Transfer const&) = delete;
     Transfer& operator=(Transfer const&) = delete;
@@ -86,6 +90,13 @@ bool prepare(Transfer& transfer) {
     set(CURLOPT_HEADERFUNCTION, &take_header);
     set(CURLOPT_HEADERDATA, static_cast<void*>(&transfer));
     set(CURLOPT_PRIVATE, static_cast<void*>(&transfer));
+    if (transfer.job.body) {
+        transfer.headers = curl_slist_append(nullptr, "Content-Type: application/json");
+        set(CURLOPT_HTTPHEADER, transfer.headers);
+        set(CURLOPT_POST, 1L);
+        set(CURLOPT_POSTFIELDS, transfer.job.body->c_str());
+        set(CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(transfer.job.body->size()));
+    }
     return whole;
 }
 
@@ -145,6 +156,15 @@ struct Fetcher::World {
         }
         for (auto const& [transfer, owned] : running) curl_multi_remove_handle(multi, transfer->easy);
         running.clear();
+    }
+
+    void add(Job job) {
+        job.home = boost::asio::prefer(home, boost::asio::execution::outstanding_work.tracked);
+        {
+            std::lock_guard const lock{mutex};
+            jobs.push_back(std::move(job));
+        }
+        curl_multi_wakeup(multi);
     }
 
     void begin(Job job) {
@@ -209,14 +229,10 @@ Fetcher::~Fetcher() {
     curl_multi_cleanup(world_->multi);
 }
 
-void Fetcher::get(std::string url, Reply reply) {
-    Job job{std::move(url), std::move(reply),
-            boost::asio::prefer(world_->home, boost::asio::execution::outstanding_work.tracked)};
-    {
-        std::lock_guard const lock{world_->mutex};
-        world_->jobs.push_back(std::move(job));
-    }
-    curl_multi_wakeup(world_->multi);
+void Fetcher::get(std::string url, Reply reply) { world_->add({std::move(url), {}, std::move(reply), {}}); }
+
+void Fetcher::post(std::string url, std::string body, Reply reply) {
+    world_->add({std::move(url), std::move(body), std::move(reply), {}});
 }
 
 std::string shown_address(std::string_view url) {

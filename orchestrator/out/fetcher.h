@@ -1,5 +1,6 @@
 #pragma once
-/// The door to libcurl: one GET at a time or many, beside the io thread, so that a server that hangs delays nothing.
+/// The door to libcurl: one request at a time or many, beside the io thread, so that a server that hangs delays
+/// nothing.
 #include <boost/asio/any_io_executor.hpp>
 #include <cstddef>
 #include <functional>
@@ -18,7 +19,7 @@ struct FetchLimits {
     std::size_t header_bytes{1U << 16};  ///< the same
 };
 
-/// What came of one GET.
+/// What came of one request.
 struct Fetched {
     int status{};      ///< of HTTP; 0: no whole answer came
     std::string body;  ///< empty when no whole answer came
@@ -30,8 +31,8 @@ struct Fetched {
 /// http and https (certificates are checked) and nothing else; redirects are not followed, and are answers like others.
 /// The environment's proxies, .netrc and cookies are not used: an address in a plan means that address.
 ///
-/// A thread of its own does the waiting. Constructor, get(), destructor and replies belong to `home`'s thread; replies
-/// are posted there, exactly one for each get(), and none after the destructor, which waits for no server.
+/// A thread of its own does the waiting. Constructor, get(), post(), destructor and replies belong to `home`'s thread;
+/// replies are posted there, exactly one for each request, and none after the destructor, which waits for no server.
 class Fetcher {
   public:
     using Reply = std::function<void(Fetched)>;
@@ -42,6 +43,8 @@ class Fetcher {
     Fetcher& operator=(Fetcher const&) = delete;
 
     void get(std::string url, Reply reply);
+    /// `body` goes out as application/json.
+    void post(std::string url, std::string body, Reply reply);
 
   private:
     struct World;

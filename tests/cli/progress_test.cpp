@@ -114,6 +114,32 @@ TEST_F(ProgressTest, PlainReportsEveryTenSecondsOrTenPercent) {
     EXPECT_THAT(said(), ElementsAre(HasSubstr("10 %, 5100 of")));
 }
 
+TEST_F(ProgressTest, TellsTheForecastWhenItTakesMoreWindows) {
+    begin(ProgressMode::plain);
+    begin_fill();
+    written();
+    hear(ForecastMade{"backfill.1", now, now, 1, 1, {}, "done in this window, at a"});
+    hear(ForecastMade{"backfill.1", now, now, 1, 1, {}, "done in this window, at b"});
+    hear(ForecastMade{"backfill.1", now, now, 2, 2, {}, "done in 2 openings, at c"});
+    hear(ForecastMade{"backfill.1", {}, {}, 0, 0, {}, ""});
+    EXPECT_THAT(said(), ElementsAre("backfill.1: done in this window, at a", "backfill.1: done in 2 openings, at c"));
+}
+
+TEST_F(ProgressTest, TheBarEndsWithTheForecast) {
+    begin(ProgressMode::bar, 200);
+    begin_fill();
+    hear(ForecastMade{"backfill.1", now, now, 1, 1, {}, "done in this window, at a"});
+    at(1000);
+    batch(10);
+    EXPECT_THAT(written(), HasSubstr("  done in this window, at a"));
+    hear(StepBegan{.step = "proof.1", .title = "prove", .phase = Phase::proof});
+    hear(WorkKnown{.step = "proof.1", .table = "users", .pages = 1000, .rows_estimate = 50'000});
+    written();
+    at(2000);
+    hear(BatchDone{.step = "proof.1", .table = "users", .pages = 1, .rows = 50, .took = seconds{1}, .proof = true});
+    EXPECT_THAT(written(), Not(HasSubstr("this window"))) << "it was of another step";
+}
+
 TEST_F(ProgressTest, TellsTheShareInPlace) {
     struct Case {
         char const* what;
@@ -454,6 +480,7 @@ std::vector<decltype(Event::what)> one_of_each() {
             PaceChanged{0.5, {"replication lag of r1 is 3 s, limit 2 s"}},
             ReplicaLag{"r1", {}, 100},
             SignalsJudged{{{"wal_rate", "", "B/s", 30, 20, 1.5, milliseconds{40}, true, ""}}},
+            ForecastMade{"backfill.1", Instant{milliseconds{1'700'000'000'007}}, {}, 1, 1000, {}, "done in …"},
             Paused{"ops"},
             Resumed{"ops"},
             SettingChanged{"batch.target", "20ms", "ops"},
@@ -498,6 +525,7 @@ TEST(ProgressJson, HasAStableShape) {
             R"("pace_changed","pace":0.500,"reasons":["replication lag of r1 is 3 s, limit 2 s"]})",
             R"("replica_lag","replica":"r1","lag_ms":null,"bytes":100})",
             R"("signals_judged","signals":[{"signal":"wal_rate","subject":"","unit":"B/s","value":30.000,"limit":20.000,"load":1.500,"age_ms":40,"holds":true,"problem":""}]})",
+            R"("forecast_made","step":"backfill.1","low":"2023-11-14T22:13:20.007Z","high":null,"openings_low":1,"openings_high":1000,"closes":null,"text":"done in …"})",
             R"("paused","user":"ops"})", R"("resumed","user":"ops"})",
             R"("setting_changed","key":"batch.target","value":"20ms","user":"ops"})",
             R"("gate_opened","gate":"contract","notes":["note"]})",

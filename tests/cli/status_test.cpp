@@ -88,7 +88,7 @@ TEST(StatusWords, WriteFiguresAsPeopleReadThem) {
 TEST(StatusWords, TellAPicture) {
     auto const lines = picture_lines(
         R"({"step":"backfill.1","pace":0.4,"reasons":["wal rate is 60 B/s, limit 50 B/s"],
-"work":{"eta_s":200,"eta_low_s":150,"eta_high_s":250},
+"work":{"eta_s":200,"eta_low_s":150,"eta_high_s":250,"forecast":"done in this window, at x"},
 "ways":[{"table":"users","way":"in_page","reason":"updates stay"},{"table":"p2","way":"ranges","reason":""}],
 "workers":2,"workers_reason":"the rate rose","blockers":["pid 7"],
 "signals":[{"signal":"wal_rate","value":62914560,"limit":52428800,"unit":"B/s","age_ms":300,"holds":true},
@@ -96,7 +96,7 @@ TEST(StatusWords, TellAPicture) {
 {"signal":"oldest_xmin","value":3,"unit":"s","age_ms":1000}]})",
         1.0);
     std::vector<std::string> const wanted{
-        "backfill.1: 3 min to 4 min left",
+        "backfill.1: 3 min to 4 min left; done in this window, at x",
         "users: in-page order, because updates stay",
         "p2: page range by page range",
         "2 workers, because the rate rose",

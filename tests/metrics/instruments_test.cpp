@@ -281,6 +281,78 @@ TEST_F(InstrumentsTest, AGateIsThereWhileTheRunWaitsAtIt) {
     EXPECT_FALSE(value(gate));
 }
 
+TEST_F(InstrumentsTest, TellsSinceWhenSomebodyIsInTheWay) {
+    std::string const since{R"(weir_blocked_since_timestamp_seconds{plan="full-name"})"};
+    std::string const who{R"(weir_blockers{plan="full-name"})"};
+    hear(RunBegan{.plan = "full-name"});
+    hear(StepBegan{.step = "expand.1", .title = "add", .phase = Phase::expand});
+    EXPECT_EQ(value(since), std::nullopt);
+    at(10);
+    hear(LockTried{.step = "expand.1", .got = false, .waited = milliseconds{50}, .blockers = {"pid 1"}});
+    at(20);
+    hear(LockTried{.step = "expand.1", .got = false, .waited = milliseconds{50}, .blockers = {"pid 1", "pid 2"}});
+    EXPECT_EQ(value(since), "1700000010");
+    EXPECT_EQ(value(who), "2");
+    at(21);
+    hear(LockTried{.step = "expand.1", .got = true, .waited = milliseconds{5}, .blockers = {}});
+    EXPECT_EQ(value(since), std::nullopt);
+    EXPECT_EQ(value(who), std::nullopt);
+    // A statement that waits for somebody is told of again and again, and no word says that it does not any more.
+    hear(StepBegan{.step = "backfill.2", .title = "validate", .phase = Phase::backfill});
+    at(30);
+    hear(WaitsFor{.step = "backfill.2", .blockers = {"pid 1"}});
+    at(40);
+    hear(WaitsFor{.step = "backfill.2", .blockers = {"pid 1"}});
+    at(50);
+    hear(SignalsJudged{{}});
+    EXPECT_EQ(value(since), "1700000030");
+    at(56);
+    hear(SignalsJudged{{}});
+    EXPECT_EQ(value(since), std::nullopt);
+    // However the step ends, nobody is in its way any more.
+    for (decltype(Event::what) const& end : std::initializer_list<decltype(Event::what)>{
+             StepDone{.step = "backfill.2", .title = "", .phase = Phase::backfill, .took = seconds{1}},
+             StepUndone{.step = "backfill.2", .title = "", .took = seconds{1}}, ConnectionLost{"gone"},
+             Stopped{Problem{Code::gave_up_lock, {}, "m", "h"}},
+             RunDone{.state = RunState::undone, .took = seconds{1}}}) {
+        hear(LockTried{.step = "backfill.2", .got = false, .waited = {}, .blockers = {}});
+        EXPECT_EQ(value(who), "0") << end.index();
+        hear(end);
+        EXPECT_EQ(value(since), std::nullopt) << end.index();
+        EXPECT_EQ(value(who), std::nullopt) << end.index();
+    }
+}
+
+TEST_F(InstrumentsTest, TellsTheForecastUntilItIsTakenBack) {
+    auto const low = std::string{R"({bound="low",plan="full-name"})"};
+    auto const high = std::string{R"({bound="high",plan="full-name"})"};
+    begin_fill();
+    hear(ForecastMade{"backfill.1", t0 + seconds{60}, std::nullopt, 1, 1000, t0 + seconds{90}, "done in 1 opening"});
+    EXPECT_EQ(value("weir_forecast_timestamp_seconds" + low), "1700000060");
+    EXPECT_EQ(value("weir_forecast_timestamp_seconds" + high), std::nullopt);
+    EXPECT_EQ(value("weir_forecast_openings" + low), "1");
+    EXPECT_EQ(value("weir_forecast_openings" + high), "1000");
+    EXPECT_EQ(value(R"(weir_window_closes_timestamp_seconds{plan="full-name"})"), "1700000090");
+    hear(ForecastMade{"backfill.1", {}, {}, 0, 0, {}, ""});
+    EXPECT_THAT(instruments.text(), Not(HasSubstr("weir_forecast")));
+    EXPECT_THAT(instruments.text(), Not(HasSubstr("weir_window")));
+    hear(ForecastMade{"backfill.1", t0, t0, 1, 1, {}, "done"});
+    hear(StepDone{.step = "backfill.1", .title = "fill", .phase = Phase::backfill, .took = seconds{9}});
+    EXPECT_THAT(instruments.text(), Not(HasSubstr("weir_forecast")));
+}
+
+TEST_F(InstrumentsTest, TellsWhenTheRunEnded) {
+    std::string const ended{R"(weir_run_ended_timestamp_seconds{plan="full-name"})"};
+    hear(RunBegan{.plan = "full-name"});
+    EXPECT_EQ(value(ended), std::nullopt);
+    at(5);
+    hear(RunDone{.state = RunState::waiting, .took = seconds{5}});
+    EXPECT_EQ(value(ended), "1700000005");
+    at(9);
+    hear(RunBegan{.plan = "full-name", .resumed = true});
+    EXPECT_EQ(value(ended), std::nullopt);
+}
+
 TEST_F(InstrumentsTest, TheNextPlanHasItsOwnSeries) {
     begin_fill();
     hear(RunDone{});
@@ -398,12 +470,18 @@ TEST_F(InstrumentsTest, TheDocumentListsEverySeriesAndNoOther) {
     hear(PaceChanged{0, {"replication lag of r1 is 3.2 s, limit 2 s"}});
     hear(ReplicaLag{.replica = "r1", .lag = milliseconds{3200}, .bytes = 100});
     hear(SignalsJudged{{{"wal_rate", "", "B/s", 30, 20, 1.5, milliseconds{40}, true, ""}}});
+    hear(ForecastMade{"backfill.1", now, now, 1, 2, now, "done"});
     read_exposition(instruments.text(), real);
     hear(PaceChanged{1, {}});
     hear(StepDone{.step = "backfill.1", .title = "fill", .phase = Phase::backfill, .took = seconds{9}});
     hear(ProofDone{.step = "proof.1", .table = "users", .rows_wrong = 0, .keys = {}});
     hear(Warned{"a", "b"});
     hear(GateOpened{.gate = "contract", .notes = {}});
+    read_exposition(instruments.text(), real);
+    hear(StepBegan{.step = "contract.1", .title = "drop", .phase = Phase::contract});
+    hear(LockTried{.step = "contract.1", .got = false, .waited = {}, .blockers = {"pid 1", "pid 2"}});
+    read_exposition(instruments.text(), real);
+    hear(RunDone{.state = RunState::waiting, .took = seconds{9}});
     auto const text = instruments.text();
     read_exposition(text, real);
     EXPECT_EQ(read_document(), real);

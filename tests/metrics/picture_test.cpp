@@ -46,6 +46,11 @@ TEST_F(PictureTest, ShowsTheWorkItsRateAndWhatIsLeft) {
     EXPECT_EQ(work.at("eta_low_s"), 80);
     EXPECT_EQ(work.at("eta_high_s"), 80);
     EXPECT_EQ(work.at("hot_ratio"), 0.8);
+    EXPECT_FALSE(work.contains("forecast"));
+    hear(ForecastMade{"backfill.1", now, now, 1, 1, {}, "done in this window, at x"});
+    EXPECT_EQ(shown().at("work").at("forecast"), "done in this window, at x");
+    hear(ForecastMade{"backfill.1", {}, {}, 0, 0, {}, ""});
+    EXPECT_FALSE(shown().at("work").as_object().contains("forecast"));
 }
 
 TEST_F(PictureTest, SaysTheWayTheCrewAndWhyItIsHeld) {

@@ -226,6 +226,21 @@ TEST(Reader, ReadsReplicas) {
 
 TEST(Reader, ReplicasMayChangeDuringARun) { EXPECT_EQ(with("replicas: [r1]\n").identity, with("").identity); }
 
+TEST(Reader, ReadsWhoIsTold) {
+    EXPECT_EQ(with("").notify, Notify{});
+    EXPECT_EQ(with("").notify.held, std::chrono::minutes{30});
+    auto const plan =
+        with("notify: { webhook: \"https://example.org/hook?a=b\", command: ./on-event.sh, held: 10m }\n");
+    EXPECT_EQ(plan.notify.webhook, "https://example.org/hook?a=b");
+    EXPECT_EQ(plan.notify.command, std::vector<std::string>{"./on-event.sh"});
+    EXPECT_EQ(plan.notify.held, std::chrono::minutes{10});
+    auto const other = with("notify: { webhook: $SLACK_HOOK, command: [sh, -c, \"echo hi\"], held: none }\n");
+    EXPECT_EQ(other.notify.webhook, "$SLACK_HOOK");
+    EXPECT_EQ(other.notify.command, (std::vector<std::string>{"sh", "-c", "echo hi"}));
+    EXPECT_EQ(other.notify.held, std::nullopt);
+    EXPECT_EQ(plan.identity, with("").identity) << "it may change during a run";
+}
+
 TEST(Address, IsReadableAndHoldsNoPassword) {
     using enum Address;
     struct Case {
