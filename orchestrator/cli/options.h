@@ -21,6 +21,7 @@ struct Options {
     std::set<std::string> approve;
     bool no_wait{};
     std::string http;              ///< ADDR:PORT; empty: none
+    std::optional<Millis> linger;  ///< how long the listener of `http` stays for a last scrape
     std::string progress{"auto"};  ///< auto, bar, plain, json, none
     bool json{};
 };
