@@ -5,6 +5,8 @@
 #include <boost/program_options.hpp>
 #include <map>
 
+#include "plans/reader.h"
+
 namespace weir {
 namespace {
 
@@ -26,7 +28,7 @@ std::vector<VerbRow> const& verbs() {
          1,
          1,
          "PLAN",
-         {"database", "until", "approve", "no-wait", "take-over", "progress", "http"},
+         {"database", "until", "approve", "no-wait", "take-over", "progress", "http", "linger"},
          "run a plan; continues by itself where an earlier run stopped"},
         {"plan", Verb::plan, 1, 1, "PLAN", {"database"}, "show the compiled steps: SQL, locks, who waits, undo"},
         {"status", Verb::status, 0, 1, "[NAME]", {"database", "json"}, "history and progress, from the ledger"},
@@ -47,8 +49,9 @@ po::options_description described() {
         ("database", po::value<std::string>(), "")("until", po::value<std::string>(), "")(
             "approve", po::value<std::vector<std::string>>()->composing(), "")("no-wait", po::bool_switch(), "")(
             "take-over", po::bool_switch(), "")("progress", po::value<std::string>(), "")(
-            "http", po::value<std::string>(), "")("json", po::bool_switch(), "")("help", po::bool_switch(), "")(
-            "words", po::value<std::vector<std::string>>(), "");
+            "linger", po::value<std::string>(), "")("http", po::value<std::string>(), "")(
+            "json", po::bool_switch(), "")("help", po::bool_switch(), "")("words",
+                                                                          po::value<std::vector<std::string>>(), "");
     return all;
 }
 
@@ -71,7 +74,7 @@ std::variant<Options, Problem> read_options(int argc, char const* const* argv) {
         po::notify(given);
     } catch (po::unknown_option const& error) {
         std::vector<std::string_view> const names{"--database", "--until", "--approve", "--no-wait", "--take-over",
-                                                  "--progress", "--http",  "--json",    "--help"};
+                                                  "--progress", "--http",  "--linger",  "--json",    "--help"};
         auto const near = nearest(error.get_option_name(), names);
         return usage("unknown option " + error.get_option_name(),
                      near.empty() ? "weir help" : "did you mean " + near + "?");
@@ -94,7 +97,7 @@ std::variant<Options, Problem> read_options(int argc, char const* const* argv) {
     auto const shape = "weir " + std::string{row->name} + (row->words.empty() ? "" : " " + std::string{row->words});
     if (options.words.size() < row->words_min || options.words.size() > row->words_max)
         return usage("wrong number of words for " + std::string{row->name}, "it is: " + shape);
-    for (std::string_view const name : {"database", "until", "approve", "progress", "http"})
+    for (std::string_view const name : {"database", "until", "approve", "progress", "http", "linger"})
         if (given.count(std::string{name}) &&
             std::find(row->options.begin(), row->options.end(), name) == row->options.end())
             return usage("--" + std::string{name} + " is no option of " + std::string{row->name});
@@ -108,6 +111,14 @@ std::variant<Options, Problem> read_options(int argc, char const* const* argv) {
     };
     options.database = text("database");
     options.http = text("http");
+    if (given.count("linger")) {
+        options.linger = read_duration(text("linger"));
+        if (!options.linger)
+            return usage("--linger " + text("linger") + ": that is no time",
+                         "write a whole number and a unit (ms, s, m, h, d), such as 30s");
+        if (options.http.empty())
+            return usage("--linger needs --http", "it keeps /metrics for a last scrape after the end of the run");
+    }
     options.no_wait = given["no-wait"].as<bool>();
     options.take_over = given["take-over"].as<bool>();
     options.json = given["json"].as<bool>();
@@ -151,6 +162,7 @@ std::string help_text() {
         "  --no-wait                 exit 3 at a gate, at a window, or when paused, instead of waiting\n"
         "  --take-over               end the sessions of the weir that works on this plan, and go on in its place\n"
         "  --http ADDR:PORT          serve /metrics and /healthz\n"
+        "  --linger DURATION         keep /metrics after the end until it was scraped once more, so long at most\n"
         "  --progress WAY            auto, bar, plain, json or none\n"
         "status takes\n"
         "  --json                    one JSON document\n"

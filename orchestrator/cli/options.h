@@ -22,6 +22,7 @@ struct Options {
     bool no_wait{};
     bool take_over{};
     std::string http;              ///< ADDR:PORT; empty: none
+    std::optional<Millis> linger;  ///< how long the listener of `http` stays for a last scrape
     std::string progress{"auto"};  ///< auto, bar, plain, json, none
     bool json{};
 };

@@ -508,6 +508,12 @@ int with_outputs(Options const& options, Plan const* plan, std::string const& na
     };
     auto const told = [&] { return !notifier || notifier->idle(); };
     if (!until(last_words, told)) warn("not everybody was told of the end", "see notify in the plan");
+    if (!http || !options.linger) return exit;
+    // What begins only now sees the end.
+    auto const scrapes = http->scrapes();
+    if (!until(*options.linger, [&] { return http->scrapes() > scrapes; }) && interrupts.times() == interrupted)
+        warn("/metrics was not scraped once more within --linger",
+             "give a time longer than the scrape interval, and see that Prometheus reaches " + options.http);
     return exit;
 }
 

@@ -125,6 +125,7 @@ struct HttpListener::World : std::enable_shared_from_this<World> {
     HttpLimits limits;
     tcp::acceptor acceptor;
     std::set<Guest*> guests;
+    std::size_t scrapes{};
     std::size_t served{};  ///< guests that are no turned-away ones
 };
 
@@ -221,7 +222,10 @@ asio::awaitable<void> HttpListener::World::serve(std::unique_ptr<Guest> guest) {
         reply.keep_alive(reply.keep_alive() && request.version() >= 11 && request.keep_alive() &&
                          !(body && !parser.is_done()));
         bool const stay = reply.keep_alive();
+        bool const scrape = request.method() == http::verb::get && reply.result() == http::status::ok &&
+                            reply[http::field::content_type] == exposition;
         if (!co_await send(*guest, std::move(reply), request.method() == http::verb::head)) co_return;
+        if (scrape) ++world.scrapes;
         if (!stay) co_return co_await part(*guest);
     }
 }
@@ -314,6 +318,7 @@ HttpListener::~HttpListener() { stop(); }
 
 std::optional<Problem> HttpListener::start() { return world_->start(); }
 
+std::size_t HttpListener::scrapes() const { return world_->scrapes; }
 std::uint16_t HttpListener::local_port() const {
     error_code wrong;
     auto const here = world_->acceptor.local_endpoint(wrong);

@@ -43,6 +43,8 @@ class HttpListener {
     std::optional<Problem> start();
     /// The port that it listens on; 0 before start() and after stop().
     std::uint16_t local_port() const;
+    /// How many answers to GET /metrics were written in full.
+    std::size_t scrapes() const;
     /// Closes everything, also requests that are being answered. May be called again.
     void stop();
 

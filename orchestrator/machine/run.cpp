@@ -147,7 +147,7 @@ void RunMachine::advance(Commands& out) {
         doing_ = Doing::paused;
         if (!pause_told_) say(out, Paused{record_.paused_by});
         pause_told_ = true;
-        if (config_.no_wait) quit(3, out);
+        if (config_.no_wait) quit(3, RunState::waiting, out);
         return;
     }
     auto const& steps = config_.program.steps;
@@ -161,7 +161,7 @@ void RunMachine::advance(Commands& out) {
     if (config_.until && step->phase > *config_.until) {
         say(out, Warned{"stopped after phase " + std::string{name(*config_.until)} + ", as asked",
                         "run again without --until to go on"});
-        quit(0, out);
+        quit(0, RunState::stopped, out);
         return;
     }
     if (step->phase == Phase::contract && config_.program.gate && !record_.gate_approved) {
@@ -172,7 +172,7 @@ void RunMachine::advance(Commands& out) {
         if (auto const reason = schedule_reason(); !reason.empty()) {
             say(out, Warned{"step " + step->id + " (" + step->title + ") waits: " + reason,
                             "run again when it opens, or without --no-wait"});
-            quit(3, out);
+            quit(3, RunState::waiting, out);
             return;
         }
     }
@@ -460,7 +460,7 @@ void RunMachine::open_gate(Commands& out) {
     } else if (config_.program.gate_after || config_.program.gate_until) {
         ask_gate(out);
     } else if (config_.no_wait) {
-        quit(3, out);
+        quit(3, RunState::waiting, out);
     }
 }
 
@@ -508,14 +508,14 @@ void RunMachine::gate_answered(Outcome const& outcome, Commands& out) {
                             "mend what the query needs, or approve the gate by hand: weir approve " +
                                 config_.program.plan + " contract"});
         gate_trouble_ = outcome.message;
-        if (config_.no_wait && doing_ == Doing::gate) quit(3, out);
+        if (config_.no_wait && doing_ == Doing::gate) quit(3, RunState::waiting, out);
         return;
     }
     gate_trouble_.clear();
     bool const holds = !outcome.rows.empty() && outcome.rows[0].fields[0] == "t";
     if (!approval_user_.empty() || stopping_ || abort_wanted_) return;
     if (!holds) {
-        if (config_.no_wait && doing_ == Doing::gate) quit(3, out);
+        if (config_.no_wait && doing_ == Doing::gate) quit(3, RunState::waiting, out);
         return;
     }
     approval_user_ = config_.program.gate_until ? "its query" : "its time";
@@ -705,7 +705,7 @@ void RunMachine::noted(Outcome const& outcome, Commands& out) {
         notes_.clear();
         entry_waits_ = false;
         if (writing_ == EntryKind::stopped && exit_)
-            quit(*exit_, out);
+            quit(*exit_, RunState::stopped, out);
         else
             failed(outcome, out);
         return;
@@ -739,7 +739,7 @@ void RunMachine::wrote(Outcome const& outcome, Commands& out) {
     bool const stands = confirming && (again || outcome.fate == Fate::refused);
     if (outcome.fate != Fate::done && !stands) {
         if (writing_ == EntryKind::stopped)
-            quit(*exit_, out);
+            quit(*exit_, RunState::stopped, out);
         else
             failed(outcome, out);
         return;
@@ -797,15 +797,13 @@ void RunMachine::wrote(Outcome const& outcome, Commands& out) {
             advance(out);
             return;
         case EntryKind::finished:
-            say(out, RunDone{RunState::done, at_.steady - run_began_});
-            quit(0, out);
+            quit(0, RunState::done, out);
             return;
         case EntryKind::undone:
-            say(out, RunDone{RunState::undone, at_.steady - run_began_});
-            quit(6, out);
+            quit(6, RunState::undone, out);
             return;
         case EntryKind::stopped:
-            quit(*exit_, out);
+            quit(*exit_, RunState::stopped, out);
             return;
         case EntryKind::began:
         case EntryKind::step_undone:
@@ -1140,14 +1138,14 @@ void RunMachine::stop(Problem const& why, Commands& out) {
     if (why.code == Code::connection_lost && config_.connects_again && !stopping_) {
         lost_ = why.message;
         say(out, ConnectionLost{why.message});
-        quit(*exit_, out);
+        quit(*exit_, RunState::stopped, out);
         return;
     }
     say(out, Stopped{why});
     bool const may_write =
         why.code != Code::connection_lost && why.code != Code::other_leader && doing_ != Doing::connecting;
     if (!may_write) {
-        quit(*exit_, out);
+        quit(*exit_, RunState::stopped, out);
         return;
     }
     EntryDetail detail;
@@ -1157,7 +1155,9 @@ void RunMachine::stop(Problem const& why, Commands& out) {
     doing_ = Doing::concluding;
 }
 
-void RunMachine::quit(int exit, Commands& out) {
+void RunMachine::quit(int exit, RunState state, Commands& out) {
+    // Of a connection that was lost the run goes on with another.
+    if (lost_.empty()) say(out, RunDone{state, at_.steady - run_began_});
     exit_ = exit;
     doing_ = Doing::over;
     out.emplace_back(Finish{exit, lost_});

@@ -130,7 +130,7 @@ class RunMachine {
     void failed(Outcome const& outcome, Commands& out);
     std::string refused_hint(Outcome const& outcome) const;
     void stop(Problem const& why, Commands& out);
-    void quit(int exit, Commands& out);
+    void quit(int exit, RunState state, Commands& out);
     void say(Commands& out, decltype(Event::what) what) const;
     bool is_done(Step const& step) const { return record_.done.contains(step.id); }
     bool contracting() const;

@@ -13,7 +13,8 @@ class RealAlerts : public ::testing::Test, public Bench {
         make_users(*this, 2000);
     }
     Process run(std::string const& file, Words const& more = {}) {
-        Words words{"run", file, "--http", "127.0.0.1:" + std::to_string(port), "--progress", "plain"};
+        Words words{"run",      file,  "--http",     "127.0.0.1:" + std::to_string(port),
+                    "--linger", "30s", "--progress", "plain"};
         words.insert(words.end(), more.begin(), more.end());
         return start(words);
     }
@@ -71,6 +72,9 @@ TEST_F(RealAlerts, TellWhatKeepsARunFromGoingOn) {
     holder->exec("COMMIT");
     EXPECT_EQ(wait(process).status, 0);
     EXPECT_TRUE(quiet("WeirBlocked"));
+    EXPECT_EQ(prometheus.query("last_over_time(weir_run_state{state=\"done\"}[10m]) == 1").series.size(), 1U);
+    EXPECT_FALSE(prometheus.fires("WeirVanished")) << "its end was seen";
+    EXPECT_FALSE(prometheus.fires("WeirStopped"));
 }
 
 TEST_F(RealAlerts, TellWhatHoldsItBackAndThatItIsGone) {
@@ -94,6 +98,8 @@ TEST_F(RealAlerts, TellWhatHoldsItBackAndThatItIsGone) {
     EXPECT_FALSE(prometheus.fires("WeirThrottled"));
     again.signal(SIGINT);
     EXPECT_EQ(wait(again).status, 4);
+    EXPECT_TRUE(fires("WeirStopped", "rename-it"));
+    EXPECT_FALSE(prometheus.fires("WeirVanished")) << "it said how it ended";
 }
 
 }  // namespace
