@@ -6,6 +6,21 @@
 
 namespace weir {
 
+namespace {
+
+/// Names and the server's words go to somebody's terminal: no control character but the end of a line does.
+std::string plain(std::string text) {
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        auto const c = static_cast<unsigned char>(text[i]);
+        if ((c < 0x20 && c != '\n') || c == 0x7f) text[i] = ' ';
+        // U+0080 to U+009F, which some terminals obey, too.
+        if (c == 0xc2 && i + 1 < text.size() && static_cast<unsigned char>(text[i + 1]) < 0xa0) text.replace(i, 2, " ");
+    }
+    return text;
+}
+
+}  // namespace
+
 std::string to_text(Problem const& problem) {
     std::string text;
     if (!problem.place.file.empty()) {
@@ -14,8 +29,8 @@ std::string to_text(Problem const& problem) {
             text += ":" + std::to_string(problem.place.line) + ":" + std::to_string(problem.place.column);
         text += ": ";
     }
-    text += "error[" + std::string{name(problem.code)} + "]: " + problem.message + "\n";
-    if (!problem.hint.empty()) text += "  hint: " + problem.hint + "\n";
+    text += "error[" + std::string{name(problem.code)} + "]: " + plain(problem.message) + "\n";
+    if (!problem.hint.empty()) text += "  hint: " + plain(problem.hint) + "\n";
     return text;
 }
 

@@ -917,7 +917,7 @@ class Reader {
 
     bool refuse_quotes(std::string_view text, YamlNode const& node) {
         if (text.size() < 2 || text.front() != '"' || text.back() != '"') return false;
-        say(Code::bad_value, node, "the name " + std::string{text} + " has SQL quotes",
+        say(Code::bad_value, node, "the name " + quote(text.substr(1, text.size() - 2)) + " has SQL quotes",
             "write names without SQL quotes, as they are stored");
         return true;
     }

@@ -10,11 +10,12 @@ tests/run.sh [--lane dev|asan|tsan]... [--only REGEX] [--jobs N] [--no-install]
     --only REGEX    only the suites whose name matches
     --jobs N        compilers at a time (default: one a core); at most two suites run at a time
     --no-install    do not look for missing packages
+    --fuzz [SECONDS]  instead of the tests: libFuzzer (clang) on the plan reader, 30 s; what it found is kept in build/fuzz
 TEXT
 }
 
 cd "$(dirname "$0")/.."
-lanes=() only='' jobs=$(nproc) install=yes
+lanes=() only='' jobs=$(nproc) install=yes fuzz=''
 while [ $# -gt 0 ]; do
     case $1 in
         --lane) case ${2-} in dev | asan | tsan) lanes+=("$2") ;; *) usage >&2; exit 2 ;; esac; shift ;;
@@ -22,6 +23,7 @@ while [ $# -gt 0 ]; do
         --only) only=${2?}; shift ;;
         --jobs) jobs=${2?}; shift ;;
         --no-install) install=no ;;
+        --fuzz) fuzz=30; if [[ ${2-} =~ ^[0-9]+$ ]]; then fuzz=$2; shift; fi ;;
         -h | --help) usage; exit 0 ;;
         *) usage >&2; exit 2 ;;
     esac
@@ -31,7 +33,22 @@ done
 
 if [ $install = yes ]; then
     . examples/install.sh
-    install_missing build tests
+    install_missing build tests ${fuzz:+fuzz}
+fi
+
+if [ -n "$fuzz" ]; then
+    cmake --preset fuzz
+    cmake --build --preset fuzz -j "$jobs"
+    found=build/fuzz/found seeds=build/fuzz/seeds
+    mkdir -p "$found" "$seeds"
+    # The plans of the tests, each under its checksum.
+    find tests/golden tests/plans examples -name '*.yaml' -print0 | while IFS= read -r -d '' plan; do
+        cp "$plan" "$seeds/$(sha1sum <"$plan" | cut -d ' ' -f 1)"
+    done
+    # libpg_query keeps memory for its thread until the end.
+    ASAN_OPTIONS=detect_leaks=0 build/fuzz/tests/fuzz_plan_reader -max_total_time="$fuzz" -max_len=8192 -timeout=10 \
+        -artifact_prefix=build/fuzz/ "$found" "$seeds"
+    exit
 fi
 
 # A finding ends the program at once; leaks count, save libpqxx's own.
