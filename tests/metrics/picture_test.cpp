@@ -83,6 +83,41 @@ TEST_F(PictureTest, SignalsAgeUntilTheyAreMeasuredAgain) {
               R"({"signal":"replication_lag","age_ms":3000,"holds":true,"subject":"r2","unit":"s","limit":2E0,"problem":"replica r2 is gone"})");
 }
 
+TEST_F(PictureTest, SaysWhatThePersonAtTheGateMustKnow) {
+    fill();
+    hear(GateOpened{"contract", {"users.name is dropped at once"}});
+    hear(GateVoted{"contract", "ann", 1, 2});
+    EXPECT_EQ(json::serialize(shown().at("gate_notes")), R"(["users.name is dropped at once"])");
+    EXPECT_EQ(shown().at("approvals"), 1);
+    EXPECT_EQ(shown().at("approvals_needed"), 2);
+    hear(GateApproved{"contract", "bob"});
+    for (auto const* gone : {"gate", "gate_notes", "approvals", "approvals_needed"})
+        EXPECT_FALSE(shown().contains(gone)) << gone;
+}
+
+TEST_F(PictureTest, ALostConnectionIsShownUntilTheRunGoesOn) {
+    fill();
+    hear(GateOpened{"contract", {}});
+    hear(ConnectionLost{"server closed the connection"});
+    EXPECT_EQ(shown().at("connection_lost"), "server closed the connection");
+    EXPECT_EQ(shown().at("state"), "running");
+    EXPECT_FALSE(shown().contains("gate")) << "it is told again";
+    // What an order left is told before the run goes on.
+    hear(Paused{"ops"});
+    hear(RunBegan{.plan = "full-name", .run = 7, .resumed = true, .steps = 9});
+    EXPECT_FALSE(shown().contains("connection_lost"));
+    EXPECT_EQ(shown().at("paused_by"), "ops");
+}
+
+TEST_F(PictureTest, AStopSaysWhyAndWhatToDo) {
+    fill();
+    hear(Stopped{Problem{Code::gave_up_lock, {}, "no lock on users within 15 min", "end pid 7"}});
+    EXPECT_EQ(shown().at("state"), "stopped");
+    EXPECT_EQ(shown().at("stopped").at("message"), "no lock on users within 15 min");
+    EXPECT_EQ(shown().at("stopped").at("hint"), "end pid 7");
+    EXPECT_FALSE(shown().contains("work"));
+}
+
 TEST_F(PictureTest, StatesFollowOrdersAndGates) {
     fill();
     EXPECT_EQ(shown().at("state"), "running");
