@@ -148,7 +148,7 @@ std::string help_text() {
         "  --until PHASE             stop after expand, backfill, proof or contract\n"
         "  --approve GATE|all        approve a gate beforehand\n"
         "  --no-wait                 exit 3 at a gate, at a window, or when paused, instead of waiting\n"
-        "  --http ADDR:PORT          serve /metrics and /healthz\n"
+        "  --http ADDR:PORT          serve the dashboard, /metrics, /healthz and /readyz\n"
         "  --progress WAY            auto, bar, plain, json or none\n"
         "status takes\n"
         "  --json                    one JSON document\n"

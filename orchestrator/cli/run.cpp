@@ -13,10 +13,10 @@
 #include "metrics/instruments.h"
 #include "metrics/picture.h"
 #include "orchestrator/cli/commands.h"
+#include "orchestrator/cli/dashboard.h"
 #include "orchestrator/cli/prepared.h"
 #include "orchestrator/cli/progress.h"
 #include "orchestrator/cli/watch.h"
-#include "orchestrator/http/listener.h"
 #include "orchestrator/postgres/ear.h"
 #include "orchestrator/postgres/leadership.h"
 #include "orchestrator/postgres/shell.h"
@@ -191,6 +191,7 @@ struct Outputs {
     std::string name;
     Listener& progress;
     Instruments& instruments;
+    DashboardServer* http;  ///< nothing: nobody asked for it
 };
 
 /// What came of one connection.
@@ -246,10 +247,12 @@ Ended drive(Running r, Epoch epoch, RunRecord record) {
                  .give = [&](Measured measured) { working->give(std::move(measured)); }}};
     Clerk clerk{io, options.database, name, run, r.asker.session()};
     auto& interrupts = r.outputs.interrupts;
-    Shell::Config shell_config{options.database,
-                               name,
-                               {&r.outputs.instruments, &picture, &watch, &r.outputs.progress},
-                               [&](Finish const& finish) {
+    std::vector<Listener*> listeners{&r.outputs.instruments, &picture, &watch, &r.outputs.progress};
+    if (auto* http = r.outputs.http) {
+        http->program(config.program, config.record.done);
+        listeners.push_back(http);
+    }
+    Shell::Config shell_config{options.database, name, listeners, [&](Finish const& finish) {
                                    ended = {finish.exit, finish.lost};
                                    over = true;
                                    watch.stop();
@@ -377,6 +380,7 @@ int run_on(Outputs& outputs) {
                           std::move(what)};
         outputs.instruments.hear(event);
         outputs.progress.hear(event);
+        if (outputs.http) outputs.http->hear(event);
     };
     for (;;) {
         auto const stay = [&]() -> Stay {
@@ -446,13 +450,15 @@ int with_outputs(Options const& options, Plan const* plan, std::string const& na
     std::fflush(stdout);
     Progress progress{STDOUT_FILENO,
                       resolve(progress_mode(options.progress).value_or(ProgressMode::automatic), STDOUT_FILENO)};
-    std::unique_ptr<HttpListener> http;
+    std::unique_ptr<DashboardServer> http;
     if (!options.http.empty()) {
-        http = std::make_unique<HttpListener>(io.get_executor(), options.http, [&] { return instruments.text(); });
+        http = std::make_unique<DashboardServer>(io, options.http, instruments);
         if (auto problem = http->start()) return tell(*problem);
     }
-    Outputs outputs{io, interrupts, options, plan, name, progress, instruments};
-    return run_on(outputs);
+    Outputs outputs{io, interrupts, options, plan, name, progress, instruments, http.get()};
+    int const exit = run_on(outputs);
+    if (http) http->say_goodbye();
+    return exit;
 }
 
 }  // namespace
