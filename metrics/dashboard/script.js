@@ -126,14 +126,14 @@
     text($("eta"), work ? left(work) : "–");
   }
   function showWhy() {
-    const reasons = (picture.reasons || []).map(words => [words, picture.pace <= 0 ? "held" : ""]);
+    const over = ends.includes(picture.state), reasons = over ? [] : (picture.reasons || []).map(words => [words, picture.pace <= 0 ? "held" : ""]);
     if (picture.warning) reasons.push([`warning at ${day(picture.warned_ms)}: ${picture.warning}${picture.warning_hint ? " – " + picture.warning_hint : ""}`, ""]);
-    for (const way of picture.ways || []) if (way.reason) reasons.push([`${way.table}: ${way.way === "in_page" ? "in-page order" : "page range by page range"}, because ${way.reason}`, "muted"]);
+    for (const way of (!over && picture.ways) || []) if (way.reason) reasons.push([`${way.table}: ${way.way === "in_page" ? "in-page order" : "page range by page range"}, because ${way.reason}`, "muted"]);
     list($("reasons"), reasons.length || picture.blockers ? reasons : [["Nothing.", "muted"]], ([words, kind]) => el("li", words, kind));
     const blockers = picture.blockers || [];
     $("blockers-box").hidden = !picture.blockers;
     list($("blockers"), blockers.length ? blockers : ["who it is could not be seen"], words => el("li", words));
-    const signals = picture.signals || [];
+    const signals = (!over && picture.signals) || [];
     $("signals-box").hidden = !signals.length;
     list($("signals"), signals.map(one => ({ ...one, held: picture.pace < 1 })), one => {
       const holds = one.holds && picture.pace < 1, row = el("tr", undefined, holds ? "holds" : ""), name = el("td", one.signal.replaceAll("_", " ") + (one.subject ? ` of ${one.subject}` : ""));
