@@ -46,8 +46,11 @@ struct Picture::World {
     };
 
     void operator()(RunBegan const& e) {
+        began = at;
+        lost.clear();
         plan = e.plan;
         run = e.run;
+        steps = e.steps;
         state = RunState::running;
     }
     void operator()(PhaseBegan const& e) { phase = name(e.phase); }
@@ -109,18 +112,47 @@ struct Picture::World {
     void operator()(GateOpened const& e) {
         gate = e.gate;
         gate_since = at;
+        gate_notes = e.notes;
+        votes.reset();
         leave_step();
     }
-    void operator()(GateVoted const&) {}
-    void operator()(GateApproved const&) { gate.clear(); }
+    void operator()(GateVoted const& e) { votes = e; }
+    void operator()(GateApproved const&) {
+        gate.clear();
+        gate_notes.clear();
+        votes.reset();
+    }
     void operator()(ProofDone const&) {}
     void operator()(Warned const& e) {
         warning = e.message;
+        warning_hint = e.hint;
         warned = at;
     }
-    void operator()(ConnectionLost const&) { leave_step(); }
-    void operator()(Stopped const&) { state = RunState::stopped; }
-    void operator()(RunDone const& e) { state = e.state; }
+    void operator()(ConnectionLost const& e) {
+        // What holds on the next connection is told there, some of it before RunBegan.
+        World fresh;
+        fresh.at = fresh.lost_at = at;
+        fresh.plan = plan;
+        fresh.run = run;
+        fresh.steps = steps;
+        fresh.phase = phase;
+        fresh.state = state;
+        fresh.lost = e.message;
+        *this = std::move(fresh);
+    }
+    void operator()(Stopped const& e) {
+        leave_step();
+        lost.clear();
+        state = RunState::stopped;
+        why = e.why;
+        ended = at;
+    }
+    void operator()(RunDone const& e) {
+        // The display ends at the gate, too, when nobody may wait there.
+        if (e.state != RunState::stopped || !why) state = e.state;
+        leave_step();
+        ended = at;
+    }
 
     /// What belonged to the step before.
     void leave() {
@@ -143,11 +175,15 @@ struct Picture::World {
     json::object of_work(Instant now) const;
 
     Instant at;
-    std::string plan, phase, step, title, gate, paused_by, warning;
+    std::string plan, phase, step, title, gate, paused_by, warning, warning_hint, lost;
     std::int64_t run{};
+    int steps{};
     RunState state{RunState::pending};
     bool proving{};
-    Instant gate_since, judged, warned;
+    Instant began, ended, gate_since, judged, warned, lost_at;
+    std::vector<std::string> gate_notes;
+    std::optional<GateVoted> votes;
+    std::optional<Problem> why;
     std::optional<Work> work;
     std::deque<WayChanged> ways;
     std::optional<WorkersChanged> workers;
@@ -216,12 +252,28 @@ std::string Picture::json(Instant now) const {
     if (!w.gate.empty()) {
         object["gate"] = w.gate;
         object["gate_since_ms"] = millis(w.gate_since);
+        if (!w.gate_notes.empty()) object["gate_notes"] = texts(w.gate_notes);
+        if (w.votes) {
+            object["approvals"] = w.votes->have;
+            object["approvals_needed"] = w.votes->needed;
+        }
     }
     if (!w.paused_by.empty()) object["paused_by"] = w.paused_by;
     if (!w.warning.empty()) {
         object["warning"] = w.warning;
         object["warned_ms"] = millis(w.warned);
+        if (!w.warning_hint.empty()) object["warning_hint"] = w.warning_hint;
     }
+    if (!w.lost.empty()) {
+        object["connection_lost"] = w.lost;
+        object["connection_lost_ms"] = millis(w.lost_at);
+    }
+    if (w.why)
+        object["stopped"] =
+            json::object{{"code", name(w.why->code)}, {"message", w.why->message}, {"hint", w.why->hint}};
+    if (w.steps > 0) object["steps"] = w.steps;
+    if (w.began > Instant{}) object["began_ms"] = millis(w.began);
+    if (w.ended > Instant{}) object["ended_ms"] = millis(w.ended);
     return json::serialize(object);
 }
 

@@ -25,31 +25,23 @@ void print(std::ostringstream& out, std::string_view label, Batch const& batch, 
     for (auto const& statement : batch) indent(out, statement.text() + ";", "    ");
 }
 
-void print(std::ostringstream& out, Rows const& rows, bool proof) {
-    for (auto const& statement : rows.settings)
-        if (!proof) indent(out, statement.text() + ";", "    ");
-    if (!proof && rows.erases) {
-        indent(out,
-               sql("DELETE FROM {0} AS {1}\n  WHERE ctid >= '(…,0)' AND ctid < '(…,0)' AND {2};", rows.table,
-                   rows.table.name, rows.todo)
-                   .text(),
-               "    ");
-    } else if (!proof) {
+Batch statements(Rows const& rows, bool proof) {
+    Batch all;
+    if (!proof) all = rows.settings;
+    if (proof) {
+        all.push_back(sql("SELECT count(*) FROM {0} AS {1}\n  WHERE ctid >= '(…,0)' AND ctid < '(…,0)' AND {2}",
+                          rows.table, rows.table.name, rows.todo));
+    } else if (rows.erases) {
+        all.push_back(sql("DELETE FROM {0} AS {1}\n  WHERE ctid >= '(…,0)' AND ctid < '(…,0)' AND {2}", rows.table,
+                          rows.table.name, rows.todo));
+    } else {
         std::vector<Sql> sets;
         for (auto const& [column, value] : rows.set) sets.push_back(sql("{0} = {1}", column, value));
-        indent(out,
-               sql("UPDATE {0} AS {1} SET {2}\n  WHERE ctid >= '(…,0)' AND ctid < '(…,0)' AND {3};", rows.table,
-                   rows.table.name, Sql::join(sets, ", "), rows.todo)
-                   .text(),
-               "    ");
-    } else {
-        indent(out,
-               sql("SELECT count(*) FROM {0} AS {1}\n  WHERE ctid >= '(…,0)' AND ctid < '(…,0)' AND {2};", rows.table,
-                   rows.table.name, rows.todo)
-                   .text(),
-               "    ");
+        all.push_back(sql("UPDATE {0} AS {1} SET {2}\n  WHERE ctid >= '(…,0)' AND ctid < '(…,0)' AND {3}", rows.table,
+                          rows.table.name, Sql::join(sets, ", "), rows.todo));
     }
-    for (auto const& statement : rows.guard) indent(out, statement.text() + ";", "    ");
+    all.insert(all.end(), rows.guard.begin(), rows.guard.end());
+    return all;
 }
 
 }  // namespace
@@ -204,6 +196,10 @@ Catalog apply(Plan const& plan, Catalog catalog, RunId run) {
     return catalog;
 }
 
+Batch statements(Step const& step) {
+    return step.rows ? statements(*step.rows, step.kind == StepKind::proof) : step.forward;
+}
+
 std::string to_text(Program const& program) {
     std::ostringstream out;
     out << "plan " << program.plan << ": " << program.steps.size() << " steps"
@@ -230,12 +226,7 @@ std::string to_text(Program const& program) {
         for (auto const& note : step.notes) out << "  note     " << note << '\n';
         if (step.kind == StepKind::fill && !step.rows->never_in_page.empty())
             out << "  note     " << step.rows->never_in_page << '\n';
-        if (step.rows) {
-            out << "  forward\n";
-            print(out, *step.rows, step.kind == StepKind::proof);
-        } else {
-            print(out, "forward", step.forward, "");
-        }
+        print(out, "forward", statements(step), "");
         print(out, "undo", step.undo, step.undo_note);
     }
     return out.str();

@@ -39,6 +39,9 @@ Program compile(Plan const& plan, Catalog const& catalog, RunId run);
 /// The world after the whole plan. REQUIRES validate() to be empty.
 Catalog apply(Plan const& plan, Catalog catalog, RunId run);
 
+/// What a step runs forward, as people are shown it: the pages of a batch stand as `…`.
+Batch statements(Step const& step);
+
 /// What `weir plan` prints, and what the golden cases hold.
 std::string to_text(Program const& program);
 

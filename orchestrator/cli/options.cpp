@@ -161,7 +161,7 @@ std::string help_text() {
         "  --approve GATE|all        approve a gate beforehand\n"
         "  --no-wait                 exit 3 at a gate, at a window, or when paused, instead of waiting\n"
         "  --take-over               end the sessions of the weir that works on this plan, and go on in its place\n"
-        "  --http ADDR:PORT          serve /metrics and /healthz\n"
+        "  --http ADDR:PORT          serve the dashboard, /metrics, /healthz and /readyz\n"
         "  --linger DURATION         keep /metrics after the end until it was scraped once more, so long at most\n"
         "  --progress WAY            auto, bar, plain, json or none\n"
         "status takes\n"

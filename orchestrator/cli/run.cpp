@@ -13,12 +13,12 @@
 #include "metrics/instruments.h"
 #include "metrics/picture.h"
 #include "orchestrator/cli/commands.h"
+#include "orchestrator/cli/dashboard.h"
 #include "orchestrator/cli/foretell.h"
 #include "orchestrator/cli/notices.h"
 #include "orchestrator/cli/prepared.h"
 #include "orchestrator/cli/progress.h"
 #include "orchestrator/cli/watch.h"
-#include "orchestrator/http/listener.h"
 #include "orchestrator/postgres/ear.h"
 #include "orchestrator/postgres/leadership.h"
 #include "orchestrator/postgres/shell.h"
@@ -199,6 +199,7 @@ struct Outputs {
     Listener& progress;
     Instruments& instruments;
     Listener& notices;
+    DashboardServer* http;     ///< nothing: nobody asked for it
     bool take_over{};          ///< until the lead is ours for the first time
     std::optional<Epoch> led;  ///< the last that was acted under; nothing: none, or it cannot be known
     bool displaced{};          ///< another one has led since
@@ -258,17 +259,19 @@ Ended drive(Running r, Epoch epoch, RunRecord record) {
     Clerk clerk{io, options.database, name, run, r.asker.session()};
     Foreteller foreteller{r.settings.schedule, [&](ForecastMade forecast) { working->announce(std::move(forecast)); }};
     auto& interrupts = r.outputs.interrupts;
-    Shell::Config shell_config{
-        options.database,
-        name,
-        {&r.outputs.instruments, &picture, &watch, &r.outputs.progress, &r.outputs.notices, &foreteller},
-        [&](Finish const& finish) {
-            ended = {finish.exit, finish.lost};
-            over = true;
-            watch.stop();
-            clerk.stop();
-            interrupts.give = nullptr;
-        }};
+    std::vector<Listener*> listeners{&r.outputs.instruments, &picture,           &watch,
+                                     &r.outputs.progress,    &r.outputs.notices, &foreteller};
+    if (auto* http = r.outputs.http) {
+        http->program(config.program, config.record.done);
+        listeners.insert(listeners.end() - 1, http);
+    }
+    Shell::Config shell_config{options.database, name, listeners, [&](Finish const& finish) {
+                                   ended = {finish.exit, finish.lost};
+                                   over = true;
+                                   watch.stop();
+                                   clerk.stop();
+                                   interrupts.give = nullptr;
+                               }};
     Shell shell{io.get_executor(), std::move(shell_config), RunMachine{std::move(config)}, r.asker.session()};
     working = &shell;
     for (auto& warning : r.warnings) shell.announce(std::move(warning));
@@ -404,6 +407,7 @@ int run_on(Outputs& outputs) {
         outputs.instruments.hear(event);
         outputs.progress.hear(event);
         outputs.notices.hear(event);
+        if (outputs.http) outputs.http->hear(event);
     };
     for (;;) {
         auto const stay = [&]() -> Stay {
@@ -491,12 +495,13 @@ int with_outputs(Options const& options, Plan const* plan, std::string const& na
     Notices notices{plan ? plan->notify.held : std::nullopt, [&](Notice notice) {
                         if (notifier) notifier->tell(std::move(notice));
                     }};
-    std::unique_ptr<HttpListener> http;
+    std::unique_ptr<DashboardServer> http;
     if (!options.http.empty()) {
-        http = std::make_unique<HttpListener>(io.get_executor(), options.http, [&] { return instruments.text(); });
+        http = std::make_unique<DashboardServer>(io, options.http, instruments);
         if (auto problem = http->start()) return tell(*problem);
     }
-    Outputs outputs{io, interrupts, options, plan, name, progress, instruments, notices, options.take_over, {}};
+    Outputs outputs{io,      interrupts, options,           plan, name, progress, instruments,
+                    notices, http.get(), options.take_over, {}};
     int const exit = run_on(outputs);
     int const interrupted = interrupts.times();
     auto const until = [&](Millis most, auto const& over) {
@@ -508,6 +513,7 @@ int with_outputs(Options const& options, Plan const* plan, std::string const& na
     };
     auto const told = [&] { return !notifier || notifier->idle(); };
     if (!until(last_words, told)) warn("not everybody was told of the end", "see notify in the plan");
+    if (http) http->say_goodbye();
     if (!http || !options.linger) return exit;
     // What begins only now sees the end.
     auto const scrapes = http->scrapes();

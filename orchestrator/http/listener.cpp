@@ -6,6 +6,7 @@
 #include <array>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
+#include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -15,9 +16,12 @@
 #include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http.hpp>
 #include <charconv>
+#include <deque>
 #include <set>
 #include <string_view>
 #include <utility>
+
+#include "metrics/dashboard.h"
 
 namespace weir {
 namespace {
@@ -31,9 +35,11 @@ using Answer = http::response<http::string_body>;
 
 constexpr std::string_view plain = "text/plain; charset=utf-8";
 constexpr std::string_view exposition = "text/plain; version=0.0.4; charset=utf-8";
-constexpr std::string_view page =
-    "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>weir</title>\n<h1>weir</h1>\n"
-    "<ul><li><a href=\"/metrics\">metrics</a></li><li><a href=\"/healthz\">health</a></li></ul>\n</html>\n";
+constexpr std::string_view document = "application/json; charset=utf-8";
+constexpr std::string_view event_stream = "text/event-stream; charset=utf-8";
+constexpr std::string_view events_path = "/api/events";
+/// For a client without an idea of its own.
+constexpr std::string_view retry = "retry: 2000\n\n";
 constexpr std::string_view busy =
     "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 21\r\n"
     "Retry-After: 5\r\nConnection: close\r\n\r\ntoo many connections\n";
@@ -85,25 +91,44 @@ Problem unusable(std::string const& message, std::string hint) {
 }  // namespace
 
 struct HttpListener::World : std::enable_shared_from_this<World> {
-    World(asio::any_io_executor e, std::string a, std::function<std::string()> m, HttpLimits l)
-        : executor{std::move(e)}, address{std::move(a)}, metrics{std::move(m)}, limits{l}, acceptor{executor} {}
+    World(asio::any_io_executor e, std::string a, HttpSite s, HttpLimits l)
+        : executor{std::move(e)},
+          address{std::move(a)},
+          site{std::move(s)},
+          limits{l},
+          acceptor{executor},
+          room{executor} {}
 
     using Self = std::shared_ptr<World>;
 
     /// A connection that stop() can reach while its coroutine is suspended. It keeps the world alive.
     struct Guest {
-        Guest(Self w, tcp::socket socket) : world{std::move(w)}, stream{std::move(socket)} {
+        Guest(Self w, tcp::socket socket) : world{std::move(w)}, stream{std::move(socket)}, wake{world->executor} {
             world->guests.insert(this);
         }
         ~Guest() {
             world->guests.erase(this);
             if (served) --world->served;
+            if (listens) --world->streams;
+            world->room.cancel();
+        }
+        void push(std::shared_ptr<std::string const> frame);
+        void close() {
+            frames.clear();
+            waiting = 0;
+            stream.close();
+            wake.cancel();
         }
         Guest(Guest const&) = delete;
         Guest& operator=(Guest const&) = delete;
         Self world;
         beast::tcp_stream stream;
         bool served{};
+        // Of one that reads /api/events.
+        bool listens{}, writing{};
+        asio::steady_timer wake;
+        std::deque<std::shared_ptr<std::string const>> frames;
+        std::size_t waiting{};  ///< bytes in frames
     };
 
     std::optional<Problem> start();
@@ -114,6 +139,11 @@ struct HttpListener::World : std::enable_shared_from_this<World> {
     static asio::awaitable<void> turn_away(std::unique_ptr<Guest> guest);
     static asio::awaitable<bool> send(Guest& guest, Answer answer, bool head);
     static asio::awaitable<void> part(Guest& guest);
+    static asio::awaitable<void> listen(Guest& guest, Answer head);
+    static asio::awaitable<void> pump(Guest& guest);
+    static asio::awaitable<void> notice_the_end(Guest& guest);
+    void tell(std::string_view kind, std::string_view json);
+    std::string frame(std::string_view kind, std::string_view json);
     Answer answer(http::request_header<> const& request) const;
     Answer refuse(http::status status, std::string_view text) const;
     bool known_host(std::string_view host) const;
@@ -121,12 +151,15 @@ struct HttpListener::World : std::enable_shared_from_this<World> {
     asio::any_io_executor executor;
     std::string address;
     std::string bound_name;
-    std::function<std::string()> metrics;
+    HttpSite site;
     HttpLimits limits;
     tcp::acceptor acceptor;
+    asio::steady_timer room;  ///< cancelled when a guest leaves
     std::set<Guest*> guests;
     std::size_t scrapes{};
-    std::size_t served{};  ///< guests that are no turned-away ones
+    std::size_t served{};   ///< guests that are no turned-away ones
+    std::size_t streams{};  ///< of these, those that listen
+    std::int64_t last_id{};
 };
 
 std::optional<Problem> HttpListener::World::start() {
@@ -162,12 +195,20 @@ std::optional<Problem> HttpListener::World::start() {
 void HttpListener::World::stop() {
     error_code ignored;
     acceptor.close(ignored);
-    for (auto* guest : guests) guest->stream.close();
+    room.cancel();
+    for (auto* guest : guests) guest->close();
 }
 
 asio::awaitable<void> HttpListener::World::accept(Self self) {
     error_code wrong;
     while (self->acceptor.is_open()) {
+        // Those who are turned away are bound too, or a flood of them would hold the descriptors: the others wait with
+        // the system until one leaves, and each is answered in the end.
+        while (self->acceptor.is_open() && self->guests.size() >= 2 * self->limits.connections) {
+            self->room.expires_after(self->limits.deadline);
+            co_await self->room.async_wait(asio::redirect_error(asio::use_awaitable, wrong));
+        }
+        if (!self->acceptor.is_open()) co_return;
         auto socket = co_await self->acceptor.async_accept(asio::redirect_error(asio::use_awaitable, wrong));
         if (!self->acceptor.is_open()) co_return;
         if (wrong) {
@@ -178,8 +219,6 @@ asio::awaitable<void> HttpListener::World::accept(Self self) {
         }
         close_on_exec(socket.native_handle());
         auto const bound = self->limits.connections;
-        // Those who are turned away are bound too, or a flood of them would hold the descriptors.
-        if (self->guests.size() >= 2 * bound) continue;
         auto guest = std::make_unique<Guest>(self, std::move(socket));
         guest->served = self->served < bound;
         if (guest->served) {
@@ -217,6 +256,8 @@ asio::awaitable<void> HttpListener::World::serve(std::unique_ptr<Guest> guest) {
 
         auto const& request = parser.get();
         auto reply = world.answer(request.base());
+        if (reply[http::field::content_type] == event_stream && request.method() == http::verb::get)
+            co_return co_await listen(*guest, std::move(reply));
         // A body is never read: what follows it could not be told from the next request.
         bool const body = request.has_content_length() || request.chunked();
         reply.keep_alive(reply.keep_alive() && request.version() >= 11 && request.keep_alive() &&
@@ -228,6 +269,82 @@ asio::awaitable<void> HttpListener::World::serve(std::unique_ptr<Guest> guest) {
         if (scrape) ++world.scrapes;
         if (!stay) co_return co_await part(*guest);
     }
+}
+
+void HttpListener::World::Guest::push(std::shared_ptr<std::string const> frame) {
+    waiting += frame->size();
+    // The page comes again by itself, and gets the whole picture then.
+    if (waiting > world->limits.stream_bytes) return close();
+    frames.push_back(std::move(frame));
+    wake.cancel();
+}
+
+std::string HttpListener::World::frame(std::string_view kind, std::string_view json) {
+    std::string text = "id: " + std::to_string(++last_id) + "\nevent: ";
+    text += kind;
+    text += "\ndata: ";
+    text += json;
+    return text + "\n\n";
+}
+
+void HttpListener::World::tell(std::string_view kind, std::string_view json) {
+    auto const text = std::make_shared<std::string const>(frame(kind, json));
+    for (auto* guest : guests)
+        if (guest->listens) guest->push(text);
+}
+
+asio::awaitable<void> HttpListener::World::listen(Guest& guest, Answer head) {
+    using namespace asio::experimental::awaitable_operators;
+    auto& world = *guest.world;
+    // From here on nothing is missed: what is told while the first is being written waits.
+    guest.listens = true;
+    ++world.streams;
+    // The first is as big as the run needs it.
+    auto const first = std::string{retry} + world.frame("run", world.site.run());
+    head.keep_alive(false);  // no length: it ends when it is closed
+    http::response_serializer<http::string_body> serializer{head};
+    error_code wrong;
+    guest.stream.expires_after(world.limits.deadline);
+    co_await http::async_write_header(guest.stream, serializer, asio::redirect_error(asio::use_awaitable, wrong));
+    if (wrong) co_return;
+    guest.stream.expires_after(world.limits.deadline);
+    co_await asio::async_write(guest.stream, asio::buffer(first), asio::redirect_error(asio::use_awaitable, wrong));
+    if (wrong) co_return;
+    co_await (pump(guest) && notice_the_end(guest));
+}
+
+asio::awaitable<void> HttpListener::World::pump(Guest& guest) {
+    auto& world = *guest.world;
+    error_code wrong;
+    while (guest.stream.socket().is_open() && world.acceptor.is_open()) {
+        if (guest.frames.empty()) {
+            guest.wake.expires_after(world.limits.beat);
+            co_await guest.wake.async_wait(asio::redirect_error(asio::use_awaitable, wrong));
+            // A comment for what stands between, and an event for the page: it is not told of comments.
+            if (!wrong && guest.frames.empty())
+                guest.push(std::make_shared<std::string const>(": beat\nevent: beat\ndata: 1\n\n"));
+            continue;
+        }
+        auto const next = std::move(guest.frames.front());
+        guest.frames.pop_front();
+        guest.waiting -= next->size();
+        guest.writing = true;
+        guest.stream.expires_after(world.limits.deadline);
+        co_await asio::async_write(guest.stream, asio::buffer(*next), asio::redirect_error(asio::use_awaitable, wrong));
+        guest.writing = false;
+        if (wrong) break;
+    }
+    guest.close();
+}
+
+/// Else the place of one that left would be free only at the next word to it.
+asio::awaitable<void> HttpListener::World::notice_the_end(Guest& guest) {
+    error_code wrong;
+    std::array<char, 512> waste{};
+    while (!wrong)
+        co_await guest.stream.socket().async_read_some(asio::buffer(waste),
+                                                       asio::redirect_error(asio::use_awaitable, wrong));
+    guest.close();
 }
 
 asio::awaitable<void> HttpListener::World::turn_away(std::unique_ptr<Guest> guest) {
@@ -263,6 +380,9 @@ Answer HttpListener::World::refuse(http::status status, std::string_view text) c
     answer.set(http::field::content_type, plain);
     answer.set(http::field::cache_control, "no-store");
     answer.set("X-Content-Type-Options", "nosniff");
+    answer.set("Referrer-Policy", "no-referrer");
+    answer.set("Cross-Origin-Resource-Policy", "same-origin");
+    answer.set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'");
     answer.body() = text;
     answer.keep_alive(false);
     return answer;
@@ -302,17 +422,39 @@ Answer HttpListener::World::answer(http::request_header<> const& request) const 
         answer.keep_alive(true);
         return answer;
     };
-    if (path == "/metrics") return ok(exposition, metrics());
+    if (path == "/metrics") return ok(exposition, site.metrics());
     if (path == "/healthz") return ok(plain, "ok");
-    if (path == "/") return ok("text/html; charset=utf-8", std::string{page});
+    if (path == "/readyz") {
+        auto answer = ok(plain, "ready");
+        if (!site.ready || site.ready()) return answer;
+        answer.result(http::status::service_unavailable);
+        answer.body() = "not ready\n";
+        return answer;
+    }
+    if (path == "/api/run" && site.run) return ok(document, site.run());
+    if (path == events_path && site.run) {
+        if (streams < limits.streams) return ok(event_stream, {});
+        auto answer = refuse(http::status::service_unavailable, "too many streams\n");
+        answer.set(http::field::retry_after, "5");
+        return answer;
+    }
+    if (path == "/") {
+        auto const shown = dashboard();
+        auto answer = ok("text/html; charset=utf-8", std::string{shown.page});
+        answer.set("Content-Security-Policy", shown.policy);
+        return answer;
+    }
     auto answer = refuse(http::status::not_found, "not found\n");
     answer.keep_alive(true);
     return answer;
 }
 
+HttpListener::HttpListener(asio::any_io_executor executor, std::string address, HttpSite site, HttpLimits limits)
+    : world_{std::make_shared<World>(std::move(executor), std::move(address), std::move(site), limits)} {}
+
 HttpListener::HttpListener(asio::any_io_executor executor, std::string address, std::function<std::string()> metrics,
                            HttpLimits limits)
-    : world_{std::make_shared<World>(std::move(executor), std::move(address), std::move(metrics), limits)} {}
+    : HttpListener{std::move(executor), std::move(address), HttpSite{std::move(metrics), {}, {}}, limits} {}
 
 HttpListener::~HttpListener() { stop(); }
 
@@ -323,6 +465,13 @@ std::uint16_t HttpListener::local_port() const {
     error_code wrong;
     auto const here = world_->acceptor.local_endpoint(wrong);
     return wrong ? std::uint16_t{0} : here.port();
+}
+
+void HttpListener::tell(std::string_view kind, std::string_view json) { world_->tell(kind, json); }
+
+bool HttpListener::telling() const {
+    return std::ranges::any_of(world_->guests,
+                               [](auto const* guest) { return guest->writing || !guest->frames.empty(); });
 }
 
 void HttpListener::stop() { world_->stop(); }

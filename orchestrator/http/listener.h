@@ -1,6 +1,7 @@
 #pragma once
-/// The read-only HTTP side: `/metrics` for Prometheus, `/healthz` for a supervisor, `/` for people. No request changes
-/// anything, and no port of weir's accepts a command.
+/// The read-only HTTP side: `/metrics` for Prometheus, `/healthz` and `/readyz` for a supervisor, `/` for people (fed
+/// by
+/// `/api/run` and `/api/events`). No request changes anything, and no port of weir's accepts a command.
 #include <boost/asio/any_io_executor.hpp>
 #include <cstddef>
 #include <cstdint>
@@ -8,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "plans/event.h"
 #include "plans/problem.h"
@@ -18,6 +20,17 @@ struct HttpLimits {
     std::size_t connections{64};       ///< beyond that a client gets a canned 503
     std::uint32_t header_bytes{8192};  ///< request line and header; beyond that 431
     Millis deadline{5000};             ///< to send a request, to take an answer, and to be idle between two
+    std::size_t streams{32};           ///< readers of /api/events, of the connections; beyond that 503
+    std::size_t stream_bytes{262144};  ///< what waits for a slow reader; beyond that its stream is closed
+    Millis beat{10'000};               ///< a stream that has nothing to tell says so this often
+};
+
+/// What is served. Each is called on the executor, once a request, and not after stop(). Absent `run`: 404 for `/api/`;
+/// absent `ready`: always ready.
+struct HttpSite {
+    std::function<std::string()> metrics;  ///< the body of `/metrics`
+    std::function<std::string()> run;      ///< of `/api/run`, one line; also the first event of each stream
+    std::function<bool()> ready;           ///< `/readyz`: 200 or 503
 };
 
 /// Serves GET and HEAD; other methods get 405, other paths 404, malformed requests 400. A `Host` that is neither
@@ -33,6 +46,7 @@ class HttpListener {
     /// `metrics` gives the body of `/metrics`; it is called once a request, and not after stop().
     HttpListener(boost::asio::any_io_executor executor, std::string address, std::function<std::string()> metrics,
                  HttpLimits limits = {});
+    HttpListener(boost::asio::any_io_executor executor, std::string address, HttpSite site, HttpLimits limits = {});
     ~HttpListener();  ///< stop()
     HttpListener(HttpListener const&) = delete;
     HttpListener& operator=(HttpListener const&) = delete;
@@ -45,6 +59,11 @@ class HttpListener {
     std::uint16_t local_port() const;
     /// How many answers to GET /metrics were written in full.
     std::size_t scrapes() const;
+    /// To every stream: an event of this kind with `json`, which has no line break. Never blocks: it is written when
+    /// the executor runs.
+    void tell(std::string_view kind, std::string_view json);
+    /// Something that tell() was given is still to be written.
+    bool telling() const;
     /// Closes everything, also requests that are being answered. May be called again.
     void stop();
 

@@ -56,6 +56,13 @@ class Client {
         while (!text.ends_with(end) && asio::read(socket_, asio::buffer(one), wrong) == 1) text += one[0];
         return text;
     }
+    /// So many bytes; fewer when the listener closes.
+    std::string take(std::size_t bytes) {
+        std::string text(bytes, ' ');
+        error_code wrong;
+        text.resize(asio::read(socket_, asio::buffer(text), wrong));
+        return text;
+    }
     void end() { socket_.shutdown(tcp::socket::shutdown_send); }
 
   private:
@@ -68,8 +75,8 @@ class HttpTest : public testing::Test {
     ~HttpTest() override { stop(); }
 
     void start(HttpLimits limits = {}, std::string const& address = "127.0.0.1:0") {
-        listener.emplace(
-            context.get_executor(), address, [this] { return body; }, limits);
+        HttpSite site{[this] { return body; }, [this] { return run; }, [this] { return ready; }};
+        listener.emplace(context.get_executor(), address, std::move(site), limits);
         auto const problem = listener->start();
         ASSERT_FALSE(problem) << to_text(*problem);
         port = listener->local_port();
@@ -99,7 +106,19 @@ class HttpTest : public testing::Test {
 
     asio::io_context context;
     std::optional<HttpListener> listener;
+    /// On the listener's thread, to its end.
+    void there(std::function<void()> what) {
+        std::promise<void> done;
+        asio::post(context, [&] {
+            what();
+            done.set_value();
+        });
+        done.get_future().wait();
+    }
+
     std::string body = "weir_pace_ratio 1\n";
+    std::string run = R"({"plan":"x"})";
+    bool ready = true;
     std::uint16_t port{};
     std::thread thread;
 };
@@ -129,6 +148,20 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"health", "GET /healthz HTTP/1.1\r\n" HOST "\r\n", "200", "\r\n\r\nok"},
         Case{"page", "GET / HTTP/1.1\r\n" HOST "\r\n", "200", "href=\"/metrics\""},
         Case{"page_links_health", "GET / HTTP/1.1\r\n" HOST "\r\n", "200", "href=\"/healthz\""},
+        Case{"ready", "GET /readyz HTTP/1.1\r\n" HOST "\r\n", "200", "\r\n\r\nready"},
+        Case{"run", "GET /api/run HTTP/1.1\r\n" HOST "\r\n", "200", "\r\n\r\n{\"plan\":\"x\"}"},
+        Case{"run_is_json", "GET /api/run HTTP/1.1\r\n" HOST "\r\n", "200", "Content-Type: application/json"},
+        Case{"run_is_not_kept", "GET /api/run HTTP/1.1\r\n" HOST "\r\n", "200", "Cache-Control: no-store"},
+        Case{"page_policy", "GET / HTTP/1.1\r\n" HOST "\r\n", "200",
+             "Content-Security-Policy: default-src 'none'; script-src 'sha256-"},
+        Case{"no_sniffing", "GET / HTTP/1.1\r\n" HOST "\r\n", "200", "X-Content-Type-Options: nosniff"},
+        Case{"no_referrer", "GET / HTTP/1.1\r\n" HOST "\r\n", "200", "Referrer-Policy: no-referrer"},
+        Case{"events_head", "HEAD /api/events HTTP/1.1\r\n" HOST "\r\n", "200", "Content-Type: text/event-stream"},
+        Case{"events_post", "POST /api/events HTTP/1.1\r\n" HOST "Content-Length: 0\r\n\r\n", "405",
+             "Allow: GET, HEAD"},
+        Case{"events_foreign", "GET /api/events HTTP/1.1\r\nHost: evil.example\r\n\r\n", "421", "host"},
+        Case{"run_put", "PUT /api/run HTTP/1.1\r\n" HOST "Content-Length: 0\r\n\r\n", "405", "Allow: GET, HEAD"},
+        Case{"unknown_api", "GET /api/approve HTTP/1.1\r\n" HOST "\r\n", "404", "not found"},
         Case{"old", "GET /healthz HTTP/1.0\r\n\r\n", "200", "Connection: close"},
         Case{"unknown_path", "GET /metric HTTP/1.1\r\n" HOST "\r\n", "404", "not found"},
         Case{"climbing_path", "GET /../etc/passwd HTTP/1.1\r\n" HOST "\r\n", "404", "not found"},
@@ -260,6 +293,127 @@ TEST_F(HttpTest, StopClosesWhoIsThere) {
     stop();
     EXPECT_EQ(idle.rest(), "");
     EXPECT_THROW(Client{port}, boost::system::system_error);
+}
+
+constexpr auto ask_for_events = "GET /api/events HTTP/1.1\r\n" HOST "\r\n";
+
+TEST_F(HttpTest, IsNotReadyWhenToldSo) {
+    ready = false;
+    start();
+    EXPECT_THAT(get("/readyz"), StartsWith("HTTP/1.1 503 "));
+    EXPECT_THAT(get("/healthz"), StartsWith("HTTP/1.1 200 "));
+}
+
+TEST_F(HttpTest, AStreamBeginsWithTheWholeAndGoesOnWithTheNews) {
+    start();
+    Client reader{port};
+    reader.send(ask_for_events);
+    auto const first = reader.answer("{\"plan\":\"x\"}\n\n");
+    EXPECT_THAT(first, StartsWith("HTTP/1.1 200 OK\r\n"));
+    EXPECT_THAT(first, HasSubstr("Content-Type: text/event-stream"));
+    EXPECT_THAT(first, HasSubstr("Cache-Control: no-store"));
+    EXPECT_THAT(first, Not(HasSubstr("Content-Length")));
+    EXPECT_THAT(first, EndsWith("\r\n\r\nretry: 2000\n\nid: 1\nevent: run\ndata: {\"plan\":\"x\"}\n\n"));
+    there([&] { listener->tell("picture", "{\"a\":1}"); });
+    EXPECT_EQ(reader.answer("\n\n"), "id: 2\nevent: picture\ndata: {\"a\":1}\n\n");
+    // It comes back, and gets the whole again.
+    Client again{port};
+    again.send("GET /api/events HTTP/1.1\r\n" HOST "Last-Event-ID: 2\r\n\r\n");
+    EXPECT_THAT(again.answer("{\"plan\":\"x\"}\n\n"), HasSubstr("\nevent: run\n"));
+    there([&] { listener->tell("event", "{}"); });
+    stop();
+    EXPECT_THAT(reader.rest(), testing::AnyOf("", EndsWith("event: event\ndata: {}\n\n")));
+}
+
+TEST_F(HttpTest, AStreamWithNothingToTellBeats) {
+    start({.deadline = Millis{200}, .beat = Millis{20}});
+    Client reader{port};
+    reader.send(ask_for_events);
+    reader.answer("{\"plan\":\"x\"}\n\n");
+    // Longer than the deadline of a request.
+    for (int i = 0; i < 15; ++i) EXPECT_EQ(reader.answer("\n\n"), ": beat\nevent: beat\ndata: 1\n\n");
+}
+
+TEST_F(HttpTest, StreamsHaveABoundOfTheirOwn) {
+    start({.streams = 2});
+    std::list<Client> readers;
+    for (int i = 0; i < 2; ++i) {
+        readers.emplace_back(port);
+        readers.back().send(ask_for_events);
+        readers.back().answer("{\"plan\":\"x\"}\n\n");
+    }
+    auto const refused = ask(ask_for_events);
+    EXPECT_THAT(refused, StartsWith("HTTP/1.1 503 "));
+    EXPECT_THAT(refused, HasSubstr("Retry-After: 5\r\n"));
+    EXPECT_THAT(refused, EndsWith("too many streams\n"));
+    EXPECT_THAT(get("/metrics"), StartsWith("HTTP/1.1 200 "));
+    // Who leaves is noticed without a word to tell.
+    readers.pop_back();
+    std::string answer;
+    for (int i = 0; i < 500 && !answer.starts_with("HTTP/1.1 200"); ++i) {
+        Client next{port};
+        next.send(ask_for_events);
+        answer = next.answer("\r\n\r\n");
+    }
+    EXPECT_THAT(answer, StartsWith("HTTP/1.1 200"));
+}
+
+TEST_F(HttpTest, ASlowReaderIsDroppedAndHoldsNobodyBack) {
+    start();
+    Client slow{port};
+    slow.send(ask_for_events);
+    slow.answer("{\"plan\":\"x\"}\n\n");
+    Client quick{port};
+    quick.send(ask_for_events);
+    quick.answer("{\"plan\":\"x\"}\n\n");
+    std::string const big(90'000, 'x');
+    // More than the system takes for it, while the other one reads.
+    for (int i = 0; i < 300; ++i) {
+        there([&] { listener->tell("event", big); });
+        // The first two ids are those of the wholes.
+        auto const frame = "id: " + std::to_string(i + 3) + "\nevent: event\ndata: " + big + "\n\n";
+        ASSERT_EQ(quick.take(frame.size()), frame);
+    }
+    there([&] { EXPECT_FALSE(listener->telling()); });
+    EXPECT_LT(slow.rest().size(), 300 * big.size()) << "it was closed before it had everything";
+}
+
+TEST_F(HttpTest, AThousandStreamsAreAnsweredEachOne) {
+    start();
+    std::list<Client> all;
+    for (int i = 0; i < 1000; ++i) {
+        all.emplace_back(port);
+        all.back().send(ask_for_events);
+    }
+    int served = 0, refused = 0;
+    for (auto client = all.begin(); client != all.end(); ++client) {
+        auto const answer = client->answer("\r\n\r\n");
+        if (answer.starts_with("HTTP/1.1 200 ")) {
+            ++served;
+            continue;  // and it stays
+        }
+        EXPECT_THAT(answer, StartsWith("HTTP/1.1 503 "));
+        EXPECT_THAT(answer, HasSubstr("Retry-After: 5\r\n"));
+        ++refused;
+        client->end();
+        client->rest();
+    }
+    EXPECT_EQ(served, 32);
+    EXPECT_EQ(refused, 968);
+    EXPECT_THAT(get("/healthz"), EndsWith("ok"));
+}
+
+TEST_F(HttpTest, TheContextMayEndWithStreamsInside) {
+    auto own = std::make_unique<asio::io_context>();
+    auto served = std::make_unique<HttpListener>(own->get_executor(), "127.0.0.1:0",
+                                                 HttpSite{[] { return ""; }, [] { return "{}"; }, {}});
+    ASSERT_FALSE(served->start());
+    Client client{served->local_port()};
+    client.send(ask_for_events);
+    own->run_for(Millis{50});
+    served.reset();
+    own.reset();
+    EXPECT_THAT(client.rest(), EndsWith("data: {}\n\n"));
 }
 
 TEST_F(HttpTest, MayBeDestroyedBeforeAnythingRan) {

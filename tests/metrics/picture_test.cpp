@@ -22,20 +22,24 @@ struct PictureTest : testing::Test {
         hear(RunBegan{.plan = "full-name", .run = 7, .resumed = false, .steps = 9});
         hear(PhaseBegan{Phase::backfill});
         hear(StepBegan{.step = "backfill.1", .title = "fill users", .phase = Phase::backfill});
-        hear(WorkKnown{.step = "backfill.1", .table = "users", .pages = 1000, .pages_done = 0, .rows_estimate = 50'000});
+        hear(
+            WorkKnown{.step = "backfill.1", .table = "users", .pages = 1000, .pages_done = 0, .rows_estimate = 50'000});
     }
 
     Picture picture;
     Instant now{seconds{1'700'000'000}};
 };
 
-TEST_F(PictureTest, IsEmptyBeforeTheRun) { EXPECT_EQ(picture.json(now), R"({"plan":"","run":0,"state":"pending","pace":1E0})"); }
+TEST_F(PictureTest, IsEmptyBeforeTheRun) {
+    EXPECT_EQ(picture.json(now), R"({"plan":"","run":0,"state":"pending","pace":1E0})");
+}
 
 TEST_F(PictureTest, ShowsTheWorkItsRateAndWhatIsLeft) {
     fill();
     for (int i = 1; i <= 20; ++i) {
         at(i);
-        hear(BatchDone{.step = "backfill.1", .table = "users", .pages = 10, .rows = 500, .took = seconds{1}, .hot = 400});
+        hear(BatchDone{
+            .step = "backfill.1", .table = "users", .pages = 10, .rows = 500, .took = seconds{1}, .hot = 400});
     }
     auto const work = shown().at("work").as_object();
     EXPECT_EQ(work.at("table"), "users");
@@ -82,10 +86,47 @@ TEST_F(PictureTest, SignalsAgeUntilTheyAreMeasuredAgain) {
                         {"replication_lag", "r2", "s", {}, 2.0, {}, milliseconds{0}, true, "replica r2 is gone"}}});
     at(3);
     auto const signals = shown().at("signals").as_array();
-    EXPECT_EQ(json::serialize(signals[0]),
-              R"({"signal":"replication_lag","age_ms":3040,"holds":true,"subject":"r1","unit":"s","value":3E0,"limit":2E0,"load":1.5E0})");
-    EXPECT_EQ(json::serialize(signals[1]),
-              R"({"signal":"replication_lag","age_ms":3000,"holds":true,"subject":"r2","unit":"s","limit":2E0,"problem":"replica r2 is gone"})");
+    EXPECT_EQ(
+        json::serialize(signals[0]),
+        R"({"signal":"replication_lag","age_ms":3040,"holds":true,"subject":"r1","unit":"s","value":3E0,"limit":2E0,"load":1.5E0})");
+    EXPECT_EQ(
+        json::serialize(signals[1]),
+        R"({"signal":"replication_lag","age_ms":3000,"holds":true,"subject":"r2","unit":"s","limit":2E0,"problem":"replica r2 is gone"})");
+}
+
+TEST_F(PictureTest, SaysWhatThePersonAtTheGateMustKnow) {
+    fill();
+    hear(GateOpened{"contract", {"users.name is dropped at once"}});
+    hear(GateVoted{"contract", "ann", 1, 2});
+    EXPECT_EQ(json::serialize(shown().at("gate_notes")), R"(["users.name is dropped at once"])");
+    EXPECT_EQ(shown().at("approvals"), 1);
+    EXPECT_EQ(shown().at("approvals_needed"), 2);
+    hear(GateApproved{"contract", "bob"});
+    for (auto const* gone : {"gate", "gate_notes", "approvals", "approvals_needed"})
+        EXPECT_FALSE(shown().contains(gone)) << gone;
+}
+
+TEST_F(PictureTest, ALostConnectionIsShownUntilTheRunGoesOn) {
+    fill();
+    hear(GateOpened{"contract", {}});
+    hear(ConnectionLost{"server closed the connection"});
+    EXPECT_EQ(shown().at("connection_lost"), "server closed the connection");
+    EXPECT_EQ(shown().at("state"), "running");
+    EXPECT_FALSE(shown().contains("gate")) << "it is told again";
+    // What an order left is told before the run goes on.
+    hear(Paused{"ops"});
+    hear(RunBegan{.plan = "full-name", .run = 7, .resumed = true, .steps = 9});
+    EXPECT_FALSE(shown().contains("connection_lost"));
+    EXPECT_EQ(shown().at("paused_by"), "ops");
+}
+
+TEST_F(PictureTest, AStopSaysWhyAndWhatToDo) {
+    fill();
+    hear(Stopped{Problem{Code::gave_up_lock, {}, "no lock on users within 15 min", "end pid 7"}});
+    EXPECT_EQ(shown().at("state"), "stopped");
+    EXPECT_EQ(shown().at("stopped").at("message"), "no lock on users within 15 min");
+    EXPECT_EQ(shown().at("stopped").at("hint"), "end pid 7");
+    EXPECT_FALSE(shown().contains("work"));
 }
 
 TEST_F(PictureTest, StatesFollowOrdersAndGates) {

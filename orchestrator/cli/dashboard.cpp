@@ -1,0 +1,75 @@
+#include "orchestrator/cli/dashboard.h"
+
+#include "orchestrator/cli/commands.h"
+#include "orchestrator/cli/progress.h"
+
+namespace weir {
+namespace {
+
+constexpr std::chrono::seconds period{1};
+constexpr Millis patience{500};
+
+Instant wall_now() { return std::chrono::time_point_cast<Millis>(std::chrono::system_clock::now()); }
+
+std::string sql_of(Step const& step) {
+    std::string text;
+    for (auto const& statement : statements(step)) text += (text.empty() ? "" : "\n") + statement.text() + ";";
+    return text;
+}
+
+}  // namespace
+
+DashboardServer::DashboardServer(boost::asio::io_context& io, std::string address, Instruments const& instruments)
+    : io_{io},
+      board_{Board::Config{.version = std::string{version},
+                           .to_json = [](Event const& event) { return to_json(event); },
+                           .tell = [this](std::string_view kind, std::string const& json) { http_.tell(kind, json); }}},
+      http_{io.get_executor(), std::move(address),
+            HttpSite{[&instruments] { return instruments.text(); }, [this] { return board_.run(wall_now()); },
+                     [this] { return board_.ready(); }}},
+      clock_{io} {}
+
+DashboardServer::~DashboardServer() { http_.stop(); }
+
+std::optional<Problem> DashboardServer::start() {
+    if (auto problem = http_.start()) return problem;
+    tick();
+    return std::nullopt;
+}
+
+void DashboardServer::program(Program const& program, std::set<std::string> const& done) {
+    std::vector<BoardStep> steps;
+    for (auto const& step : program.steps)
+        steps.push_back({.id = step.id,
+                         .title = step.title,
+                         .kind = std::string{name(step.kind)},
+                         .sql = sql_of(step),
+                         .phase = step.phase,
+                         .locks = step.holds,
+                         .notes = step.notes,
+                         .done = done.contains(step.id)});
+    board_.steps(std::move(steps), program.gate, wall_now());
+}
+
+void DashboardServer::say_goodbye() {
+    board_.tick(wall_now());
+    boost::asio::steady_timer limit{io_, patience};
+    bool over = false;
+    limit.async_wait([&](boost::system::error_code) { over = true; });
+    io_.restart();
+    while (!over && http_.telling() && io_.run_one() > 0) {
+    }
+    limit.cancel();
+    io_.poll();
+}
+
+void DashboardServer::tick() {
+    clock_.expires_after(period);
+    clock_.async_wait([this](boost::system::error_code error) {
+        if (error) return;
+        board_.tick(wall_now());
+        tick();
+    });
+}
+
+}  // namespace weir
