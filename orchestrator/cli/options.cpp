@@ -41,7 +41,7 @@ std::vector<VerbRow> const& verbs() {
          1,
          1,
          "NAME",
-         {"database", "progress", "accept-loss"},
+         {"database", "progress", "accept-loss", "approve"},
          "bring back what a run holds in quarantine, and undo the run"},
         {"purge",
          Verb::purge,
@@ -175,6 +175,7 @@ std::string help_text() {
         "  --http ADDR:PORT          serve /metrics and /healthz\n"
         "  --progress WAY            auto, bar, plain, json or none\n"
         "rollback takes\n"
+        "  --approve GATE|all        do not wait until nothing uses the new shape any more\n"
         "  --accept-loss N           roll back though exactly N values did not go back to the old column\n"
         "status takes\n"
         "  --json                    one JSON document\n"

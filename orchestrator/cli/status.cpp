@@ -31,6 +31,7 @@ Batch list_runs(std::string const& name) {
     WHERE e.run = b.run AND e.kind IN ('paused', 'resumed') ORDER BY e.seq DESC LIMIT 1), ''),
   aside.until::timestamptz(0), pg_catalog.clock_timestamp() >= aside.until,
   EXISTS (SELECT FROM weir.entries e WHERE e.run = b.run AND e.kind = 'rolling_back'),
+  EXISTS (SELECT FROM weir.entries e WHERE e.run = b.run AND e.kind = 'reopened'),
   (SELECT coalesce(sum(s.last_value), 0) FROM pg_catalog.pg_sequences s
     WHERE s.schemaname = 'weir_sync' AND s.sequencename ~ ('^r' || b.run || '_[0-9]+_lost$'))
 FROM weir.entries b
@@ -136,7 +137,7 @@ void print(Row const& row, std::string const& state, std::vector<Rated> const& p
     bool const aside = is_aside(state);
     if (aside) {
         std::printf("  set aside until %s", field(row, 13).c_str());
-        if (field(row, 16) != "0") std::printf(", %s values did not go back", field(row, 16).c_str());
+        if (field(row, 17) != "0") std::printf(", %s values did not go back", field(row, 17).c_str());
         std::printf("\n  hint: weir rollback %s brings it back; weir purge drops it then\n", field(row, 1).c_str());
     }
     std::printf("  %s steps done, last %s\n", field(row, 6).c_str(),
@@ -148,6 +149,12 @@ void print(Row const& row, std::string const& state, std::vector<Rated> const& p
         std::printf("  stopped: %s\n  hint: %s\n", field(row, 10).c_str(), field(row, 11).c_str());
     if (state.starts_with("paused"))
         std::printf("  paused by %s\n  hint: to go on: weir resume %s\n", field(row, 12).c_str(),
+                    field(row, 1).c_str());
+    if (state.starts_with("rolling back"))
+        std::printf("  hint: %s: weir rollback %s\n",
+                    field(row, 16) == "t"
+                        ? "both columns are there and kept equal; when nothing uses the new shape any more"
+                        : "to go on",
                     field(row, 1).c_str());
     if (state.ends_with("at gate contract"))
         std::printf("  hint: when the new application is deployed: weir approve %s contract\n", field(row, 1).c_str());
@@ -229,7 +236,7 @@ int status_command(Options const& options) {
                               {"proofs", std::move(proven)}};
         if (is_aside(state)) {
             document["quarantine_until"] = field(row, 13);
-            document["values_not_back"] = std::stoll(field(row, 16));
+            document["values_not_back"] = std::stoll(field(row, 17));
         }
         if (!field(row, 10).empty()) {
             document["stopped"] = field(row, 10);

@@ -35,6 +35,7 @@ constexpr std::array kinds{
     std::pair{EntryKind::step_undone, std::string_view{"step_undone"}},
     std::pair{EntryKind::quarantined, std::string_view{"quarantined"}},
     std::pair{EntryKind::rolling_back, std::string_view{"rolling_back"}},
+    std::pair{EntryKind::reopened, std::string_view{"reopened"}},
     std::pair{EntryKind::finished, std::string_view{"finished"}},
     std::pair{EntryKind::undone, std::string_view{"undone"}},
     std::pair{EntryKind::rolled_back, std::string_view{"rolled_back"}},
@@ -340,6 +341,7 @@ std::optional<RunRecord> fold(std::vector<Row> const& rows) {
             record.aborting = record.rolling_back = true;
             record.accept_loss = row.fields[15] ? std::optional{std::stoll(*row.fields[15])} : std::nullopt;
         }
+        if (is(EntryKind::reopened)) record.reopened = true;
         if (is(EntryKind::finished)) record.finished = true;
         if (is(EntryKind::undone) || is(EntryKind::rolled_back)) record.undone = true;
         if (is(EntryKind::rolled_back)) record.rolled_back = true;

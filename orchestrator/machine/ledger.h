@@ -59,6 +59,7 @@ enum class EntryKind : std::uint8_t {
     step_undone,
     quarantined,   ///< contract is done, and what it set aside is kept
     rolling_back,  ///< from here on the run undoes, contract included
+    reopened,      ///< contract is rolled back: both columns are kept equal, as at the open gate
     finished,
     undone,
     rolled_back,
@@ -102,11 +103,11 @@ struct RunRecord {
     std::int64_t last_seq{};
     std::set<std::string> begun, done, undone_steps;
     bool gate_opened{}, gate_approved{}, aborting{}, finished{}, undone{};
-    bool quarantined{};                         ///< stays true when it is rolled back
-    bool rolling_back{}, rolled_back{};         ///< beside `aborting` and `undone`
-    std::optional<std::int64_t> accept_loss{};  ///< of the newest rolling_back
-    std::set<std::string> approvals;            ///< database users
-    std::string paused_by;                      ///< empty: not paused
+    bool quarantined{};                              ///< stays true when it is rolled back
+    bool rolling_back{}, reopened{}, rolled_back{};  ///< beside `aborting` and `undone`
+    std::optional<std::int64_t> accept_loss{};       ///< of the newest rolling_back
+    std::set<std::string> approvals;                 ///< database users
+    std::string paused_by;                           ///< empty: not paused
     std::int64_t last_order{};  ///< of those that pause, resume or set: it and all before it were obeyed
     std::vector<std::pair<std::string, std::string>> settings;  ///< changed by orders, in their order
     std::string began_at, ended_at;

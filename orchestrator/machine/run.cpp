@@ -51,6 +51,8 @@ RunMachine::RunMachine(Config config)
     hands_ = config_.settings.workers.value_or(keys::workers_auto);
     abort_wanted_ = config_.abort && !undoing_;
     rollback_wanted_ = config_.rollback;
+    old_may_return_ = config_.rollback &&
+                      (record_.reopened || config_.approve.contains("all") || config_.approve.contains("contract"));
     abort_user_ = config_.user;
     if (config_.approve.contains("contract") || config_.approve.contains("all")) option_votes_ = true;
     // Enough approvals, and the end came before the gate's own entry.
@@ -762,6 +764,18 @@ void RunMachine::undo_next(Commands& out) {
     for (std::size_t i = steps.size(); i-- > 0;) {
         auto const& step = steps[i];
         if (!is_done(step) || step.undo.empty() || record_.undone_steps.contains(step.id)) continue;
+        bool const gate = record_.quarantined && config_.program.gate && step.phase < Phase::contract;
+        if (gate && !record_.reopened) {
+            write(EntryKind::reopened, "", {}, {}, out);
+            doing_ = Doing::concluding;
+            return;
+        }
+        if (gate && !old_may_return_) {
+            say(out, Warned{"both columns are there again and kept equal: the old and the new application may run",
+                            "when nothing uses the new shape any more: weir rollback " + config_.program.plan});
+            quit(3, out);
+            return;
+        }
         step_ = i;
         step_began_ = at_.steady;
         start_ladder(step, true, out);
@@ -932,6 +946,10 @@ void RunMachine::wrote(Outcome const& outcome, Commands& out) {
         case EntryKind::rolling_back:
             record_.aborting = record_.rolling_back = undoing_ = true;
             record_.accept_loss = writing_detail_.accept_loss;
+            advance(out);
+            return;
+        case EntryKind::reopened:
+            record_.reopened = true;
             advance(out);
             return;
         case EntryKind::finished:

@@ -174,6 +174,7 @@ class RunMachine {
     bool shut_{};                     ///< the schedule holds the child
     bool stopping_{}, undoing_{}, abort_wanted_{}, rollback_wanted_{};
     bool quarantine_over_{};
+    bool old_may_return_{};            // the application of the old shape is deployed: nothing needs the new column
     bool option_votes_{};              // --approve: when the gate opens
     bool executed_{};                  // the standalone statement ran; the probe that follows must say done
     int busy_{};                       // tries of a standalone statement that met a lock

@@ -109,6 +109,15 @@ TEST_F(Quarantine, ComesBackWithTheWritesMadeSince) {
     quarantined(file);
     sql("UPDATE users SET full_name = 'Bo' WHERE id = 1");
     sql("INSERT INTO users (id, full_name) VALUES (51, 'Zoë')");
+    auto const half = weir({"rollback", "rename-it"});
+    EXPECT_EQ(half.status, 3) << told(half);
+    EXPECT_THAT(half.out, ::testing::HasSubstr("when nothing uses the new shape any more: weir rollback rename-it"));
+    EXPECT_THAT(weir({"status"}).out, ::testing::HasSubstr("both columns are there and kept equal"));
+    sql("UPDATE users SET full_name = 'Cy' WHERE id = 2; UPDATE users SET name = 'Di' WHERE id = 3");
+    EXPECT_EQ(value("SELECT string_agg(name || full_name, ',' ORDER BY id) FROM users WHERE id IN (2, 3)"),
+              "CyCy,DiDi");
+    // Whoever runs the plan waits, too.
+    EXPECT_EQ(weir({"run", file, "--approve", "all"}).status, 3);
     auto const ran = weir({"rollback", "rename-it"});
     EXPECT_EQ(ran.status, 6) << told(ran);
     EXPECT_EQ(dump(), before);
@@ -133,7 +142,7 @@ TEST_F(Quarantine, UnderWritersNothingIsLost) {
     EXPECT_EQ(value("SELECT count(*) FROM users WHERE weir_q1_name IS DISTINCT FROM full_name"), "0");
     writers.stop();
     auto const rows = value("SELECT md5(string_agg(id || full_name, '|' ORDER BY id)) FROM users");
-    auto const ran = weir({"rollback", "rename-it"});
+    auto const ran = weir({"rollback", "rename-it", "--approve", "all"});
     EXPECT_EQ(ran.status, 6) << told(ran);
     EXPECT_EQ(value("SELECT md5(string_agg(id || name, '|' ORDER BY id)) FROM users"), rows);
 }
@@ -161,7 +170,7 @@ TEST_F(Quarantine, CountsWhatDoesNotGoBackAndRefuses) {
     EXPECT_EQ(entries(), ledger_before) << "a refusal writes nothing";
     // A row whose new column stays may be mended by hand.
     sql("UPDATE users SET weir_q1_digits = 12 WHERE id = 2");
-    auto const ran = weir({"rollback", "typed", "--accept-loss", "3"});
+    auto const ran = weir({"rollback", "typed", "--accept-loss", "3", "--approve", "all"});
     EXPECT_EQ(ran.status, 6) << told(ran);
     EXPECT_EQ(leftovers(), "");
     EXPECT_EQ(value("SELECT string_agg(coalesce(digits::text, '-'), ',' ORDER BY id) FROM users WHERE id < 5"),
@@ -186,7 +195,7 @@ TEST_F(Quarantine, CountsUnderTheLockToo) {
     EXPECT_THAT(weir({"status"}).out, ::testing::HasSubstr("rolling back"));
     EXPECT_TRUE(refused(weir({"purge", "typed"}), 5, "not-now", {"is being rolled back"}));
     would_lose({"rollback", "typed"}, {"--accept-loss 1"});
-    auto const done = weir({"rollback", "typed", "--accept-loss", "1"});
+    auto const done = weir({"rollback", "typed", "--accept-loss", "1", "--approve", "contract"});
     EXPECT_EQ(done.status, 6) << told(done);
     EXPECT_EQ(leftovers(), "");
 }
@@ -237,21 +246,41 @@ TEST_F(Quarantine, WhoeverRunsItBeforeMustUseTheRightWord) {
 
 // ---- killed ---------------------------------------------------------------------------------------------------------
 
-/// Killed at every string of the last command, which is then given again.
+/// Killed at every string of the last command, which is then given again. Each time in a copy of one database.
 class KilledOn : public Quarantine {
   protected:
     std::string const file = plan(kept_plan);
+    std::string before;
+    Database made;
+
+    void SetUp() override {
+        make_users(*this, 40);
+        before = dump();
+        ASSERT_EQ(weir({"run", file, "--approve", "all"}).status, 0);
+        sql("UPDATE users SET full_name = 'since' WHERE id = 1");
+        made = db;
+    }
+
+    void copy() {
+        static int number = 0;
+        auto const name = made.name + "_" + std::to_string(++number);
+        auto const admin = cluster.conninfo("template1");
+        wait_until([&] {
+            return query_value(admin, "SELECT count(*) FROM pg_stat_activity WHERE datname = '" + made.name + "'") ==
+                   "0";
+        });
+        query(admin, "CREATE DATABASE " + name + " TEMPLATE " + made.name);
+        db = {name, cluster.conninfo(name), cluster.url(name)};
+    }
 
     template <class Expect>
     void sweep(Words const& words, int end, Expect expect) {
         int crashes = 0;
-        for (std::string const word : {"before", "after"})
+        // Before a string or after it: the other one in the next sweep.
+        for (int way = 0; way < (long_run() ? 2 : 1); ++way)
             for (int n = 1;; ++n) {
-                make_users(*this, 40);
-                auto const when = word + ":" + std::to_string(n);
-                ASSERT_EQ(weir({"run", file, "--approve", "all"}).status, 0);
-                sql("UPDATE users SET full_name = 'since' WHERE id = 1");
-                if (words[0] == "purge") let_time_pass();
+                copy();
+                auto const when = ((n + way) % 2 == 0 ? "before:" : "after:") + std::to_string(n);
                 auto const crashed = weir(words, {{"WEIR_CRASH", when}});
                 if (crashed.status == end) break;
                 ASSERT_EQ(crashed.status, 128 + SIGKILL) << when << told(crashed);
@@ -266,9 +295,7 @@ class KilledOn : public Quarantine {
 };
 
 TEST_F(KilledOn, Rollback) {
-    make_users(*this, 40);
-    auto const before = dump();
-    sweep({"rollback", "rename-it"}, 6, [&](std::string const& when, Ran const& ran) {
+    sweep({"rollback", "rename-it", "--approve", "all"}, 6, [&](std::string const& when, Ran const& ran) {
         // Killed after its last entry: it is rolled back already.
         EXPECT_TRUE(ran.status == 6 || (ran.status == 5 && has(ran.err, "is rolled back"))) << when << told(ran);
         EXPECT_THAT(entries(), ::testing::EndsWith("rolled_back")) << when;
@@ -278,6 +305,7 @@ TEST_F(KilledOn, Rollback) {
 }
 
 TEST_F(KilledOn, Purge) {
+    let_time_pass();
     sweep({"purge"}, 0, [&](std::string const& when, Ran const& ran) {
         EXPECT_EQ(ran.status, 0) << when << told(ran);
         EXPECT_EQ(ledger_faults(), "") << when << entries();
@@ -288,10 +316,10 @@ TEST_F(KilledOn, Purge) {
 
 // What stands at the moment of each kill is what the application meets: it writes in between.
 TEST_F(KilledOn, RollbackWhileTheApplicationWrites) {
-    for (int n = 1; n < 100; n += long_run() ? 1 : 3) {
-        make_users(*this, 40);
-        ASSERT_EQ(weir({"run", file, "--approve", "all"}).status, 0);
-        auto const crashed = weir({"rollback", "rename-it"}, {{"WEIR_CRASH", "after:" + std::to_string(n)}});
+    for (int n = 1; n < 100; n += long_run() ? 1 : 4) {
+        copy();
+        auto const crashed =
+            weir({"rollback", "rename-it", "--approve", "all"}, {{"WEIR_CRASH", "after:" + std::to_string(n)}});
         bool const old_is_back =
             value("SELECT count(*) FROM pg_attribute WHERE attrelid = 'users'::regclass AND attname = 'name'") == "1";
         bool const new_is_there =
@@ -299,7 +327,7 @@ TEST_F(KilledOn, RollbackWhileTheApplicationWrites) {
             "1";
         if (new_is_there) sql("UPDATE users SET full_name = 'by the new name' WHERE id = 1");
         if (old_is_back) sql("UPDATE users SET name = 'by the old name' WHERE id = 2");
-        auto const ran = crashed.status == 6 ? crashed : again({"rollback", "rename-it"});
+        auto const ran = crashed.status == 6 ? crashed : again({"rollback", "rename-it", "--approve", "all"});
         EXPECT_TRUE(ran.status == 6 || has(ran.err, "is rolled back")) << n << told(ran);
         if (new_is_there) {
             EXPECT_EQ(value("SELECT name FROM users WHERE id = 1"), "by the new name") << n;
