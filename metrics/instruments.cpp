@@ -26,10 +26,10 @@ using prometheus::Gauge;
 using prometheus::Histogram;
 using prometheus::Labels;
 
-constexpr std::array phases{Phase::expand, Phase::backfill, Phase::proof, Phase::contract};
+constexpr std::array phases{Phase::expand, Phase::backfill, Phase::proof, Phase::contract, Phase::quarantine};
 constexpr std::array ways{Way::in_page, Way::ranges};
-constexpr std::array states{RunState::pending, RunState::running, RunState::paused, RunState::waiting,
-                            RunState::stopped, RunState::done,    RunState::undone};
+constexpr std::array states{RunState::pending, RunState::running,     RunState::paused, RunState::waiting,
+                            RunState::stopped, RunState::quarantined, RunState::done,   RunState::undone};
 
 struct Reason {
     std::string_view words, label;
@@ -591,6 +591,7 @@ void Instruments::World::operator()(RunDone const& event) {
     // `--no-wait` ends a run that goes on waiting at its gate.
     if (event.state != RunState::waiting) leave_gates();
     if (event.state == RunState::done || event.state == RunState::undone) phase({});
+    if (event.state == RunState::quarantined) phase(Phase::quarantine);
     state(event.state);
     ended.Add({{"plan", plan}}).Set(timestamp(at));
 }

@@ -27,6 +27,10 @@ int dispatch(weir::Options const& options) {
             return weir::resume_command(options);
         case weir::Verb::set:
             return weir::set_command(options);
+        case weir::Verb::rollback:
+            return weir::rollback_command(options);
+        case weir::Verb::purge:
+            return weir::purge_command(options);
         case weir::Verb::version:
             std::printf("weir %.*s\n", static_cast<int>(weir::version.size()), weir::version.data());
             return 0;

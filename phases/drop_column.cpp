@@ -45,7 +45,7 @@ class DropColumn : public Operation {
         drop.kind = StepKind::transactional;
         drop.title = "drop column " + said(table_, column_.text());
         drop.locks = drop.holds = lock_of(table_, LockMode::access_exclusive);
-        drop.undo_note = "none: this version drops at once, and nothing brings the values back";
+        drop.undo_note = "none: it drops at once, and nothing brings the values back";
         Sync const* live = sync_from(table, column_.text());
         if (live == nullptr) {
             drop.forward = {sql("ALTER TABLE {0} DROP COLUMN {1}", table_, column_)};
@@ -91,7 +91,8 @@ class DropColumn : public Operation {
     std::vector<Touched> touches() const override { return {{table_, column_.text()}}; }
     bool needs_gate(Catalog const&) const override { return true; }
     std::vector<std::string> gate_notes(Catalog const&) const override {
-        return {said(table_, column_.text()) + " is dropped at once: this version cannot bring it back",
+        return {said(table_, column_.text()) +
+                    " is dropped at once, and nothing brings it back (drop.quarantine would keep it for a while)",
                 "sessions that prepared SELECT * on " + table_.text() +
                     " get \"cached plan must not change result type\" once: recycle connection pools after the drop"};
     }
@@ -126,6 +127,9 @@ std::shared_ptr<Operation const> make_drop_column(TableName table, Ident column,
 OperationRow const drop_column_row{
     "drop_column", Level::primitive, specs,
     [](FieldValues const& fields, Phase listed) {
+        if (fields.quarantine.count() > 0)
+            return quarantine_parts(fields.get<TableName>("table"), fields.get<Ident>("column"), listed, fields.place,
+                                    fields.quarantine);
         return std::vector<Part>{{listed, make_drop_column(fields.get<TableName>("table"), fields.get<Ident>("column"),
                                                            listed, fields.place)}};
     },

@@ -17,6 +17,9 @@ std::shared_ptr<Operation const> make_vacuum(TableName table, std::vector<Touche
 std::shared_ptr<Operation const> make_set_not_null(TableName table, Ident column, std::optional<Ident> like,
                                                    Place place);
 
+/// Sets a column aside in contract, with a way back, and drops it in quarantine: two parts.
+std::vector<Part> quarantine_parts(TableName table, Ident column, Phase listed, Place place, Millis quarantine);
+
 /// Drops a column, with its live sync if it has one. `listed` must be contract.
 std::shared_ptr<Operation const> make_drop_column(TableName table, Ident column, Phase listed, Place place);
 

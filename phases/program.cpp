@@ -12,8 +12,6 @@
 namespace weir {
 namespace {
 
-constexpr RunId trial{1};
-
 void indent(std::ostringstream& out, std::string const& text, std::string_view by) {
     std::istringstream lines{text};
     for (std::string line; std::getline(lines, line);) out << by << line << '\n';
@@ -69,7 +67,7 @@ Problems walk(Plan const& plan, Catalog& catalog, Visit visit, std::set<Touched>
         visit(part, catalog);
         auto found = part.operation->validate(catalog);
         if (found.empty()) {
-            part.operation->apply(catalog, trial);
+            part.operation->apply(catalog, trial_run);
         } else {
             tainted.insert(touched.begin(), touched.end());
             problems.insert(problems.end(), found.begin(), found.end());
@@ -102,13 +100,13 @@ Problems quiet_problems(Plan const& plan, Catalog world) {
                             "from PostgreSQL 15 on: GRANT SET ON PARAMETER session_replication_role TO the role that "
                             "weir uses; before, only a superuser may"});
     for (auto const& part : plan.parts) {
-        for (auto const& step : part.operation->compile(world, trial)) {
+        for (auto const& step : part.operation->compile(world, trial_run)) {
             if (!step.rows) continue;
             for (auto& problem : quiet_refused(*step.rows, *world.find(step.rows->table), plan.fire_triggers_at))
                 if (std::find(problems.begin(), problems.end(), problem) == problems.end())
                     problems.push_back(std::move(problem));
         }
-        part.operation->apply(world, trial);
+        part.operation->apply(world, trial_run);
     }
     return problems;
 }
@@ -130,6 +128,24 @@ Problems validate(Plan const& plan, Catalog const& catalog) {
                                 "put the second one into a plan of its own"});
         }
     }
+    for (auto const& part : plan.parts)
+        for (auto const& touched : part.operation->touches()) {
+            Table const* table = catalog.find(touched.table);
+            if (table == nullptr) continue;
+            for (auto const& column : table->columns) {
+                auto const aside = aside_of(column);
+                bool const meant = aside && (touched.column == column.name || touched.column == aside->column ||
+                                             (touched.column == aside->to && !aside->to.empty()));
+                if (!meant || !twice.insert(touched).second) continue;
+                problems.push_back(
+                    {Code::conflict, part.place,
+                     said(touched.table, touched.column) + " is in the quarantine of run " +
+                         std::to_string(aside->run) + ": " + said(touched.table, aside->column) + " is kept aside as " +
+                         column.name,
+                     "weir status names the plan: weir purge ends it when its time is over, weir rollback brings the "
+                     "column back"});
+            }
+        }
     auto found = walk(
         plan, world, [](Part const&, Catalog const&) {}, twice);
     problems.insert(problems.end(), found.begin(), found.end());
@@ -147,7 +163,7 @@ Program compile(Plan const& plan, Catalog const& catalog, RunId run) {
     program.run = run;
     program.plan = plan.name;
     Catalog world = catalog;
-    std::array<int, 4> count{};
+    std::array<int, 5> count{};
     bool needs_gate = false;
     for (auto const& part : plan.parts) {
         if (part.phase == Phase::contract) {
@@ -186,6 +202,9 @@ Program compile(Plan const& plan, Catalog const& catalog, RunId run) {
     if (program.gate && plan.contract_gate == Gate::after) program.gate_after = plan.gate_after;
     if (program.gate) program.gate_until = plan.gate_until;
     program.approvals = plan.approvals;
+    if (std::any_of(program.steps.begin(), program.steps.end(),
+                    [](Step const& s) { return s.phase == Phase::quarantine; }))
+        program.quarantine = plan.quarantine;
     if (!program.gate) program.gate_notes.clear();
     program.hash = fingerprint(to_text(program));
     return program;
@@ -205,6 +224,7 @@ std::string to_text(Program const& program) {
     out << "plan " << program.plan << ": " << program.steps.size() << " steps"
         << (program.gate ? ", a gate before contract" : ", no gate") << '\n';
     bool contracting = false;
+    bool aside = false;
     for (auto const& step : program.steps) {
         if (step.phase == Phase::contract && !contracting) {
             contracting = true;
@@ -216,6 +236,11 @@ std::string to_text(Program const& program) {
                 out << '\n';
                 for (auto const& note : program.gate_notes) out << "  note: " << note << '\n';
             }
+        }
+        if (step.phase == Phase::quarantine && !aside) {
+            aside = true;
+            out << "\nquarantine: " << program.quarantine.count() / 1000 << " s, until then `weir rollback "
+                << program.plan << "` brings back what is set aside; then `weir purge` or `weir run` goes on\n";
         }
         out << '\n' << step.id << "  " << step.title << '\n';
         out << "  phase    " << name(step.phase) << '\n';

@@ -19,6 +19,7 @@ struct Program {
     std::optional<Millis> gate_after;     ///< it approves itself so long after it opened
     std::optional<UserExpr> gate_until;   ///< it approves itself when this is true
     int approvals{1};                     ///< so many database users must approve it
+    Millis quarantine{};                  ///< how long the run rests before phase quarantine; 0: it has none
     std::vector<std::string> gate_notes;  ///< what the operator must know before approving it
     std::string hash;                     ///< fingerprint of all that above; resume requires the same
 };

@@ -172,7 +172,12 @@ OperationRow const rename_column_row{
         parts.push_back(fill[1]);
         parts.push_back({Phase::proof, make_set_not_null(table, to, from, fields.place)});
         parts.push_back(fill[2]);
-        parts.push_back({Phase::contract, make_drop_column(table, from, Phase::contract, fields.place_of("from"))});
+        if (fields.quarantine.count() == 0) {
+            parts.push_back({Phase::contract, make_drop_column(table, from, Phase::contract, fields.place_of("from"))});
+            return parts;
+        }
+        for (auto& part : quarantine_parts(table, from, Phase::contract, fields.place_of("from"), fields.quarantine))
+            parts.push_back(std::move(part));
         return parts;
     },
     "renames a column while old and new applications both write"};

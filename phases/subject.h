@@ -8,6 +8,10 @@
 
 namespace weir {
 
+/// The run of a world that is only tried (validate()): no run of the ledger has its number, so that what the plan
+/// itself makes can be told from what is there.
+inline constexpr RunId trial_run{0};
+
 /// The table, if operations may work on it; otherwise the problem is added: unknown (hint: where the name exists, or
 /// the nearest), not an ordinary or partitioned table, an inheritance parent or child, temporary, or not owned by the
 /// connected role.

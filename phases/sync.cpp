@@ -150,12 +150,80 @@ Sql forward_of(Mapping const& m) {
     return sql("{0}({1})", in_sync(sync_names(m.run, m.number).forward), names(inputs(m)));
 }
 
+namespace {
+
+Sql function_of(Ident const& function, bool replace, Sql const& body) {
+    return replace ? sql("CREATE OR REPLACE FUNCTION {0}() RETURNS trigger LANGUAGE plpgsql AS {1}", in_sync(function),
+                         Sql::body(body))
+                   : sql("CREATE FUNCTION {0}() RETURNS trigger LANGUAGE plpgsql AS {1}", in_sync(function),
+                         Sql::body(body));
+}
+
+Sql first_function(Mapping const& m, bool replace) {
+    auto const n = sync_names(m.run, m.number);
+    return function_of(n.first, replace,
+                       sql("\nBEGIN\n  IF NOT {0} THEN NEW.{1} := {2}(NEW.{3}); END IF;\n  RETURN NEW;\nEND\n",
+                           sql("{0}({1})", in_sync(n.ok), fields(false, all_columns(m))), Ident::of(m.from.name),
+                           in_sync(n.reverse), Ident::of(m.to.name)));
+}
+
+Sql last_function(Mapping const& m, bool replace) {
+    auto const n = sync_names(m.run, m.number);
+    Ident const b = Ident::of(m.to.name);
+    Sql const f_call = sql("{0}({1})", in_sync(n.forward), fields(false, inputs(m)));
+    Sql const ok_call = sql("{0}({1})", in_sync(n.ok), fields(false, all_columns(m)));
+    // A new value that came of the columns that forward alone reads follows them: the reverse says nothing of those, so
+    // that the row still looks consistent. A value of the new application's own stays.
+    Sql follows;
+    if (m.two_way && !m.reads.empty())
+        follows =
+            sql("\n    OR (TG_OP = 'UPDATE' AND pg_catalog.record_image_ne(ROW({0}), ROW({1}))\n"
+                "      AND pg_catalog.record_image_eq(ROW(OLD.{2}), ROW(NEW.{2}))\n"
+                "      AND pg_catalog.record_image_eq(ROW(OLD.{2}), ROW({3})))",
+                fields(true, m.reads), fields(false, m.reads), b,
+                stored(m.to, m.from, true, sql("{0}({1})", in_sync(n.forward), fields(true, inputs(m)))));
+    return function_of(n.last, replace,
+                       sql("\nBEGIN\n  IF NOT {0}{3} THEN NEW.{1} := {2}; END IF;\n  RETURN NEW;\nEND\n", ok_call, b,
+                           f_call, follows));
+}
+
+}  // namespace
+
+Batch replace_sync(Mapping const& m) { return {first_function(m, true), last_function(m, true)}; }
+
+bool may_not_go_back(Mapping const& m) { return m.forward || m.reverse || m.from.type != m.to.type; }
+
+Ident lost_counter(Mapping const& m) { return Ident::of(tag(m.run, m.number) + "_lost"); }
+
+Batch replace_with_way_back(Mapping const& m) {
+    auto const n = sync_names(m.run, m.number);
+    Ident const a = Ident::of(m.from.name);
+    Ident const b = Ident::of(m.to.name);
+    Batch made{function_of(n.first, true, sql("\nBEGIN\n  RETURN NEW;\nEND\n"))};
+    if (!may_not_go_back(m)) {
+        made.push_back(function_of(n.last, true, sql("\nBEGIN\n  NEW.{0} := NEW.{1};\n  RETURN NEW;\nEND\n", a, b)));
+        return made;
+    }
+    Sql const same =
+        sql("pg_catalog.record_image_eq(ROW(NEW.{0}), ROW({1}))", b,
+            stored(m.to, m.from, m.forward.has_value(), sql("{0}({1})", in_sync(n.forward), fields(false, inputs(m)))));
+    // A row whose new column stays may have its old one mended by hand.
+    made.push_back(function_of(n.last, true,
+                               sql("\nBEGIN\n  IF TG_OP = 'UPDATE' AND pg_catalog.record_image_eq(ROW(OLD.{1}), "
+                                   "ROW(NEW.{1})) THEN RETURN NEW; "
+                                   "END IF;\n"
+                                   "  BEGIN\n    IF {2} THEN RETURN NEW; END IF;\n    NEW.{0} := {3}(NEW.{1});\n"
+                                   "    IF {2} THEN RETURN NEW; END IF;\n"
+                                   "  EXCEPTION WHEN OTHERS THEN\n    NEW.{0} := NULL;\n  END;\n"
+                                   "  PERFORM pg_catalog.nextval({4});\n  RETURN NEW;\nEND\n",
+                                   a, b, same, in_sync(n.reverse), Value{in_sync(lost_counter(m)).text()})));
+    return made;
+}
+
 Batch create_sync(Mapping const& m) {
     auto const n = sync_names(m.run, m.number);
     Ident const a = Ident::of(m.from.name);
     Ident const b = Ident::of(m.to.name);
-    Sql const f_call = sql("{0}({1})", in_sync(n.forward), fields(false, inputs(m)));
-    Sql const ok_call = sql("{0}({1})", in_sync(n.ok), fields(false, all_columns(m)));
 
     Batch made;
     made.push_back(
@@ -176,29 +244,13 @@ Batch create_sync(Mapping const& m) {
                  b, a, stored(m.from, m.to, m.reverse.has_value(), sql("{0}({1})", in_sync(n.reverse), b)));
     made.push_back(sql("CREATE FUNCTION {0}({1}) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE\n  RETURN {2}",
                        in_sync(n.ok), parameters(all_columns(m)), ok));
-    if (m.two_way)
-        made.push_back(
-            sql("CREATE FUNCTION {0}() RETURNS trigger LANGUAGE plpgsql AS {1}", in_sync(n.first),
-                Sql::body(sql("\nBEGIN\n  IF NOT {0} THEN NEW.{1} := {2}(NEW.{3}); END IF;\n  RETURN NEW;\nEND\n",
-                              ok_call, a, in_sync(n.reverse), b))));
+    if (m.two_way) made.push_back(first_function(m, false));
     // A trigger's function needs no right of the writer's, but what it calls does; PUBLIC may have lost it by default.
     std::vector<Sql> called{sql("{0}({1})", in_sync(n.forward), types(inputs(m))),
                             sql("{0}({1})", in_sync(n.ok), types(all_columns(m)))};
     if (m.two_way) called.push_back(sql("{0}({1})", in_sync(n.reverse), types({m.to})));
     made.push_back(sql("GRANT EXECUTE ON FUNCTION {0} TO PUBLIC", Sql::join(called, ", ")));
-    // A new value that came of the columns that forward alone reads follows them: the reverse says nothing of those, so
-    // that the row still looks consistent. A value of the new application's own stays.
-    Sql follows;
-    if (m.two_way && !m.reads.empty())
-        follows =
-            sql("\n    OR (TG_OP = 'UPDATE' AND pg_catalog.record_image_ne(ROW({0}), ROW({1}))\n"
-                "      AND pg_catalog.record_image_eq(ROW(OLD.{2}), ROW(NEW.{2}))\n"
-                "      AND pg_catalog.record_image_eq(ROW(OLD.{2}), ROW({3})))",
-                fields(true, m.reads), fields(false, m.reads), b,
-                stored(m.to, m.from, true, sql("{0}({1})", in_sync(n.forward), fields(true, inputs(m)))));
-    made.push_back(sql("CREATE FUNCTION {0}() RETURNS trigger LANGUAGE plpgsql AS {1}", in_sync(n.last),
-                       Sql::body(sql("\nBEGIN\n  IF NOT {0}{3} THEN NEW.{1} := {2}; END IF;\n  RETURN NEW;\nEND\n",
-                                     ok_call, b, f_call, follows))));
+    made.push_back(last_function(m, false));
 
     Sql const a_changed =
         sql("pg_catalog.record_image_ne(ROW({0}), ROW({1}))", fields(true, inputs(m)), fields(false, inputs(m)));

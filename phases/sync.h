@@ -47,6 +47,17 @@ Sync const* sync_to(Table const& shape, std::string_view column);
 Sync const* sync_from(Table const& shape, std::string_view column);
 
 Batch create_sync(Mapping const& mapping);
+/// The bodies of the trigger functions as create_sync() made them. REQUIRES a two-way mapping.
+Batch replace_sync(Mapping const& mapping);
+/// The bodies for the time when `from` is set aside: the new column is what counts, and what it is given is written
+/// back by the reverse. It cannot raise. A value that does not go back (the reverse raises, or the forward of what it
+/// gives is not the value) is counted by nextval() of lost_counter(), which no rollback takes back: the counter never
+/// counts too few. REQUIRES a two-way mapping, and the counter where may_not_go_back().
+Batch replace_with_way_back(Mapping const& mapping);
+/// False for the identity between two columns of one type.
+bool may_not_go_back(Mapping const& mapping);
+/// A sequence in schema weir_sync.
+Ident lost_counter(Mapping const& mapping);
 Batch drop_sync(Mapping const& mapping);
 /// Raises WE003 unless the triggers and functions are there, ENABLE ALWAYS, and untouched since their run made them.
 Sql guard_sync(Mapping const& mapping);

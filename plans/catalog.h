@@ -186,6 +186,17 @@ struct Catalog {
 std::string to_json(Catalog const& catalog);
 /// The text of the comment on a sync's last trigger, by which a later plan finds it: `{"weir":1,"run":1,…}`.
 std::string sync_comment(Sync const& sync);
+
+/// What the comment on a column says that is set aside: whose name it had, and which column took its place, if any.
+struct Aside {
+    std::int64_t run{};
+    std::string column, to{};
+    bool operator==(Aside const&) const = default;
+};
+std::string aside_comment(Aside const& aside);
+/// Nothing when the column is not set aside.
+std::optional<Aside> aside_of(Column const& column);
+
 std::variant<Catalog, Problem> catalog_from_json(std::string_view text);
 
 }  // namespace weir

@@ -28,6 +28,7 @@ constexpr std::array rows{
     CodeRow{Code::usage, "usage", 2},
     CodeRow{Code::gave_up_lock, "gave-up-lock", 4},
     CodeRow{Code::statement_refused, "statement-refused", 4},
+    CodeRow{Code::would_lose, "would-lose", 4},
     CodeRow{Code::misses, "misses", 4},
     CodeRow{Code::trigger_changed, "trigger-changed", 4},
     CodeRow{Code::connection_lost, "connection-lost", 4},

@@ -31,6 +31,7 @@ enum class Code {
     // exit 4: stopped, safe to resume
     gave_up_lock,
     statement_refused,
+    would_lose,       ///< a rollback would lose values that did not go back; refused before or under its lock
     misses,           ///< the proof found rows that are not right and that weir may not fill
     trigger_changed,  ///< a sync trigger was disabled, dropped or replaced
     connection_lost,
@@ -45,7 +46,7 @@ enum class Code {
     server_version,
     ledger_version,
     wrong_server,  ///< another cluster, or an older timeline, than the run was seen on
-    not_now,  ///< the state of the run does not allow it
+    not_now,       ///< the state of the run does not allow it
 };
 
 struct CodeRow {

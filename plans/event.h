@@ -15,11 +15,12 @@ namespace weir {
 using Instant = std::chrono::sys_time<std::chrono::milliseconds>;
 using Millis = std::chrono::milliseconds;
 
-enum class Phase : std::uint8_t { expand, backfill, proof, contract };
+/// `quarantine`: what contract set aside is dropped, when its time is over.
+enum class Phase : std::uint8_t { expand, backfill, proof, contract, quarantine };
 std::string_view name(Phase phase);
 
 /// What a run is doing, for the metric weir_run_state and the progress line.
-enum class RunState : std::uint8_t { pending, running, paused, waiting, stopped, done, undone };
+enum class RunState : std::uint8_t { pending, running, paused, waiting, stopped, quarantined, done, undone };
 std::string_view name(RunState state);
 
 /// How the rows of a leaf are gone through.
@@ -79,7 +80,8 @@ struct Warned        { std::string message, hint; };
 /// The run is being begun anew with another connection; RunBegan follows when there is one.
 struct ConnectionLost{ std::string message; };
 struct Stopped       { Problem why; };
-struct RunDone       { RunState state{RunState::done}; Millis took{}; };
+/// `until`: the end of the quarantine by the server's clock, for RunState::quarantined.
+struct RunDone       { RunState state{RunState::done}; Millis took{}; std::string until{}; };
 // clang-format on
 
 struct Event {

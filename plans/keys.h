@@ -43,8 +43,7 @@ inline constexpr std::array top{
         "yes: rows that weir writes fire the application's triggers; no: they are kept quiet; default yes"},
     Key{"replicas", Use::optional, "replicas that must be there, each by its application_name"},
     Key{"schedule", Use::optional, "when the backfill may work"},
-    Key{"drop", Use::later, "how long a dropped column is kept aside",
-        "keep the contract gate closed for as long as you may want the column back, and remove the key"},
+    Key{"drop", Use::optional, "how long a dropped column is kept aside"},
     Key{"backup", Use::later, "a dump before the first destructive step",
         "dump the tables before you approve the contract gate, and remove the key"},
     Key{"notify", Use::optional, "who is told when a run begins, waits, is held, stops or ends"},
@@ -62,6 +61,11 @@ inline constexpr std::array gate{
     Key{"until_sql", Use::optional, "one SELECT; when it gives true the gate approves itself"},
 };
 inline constexpr int approvals_max = 5;
+
+inline constexpr std::array drop{
+    Key{"quarantine", Use::required,
+        "so long a dropped column is kept aside, and `weir rollback` brings it back; 0s (the default) drops at once"},
+};
 
 inline constexpr std::array batch{
     Key{"target", Use::optional, "the time that one batch is aimed at, 1ms to 10s; default 50ms"},
@@ -197,6 +201,7 @@ struct Bounds {
     Millis least;
     std::optional<Millis> most;
 };
+inline constexpr Bounds quarantine{Millis{0}, Millis{std::int64_t{3650} * 24 * 3600 * 1000}};
 inline constexpr Bounds gate_after{Millis{1000}, std::nullopt};
 inline constexpr Bounds batch_target{Millis{1}, Millis{10'000}};
 inline constexpr Bounds lock_timeout{Millis{5}, Millis{10'000}};

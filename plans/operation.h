@@ -71,6 +71,7 @@ using FieldValue = std::variant<TableName, Ident, TypeName, UserExpr, FieldAssig
 struct FieldValues {
     Place place;  ///< of the operation's name
     std::map<std::string, std::pair<FieldValue, Place>, std::less<>> values;
+    Millis quarantine{};  ///< the plan's `drop.quarantine`; 0: what is dropped is dropped at once
 
     /// The value of a field whose kind is T's; throws std::logic_error when it is absent (required ones never are).
     template <class T>

@@ -115,13 +115,14 @@ struct Plan {
     std::optional<Gate> contract_gate;  ///< nothing: the default of docs/plan.md
     Millis gate_after{};                ///< of Gate::after
     std::optional<UserExpr> gate_until;  ///< of Gate::until_sql: the query in brackets
+    Millis quarantine{};                 ///< `drop.quarantine`: what is dropped stays aside so long; 0: dropped at once
     int approvals{1};                    ///< so many database users must approve a gate
     bool fire_triggers{true};            ///< else batches keep the application's triggers quiet
     Place fire_triggers_at;
     Settings settings;
     Notify notify;
-    /// Canonical text of `changes`, the phase lists, `gates` and `fire_triggers: no`: what may not change once the run
-    /// began.
+    /// Canonical text of `changes`, the phase lists, `gates`, `drop` and `fire_triggers: no`: what may not change once
+    /// the run began.
     std::string identity;
 };
 

@@ -98,6 +98,7 @@ class Reader {
         if (auto const* node = found.at("gates")) read_gates(*node);
         if (auto const* node = found.at("approvals")) read_approvals(*node);
         if (auto const* node = found.at("fire_triggers")) read_fire_triggers(*node);
+        if (auto const* node = found.at("drop")) read_drop(*node);
         if (auto const* node = found.at("batch")) read_batch(*node);
         if (auto const* node = found.at("throttle")) read_throttle(*node);
         if (auto const* node = found.at("locks")) read_locks(*node);
@@ -133,7 +134,7 @@ class Reader {
         int change = 0;
         for (auto const& read : changes_) append(changes, read, ++change);
         for (auto const& read : lists_) append(lists, read, 0);
-        for (auto const phase : {Phase::expand, Phase::backfill, Phase::proof, Phase::contract})
+        for (auto const phase : {Phase::expand, Phase::backfill, Phase::proof, Phase::contract, Phase::quarantine})
             for (auto const* from : {&changes, &lists})
                 for (auto const& part : *from)
                     if (part.phase == phase) plan.parts.push_back(part);
@@ -283,6 +284,14 @@ class Reader {
                 "write how many database users must approve a gate, 1 to " + std::to_string(keys::approvals_max));
         else
             plan.approvals = number;
+    }
+
+    void read_drop(YamlNode const& node) {
+        if (!is_mapping(node, "drop")) return;
+        auto const found = check_keys(node, keys::drop, "drop");
+        check_required(node, found, keys::drop);
+        if (auto const* time = found.at("quarantine"))
+            read_time(*time, "drop.quarantine", keys::quarantine, plan.quarantine);
     }
 
     void read_fire_triggers(YamlNode const& node) {
@@ -997,8 +1006,10 @@ class Reader {
 
     // ---- the result ----
 
-    static void append(std::vector<Part>& parts, Read const& read, int change) {
-        for (auto& part : read.row->build(read.values, read.listed)) {
+    void append(std::vector<Part>& parts, Read const& read, int change) const {
+        auto values = read.values;
+        values.quarantine = plan.quarantine;
+        for (auto& part : read.row->build(values, read.listed)) {
             part.change = change;
             part.place = read.values.place;
             parts.push_back(std::move(part));
@@ -1042,6 +1053,7 @@ class Reader {
         if (plan.gate_until) gates["contract"] = json::object{{"until_sql", plan.gate_until->text()}};
         whole["gates"] = std::move(gates);
         if (plan.approvals > 1) whole["approvals"] = plan.approvals;
+        if (plan.quarantine.count() > 0) whole["drop"] = json::object{{"quarantine", plan.quarantine.count()}};
         if (!plan.fire_triggers) whole["fire_triggers"] = "no";
         return json::serialize(whole);
     }

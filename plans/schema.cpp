@@ -179,6 +179,7 @@ json::object top_schema(std::string_view key) {
     if (key == "description") return {{"type", "string"}};
     if (key == "changes") return reference("changes");
     if (key == "gates") return from_keys(keys::gates, gate_schema);
+    if (key == "drop") return from_keys(keys::drop, [](std::string_view) { return reference("duration"); });
     if (key == "batch") return from_keys(keys::batch, batch_schema);
     if (key == "locks") return from_keys(keys::locks, locks_schema);
     if (key == "approvals") return {{"type", "integer"}, {"minimum", 1}, {"maximum", keys::approvals_max}};

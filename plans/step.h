@@ -66,6 +66,12 @@ struct Step {
     std::vector<TableLock> locks;
     /// The strongest lock per table while the step runs, as pg_locks would show; a test compares it with the server.
     std::vector<TableLock> holds;
+    bool undo_scans{};  ///< the same for `undo`
+    /// What `undo` stands on, asked before a rollback begins: raises (SQLSTATE WE003) when rows may have been written
+    /// past the sync.
+    Batch undo_guard{};
+    /// The sequence that counts what `undo` cannot bring back; dropped when the run is rolled back.
+    std::optional<Ident> lost_counter{};
     bool scans{};  ///< reads the whole table (VALIDATE): no statement_timeout
     Batch forward;
     Batch undo;  ///< empty: nothing to do, and `undo_note` says why

@@ -20,4 +20,21 @@ std::string sync_comment(Sync const& sync) {
     return boost::json::serialize(object);
 }
 
+std::string aside_comment(Aside const& aside) {
+    return boost::json::serialize(
+        boost::json::object{{"weir", 1}, {"run", aside.run}, {"aside", aside.column}, {"to", aside.to}});
+}
+
+std::optional<Aside> aside_of(Column const& column) {
+    if (!column.name.starts_with("weir_q") || !column.comment) return std::nullopt;
+    boost::system::error_code error;
+    auto const parsed = boost::json::parse(*column.comment, error);
+    if (error || !parsed.is_object()) return std::nullopt;
+    auto const* run = parsed.as_object().if_contains("run");
+    auto const* was = parsed.as_object().if_contains("aside");
+    auto const* to = parsed.as_object().if_contains("to");
+    if (!run || !run->is_int64() || !was || !was->is_string() || !to || !to->is_string()) return std::nullopt;
+    return Aside{run->as_int64(), std::string{was->as_string()}, std::string{to->as_string()}};
+}
+
 }  // namespace weir

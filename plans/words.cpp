@@ -23,6 +23,8 @@ std::string_view name(Phase phase) {
             return "proof";
         case Phase::contract:
             return "contract";
+        case Phase::quarantine:
+            return "quarantine";
     }
     return "";
 }
@@ -39,6 +41,8 @@ std::string_view name(RunState state) {
             return "waiting";
         case RunState::stopped:
             return "stopped";
+        case RunState::quarantined:
+            return "quarantined";
         case RunState::done:
             return "done";
         case RunState::undone:

@@ -20,6 +20,8 @@ int abort_command(Options const&);
 int pause_command(Options const&);
 int resume_command(Options const&);
 int set_command(Options const&);
+int rollback_command(Options const&);
+int purge_command(Options const&);
 
 /// The plan file, or its problems (not-readable when it is not there).
 std::variant<Plan, Problems> load_plan(std::string const& path);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <boost/program_options.hpp>
+#include <charconv>
 #include <map>
 
 #include "plans/reader.h"
@@ -37,6 +38,20 @@ std::vector<VerbRow> const& verbs() {
         {"pause", Verb::pause, 1, 1, "NAME", {"database"}, "let a run begin nothing new until it is resumed"},
         {"resume", Verb::resume, 1, 1, "NAME", {"database"}, "let a paused run go on"},
         {"set", Verb::set, 3, 3, "NAME KEY VALUE", {"database"}, "change batch.…, throttle.… or locks.… of a live run"},
+        {"rollback",
+         Verb::rollback,
+         1,
+         1,
+         "NAME",
+         {"database", "progress", "accept-loss", "approve"},
+         "bring back what a run holds in quarantine, and undo the run"},
+        {"purge",
+         Verb::purge,
+         0,
+         1,
+         "[NAME]",
+         {"database", "progress"},
+         "drop what is in quarantine, where its time is over"},
         {"version", Verb::version, 0, 0, "", {}, "print the version"},
         {"help", Verb::help, 0, 1, "", {}, "print this"},
     };
@@ -48,10 +63,10 @@ po::options_description described() {
     all.add_options()  //
         ("database", po::value<std::string>(), "")("until", po::value<std::string>(), "")(
             "approve", po::value<std::vector<std::string>>()->composing(), "")("no-wait", po::bool_switch(), "")(
-            "take-over", po::bool_switch(), "")("progress", po::value<std::string>(), "")(
-            "linger", po::value<std::string>(), "")("http", po::value<std::string>(), "")(
-            "json", po::bool_switch(), "")("help", po::bool_switch(), "")("words",
-                                                                          po::value<std::vector<std::string>>(), "");
+            "take-over", po::bool_switch(), "")("accept-loss", po::value<std::string>(), "")(
+            "progress", po::value<std::string>(), "")("linger", po::value<std::string>(), "")(
+            "http", po::value<std::string>(), "")("json", po::bool_switch(), "")("help", po::bool_switch(), "")(
+            "words", po::value<std::vector<std::string>>(), "");
     return all;
 }
 
@@ -73,8 +88,9 @@ std::variant<Options, Problem> read_options(int argc, char const* const* argv) {
         po::store(po::command_line_parser(argc, argv).options(all).positional(positional).style(style).run(), given);
         po::notify(given);
     } catch (po::unknown_option const& error) {
-        std::vector<std::string_view> const names{"--database", "--until", "--approve", "--no-wait", "--take-over",
-                                                  "--progress", "--http",  "--linger",  "--json",    "--help"};
+        std::vector<std::string_view> const names{"--database",    "--until",    "--approve", "--no-wait",
+                                                  "--take-over",   "--progress", "--http",    "--linger",
+                                                  "--accept-loss", "--json",     "--help"};
         auto const near = nearest(error.get_option_name(), names);
         return usage("unknown option " + error.get_option_name(),
                      near.empty() ? "weir help" : "did you mean " + near + "?");
@@ -97,7 +113,7 @@ std::variant<Options, Problem> read_options(int argc, char const* const* argv) {
     auto const shape = "weir " + std::string{row->name} + (row->words.empty() ? "" : " " + std::string{row->words});
     if (options.words.size() < row->words_min || options.words.size() > row->words_max)
         return usage("wrong number of words for " + std::string{row->name}, "it is: " + shape);
-    for (std::string_view const name : {"database", "until", "approve", "progress", "http", "linger"})
+    for (std::string_view const name : {"database", "until", "approve", "progress", "http", "linger", "accept-loss"})
         if (given.count(std::string{name}) &&
             std::find(row->options.begin(), row->options.end(), name) == row->options.end())
             return usage("--" + std::string{name} + " is no option of " + std::string{row->name});
@@ -136,6 +152,15 @@ std::variant<Options, Problem> read_options(int argc, char const* const* argv) {
             return usage("--until " + text("until") + ": there is no such phase",
                          "phases are expand, backfill, proof and contract");
     }
+    if (given.count("accept-loss")) {
+        auto const number = text("accept-loss");
+        std::int64_t count = 0;
+        auto const [end, error] = std::from_chars(number.data(), number.data() + number.size(), count);
+        if (error != std::errc{} || end != number.data() + number.size() || count < 0)
+            return usage("--accept-loss " + number + " is not a number of values",
+                         "write the number that weir rollback names");
+        options.accept_loss = count;
+    }
     if (given.count("progress")) {
         options.progress = text("progress");
         static constexpr std::array modes{"auto", "bar", "plain", "json", "none"};
@@ -164,6 +189,9 @@ std::string help_text() {
         "  --http ADDR:PORT          serve the dashboard, /metrics, /healthz and /readyz\n"
         "  --linger DURATION         keep /metrics after the end until it was scraped once more, so long at most\n"
         "  --progress WAY            auto, bar, plain, json or none\n"
+        "rollback takes\n"
+        "  --approve GATE|all        do not wait until nothing uses the new shape any more\n"
+        "  --accept-loss N           roll back though exactly N values did not go back to the old column\n"
         "status takes\n"
         "  --json                    one JSON document\n"
         "\nexit codes: 0 done, 1 problem in the plan, 2 usage, 3 waiting, 4 stopped (safe to run again),\n"

@@ -1,5 +1,6 @@
 #pragma once
 /// The command line; the door to Boost.Program_options.
+#include <cstdint>
 #include <optional>
 #include <set>
 #include <string>
@@ -11,7 +12,7 @@
 
 namespace weir {
 
-enum class Verb { run, plan, status, approve, abort, pause, resume, set, version, help };
+enum class Verb { run, plan, status, approve, abort, pause, resume, set, rollback, purge, version, help };
 
 struct Options {
     Verb verb{Verb::help};
@@ -21,6 +22,7 @@ struct Options {
     std::set<std::string> approve;
     bool no_wait{};
     bool take_over{};
+    std::optional<std::int64_t> accept_loss;
     std::string http;              ///< ADDR:PORT; empty: none
     std::optional<Millis> linger;  ///< how long the listener of `http` stays for a last scrape
     std::string progress{"auto"};  ///< auto, bar, plain, json, none

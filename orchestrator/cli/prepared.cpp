@@ -40,6 +40,11 @@ std::variant<Prepared, Problems> live(RunRecord record) {
 
 }  // namespace
 
+std::string_view how_it_ended(RunRecord const& record) {
+    if (record.finished) return "done";
+    return record.rolled_back ? "rolled back" : "undone";
+}
+
 std::variant<Prepared, Problems> prepare(Asker& asker, Plan const& plan) {
     auto const ledger = has_ledger(asker);
     if (auto const* problem = std::get_if<Problem>(&ledger)) return Problems{*problem};
@@ -92,11 +97,11 @@ std::variant<Prepared, Problems> prepare_live(Asker& asker, std::string const& n
     auto record = std::get<std::optional<RunRecord>>(std::move(loaded));
     if (!record) return unknown("weir status lists the runs");
     if (record->finished || record->undone)
-        return Problems{
-            {Code::not_now,
-             {},
-             "plan " + name + " is " + (record->finished ? "done" : "undone") + " since " + record->ended_at,
-             record->finished ? "this version cannot bring back what contract dropped" : "there is nothing to undo"}};
+        return Problems{{Code::not_now,
+                         {},
+                         "plan " + name + " is " + std::string{how_it_ended(*record)} + " since " + record->ended_at,
+                         record->finished ? "what it dropped is gone; drop.quarantine keeps such columns for a while"
+                                          : "there is nothing to undo"}};
     return live(*std::move(record));
 }
 

@@ -18,6 +18,9 @@ struct Prepared {
     std::string catalog;              ///< the snapshot of a new run, as the ledger will keep it
 };
 
+/// Of a run that is over: `done`, `undone`, `rolled back`.
+std::string_view how_it_ended(RunRecord const& record);
+
 /// Looks only. A live run is compiled again from what the ledger holds, and must give the same program; a plan whose
 /// changes, phase lists or gates are not those it began with is refused, with both fingerprints. A plan that is done is
 /// not compiled. A new one is validated against the server.

@@ -366,7 +366,10 @@ struct ToJson {
             .text();
     }
     std::string operator()(RunDone const& e) const {
-        return Json{at, "run_done"}.add("state", name(e.state)).add("took_ms", e.took).text();
+        Json line{at, "run_done"};
+        line.add("state", name(e.state)).add("took_ms", e.took);
+        if (!e.until.empty()) line.add("until", e.until);
+        return line.text();
     }
 };
 
@@ -710,6 +713,10 @@ struct Progress::World {
         switch (e.state) {
             case RunState::done:
                 return say("plan " + plan + " is done" + after);
+            case RunState::quarantined:
+                say("plan " + plan + " is done, what it drops is in quarantine until " + e.until);
+                return hint("weir rollback " + plan + " brings it back; weir purge, or the next weir run after " +
+                            e.until + ", drops it");
             case RunState::undone:
                 return say("plan " + plan + " is undone" + after);
             case RunState::waiting:

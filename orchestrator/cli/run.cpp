@@ -189,12 +189,15 @@ class Interrupts {
     int times_{};
 };
 
+enum class Task { run, abort, rollback, purge };
+
 /// What a run needs beside its server, over all its connections.
 struct Outputs {
     asio::io_context& io;
     Interrupts& interrupts;
     Options const& options;
-    Plan const* plan;  ///< nothing: the run is undone
+    Task task;
+    Plan const* plan;  ///< of Task::run only; else the ledger's is taken
     std::string name;
     Listener& progress;
     Instruments& instruments;
@@ -233,7 +236,9 @@ Ended drive(Running r, Epoch epoch, RunRecord record) {
     config.until = options.until;
     config.approve = options.approve;
     config.no_wait = options.no_wait;
-    config.abort = r.outputs.plan == nullptr;
+    config.abort = r.outputs.task == Task::abort;
+    config.rollback = r.outputs.task == Task::rollback;
+    config.accept_loss = options.accept_loss;
     config.may_set_deadlock_timeout = r.asker.facts().may_set_deadlock_timeout;
     config.connects_again = true;
 
@@ -305,11 +310,17 @@ Stay act(Outputs& outputs, Asker& asker) {
     if (auto* problems = std::get_if<Problems>(&prepared)) return *problems;
     auto ready = std::get<Prepared>(std::move(prepared));
     auto const nothing_to_do = [&](RunRecord const& record) {
-        std::printf("plan %s is %s since %s: nothing to do\n", name.c_str(), record.finished ? "done" : "undone",
+        std::printf("plan %s is %s since %s: nothing to do\n", name.c_str(), std::string{how_it_ended(record)}.c_str(),
                     record.ended_at.c_str());
         return Ended{record.finished ? 0 : 6, {}};
     };
     if (ready.record && ready.record->finished) return nothing_to_do(*ready.record);
+    if (outputs.task == Task::purge && !(ready.record->quarantined && !ready.record->rolling_back))
+        return Problems{{Code::not_now,
+                         {},
+                         "plan " + name + " has nothing in quarantine that may be dropped",
+                         ready.record->rolling_back ? "it is being rolled back: weir rollback " + name + " goes on"
+                                                    : "its run is not so far: weir status " + name + " shows it"}};
     Settings settings = plan ? plan->settings : Settings{};
     auto unreadable = try_signals(asker, name, tables_of(ready.program), settings);
     if (plan && !unreadable.problems.empty()) return unreadable.problems;
@@ -467,7 +478,7 @@ int run_on(Outputs& outputs) {
     }
 }
 
-int with_outputs(Options const& options, Plan const* plan, std::string const& name) {
+int with_outputs(Options const& options, Task task, Plan const* plan, std::string const& name) {
     // A closed pipe is an error of write(), never the end of a run.
     std::signal(SIGPIPE, SIG_IGN);
     asio::io_context io;
@@ -500,7 +511,7 @@ int with_outputs(Options const& options, Plan const* plan, std::string const& na
         http = std::make_unique<DashboardServer>(io, options.http, instruments);
         if (auto problem = http->start()) return tell(*problem);
     }
-    Outputs outputs{io,      interrupts, options,           plan, name, progress, instruments,
+    Outputs outputs{io,      interrupts, options,           task, plan, name, progress, instruments,
                     notices, http.get(), options.take_over, {}};
     int const exit = run_on(outputs);
     int const interrupted = interrupts.times();
@@ -529,7 +540,7 @@ int run_command(Options const& options) {
     auto loaded = load_plan(options.words[0]);
     if (auto* problems = std::get_if<Problems>(&loaded)) return tell(*problems);
     auto const& plan = std::get<Plan>(loaded);
-    return with_outputs(options, &plan, plan.name);
+    return with_outputs(options, Task::run, &plan, plan.name);
 }
 
 int abort_command(Options const& options) {
@@ -547,7 +558,7 @@ int abort_command(Options const& options) {
     if (may.fate != Fate::done) return tell(problem_of(may, "cannot read the ledger"));
     bool const operates = may.rows[0].fields[0] != "t";
     // Nobody works on it, or somebody on another run: then take_lead() says who.
-    if (!led && !operates) return with_outputs(options, nullptr, name);
+    if (!led && !operates) return with_outputs(options, Task::abort, nullptr, name);
     auto const ordered = asker.ask(insert_order(name, "abort", ""));
     if (ordered.fate != Fate::done) return tell(order_refused(ordered));
     if (operates) {
@@ -564,11 +575,38 @@ int abort_command(Options const& options) {
             auto record = load_run(asker, name);
             auto const* known = std::get_if<std::optional<RunRecord>>(&record);
             if (known && *known && (*known)->undone) break;
-            return with_outputs(options, nullptr, name);
+            return with_outputs(options, Task::abort, nullptr, name);
         }
         std::this_thread::sleep_for(orders_glance);
     }
     std::printf("ordered: %s is undone by the weir that runs it (%s)\n", name.c_str(), control_name(name).c_str());
+    return 0;
+}
+
+int rollback_command(Options const& options) {
+    return with_outputs(options, Task::rollback, nullptr, options.words[0]);
+}
+
+int purge_command(Options const& options) {
+    if (!options.words.empty()) return with_outputs(options, Task::purge, nullptr, options.words[0]);
+    std::vector<Row> due;
+    {
+        boost::asio::io_context io;
+        auto opened = Asker::open(io, options.database, {"weir purge", false});
+        if (auto* problem = std::get_if<Problem>(&opened)) return tell(*problem);
+        auto& asker = *std::get<std::unique_ptr<Asker>>(opened);
+        auto const ledger = has_ledger(asker);
+        if (auto const* problem = std::get_if<Problem>(&ledger)) return tell(*problem);
+        if (std::get<bool>(ledger)) {
+            auto const listed = asker.ask(list_due());
+            if (listed.fate != Fate::done) return tell(problem_of(listed, "cannot read the ledger"));
+            due = listed.rows;
+        }
+    }
+    if (due.empty()) std::printf("no quarantine is over: nothing to do\n");
+    for (auto const& row : due)
+        if (int const exit = with_outputs(options, Task::purge, nullptr, row.fields[0].value_or("")); exit != 0)
+            return exit;
     return 0;
 }
 

@@ -28,9 +28,16 @@ Batch list_runs(std::string const& name) {
   CASE WHEN last.kind = 'stopped' THEN last.detail->>'message' END,
   CASE WHEN last.kind = 'stopped' THEN last.detail->>'hint' END,
   coalesce((SELECT CASE WHEN e.kind = 'paused' THEN e.detail->>'user' END FROM weir.entries e
-    WHERE e.run = b.run AND e.kind IN ('paused', 'resumed') ORDER BY e.seq DESC LIMIT 1), '')
+    WHERE e.run = b.run AND e.kind IN ('paused', 'resumed') ORDER BY e.seq DESC LIMIT 1), ''),
+  aside.until::timestamptz(0), pg_catalog.clock_timestamp() >= aside.until,
+  EXISTS (SELECT FROM weir.entries e WHERE e.run = b.run AND e.kind = 'rolling_back'),
+  EXISTS (SELECT FROM weir.entries e WHERE e.run = b.run AND e.kind = 'reopened'),
+  (SELECT coalesce(sum(s.last_value), 0) FROM pg_catalog.pg_sequences s
+    WHERE s.schemaname = 'weir_sync' AND s.sequencename ~ ('^r' || b.run || '_[0-9]+_lost$'))
 FROM weir.entries b
 LEFT JOIN LATERAL (SELECT e.kind, e.detail FROM weir.entries e WHERE e.run = b.run ORDER BY e.seq DESC LIMIT 1) last ON true
+LEFT JOIN LATERAL (SELECT e.at + pg_catalog.make_interval(secs => (e.detail->>'quarantine_ms')::pg_catalog.float8 / 1000) AS until
+  FROM weir.entries e WHERE e.run = b.run AND e.kind = 'quarantined' ORDER BY e.seq LIMIT 1) aside ON true
 WHERE b.kind = 'began' AND {0} ORDER BY b.run)",
                 which)};
 }
@@ -105,6 +112,9 @@ std::string state_of(Row const& row, bool led) {
     std::string const last = field(row, 3);
     if (last == "finished") return "done";
     if (last == "undone") return "undone";
+    if (last == "rolled_back") return "rolled back";
+    if (field(row, 15) == "t") return led ? "rolling back" : "rolling back, nobody works on it";
+    if (!field(row, 13).empty()) return field(row, 14) == "t" ? "quarantine is over" : "in quarantine";
     if (field(row, 9) == "t") return led ? "undoing" : "undoing, nobody works on it";
     bool const at_gate = field(row, 7) == "t" && field(row, 8) != "t";
     if (!field(row, 12).empty()) return led ? "paused" : "paused, nobody works on it";
@@ -113,13 +123,23 @@ std::string state_of(Row const& row, bool led) {
     return led ? "running" : "begun, nobody works on it";
 }
 
+bool is_over(std::string const& state) { return state == "done" || state == "undone" || state == "rolled back"; }
+bool is_aside(std::string const& state) { return state == "in quarantine" || state == "quarantine is over"; }
+
 void print(Row const& row, std::string const& state, std::vector<Rated> const& progress,
            std::vector<ProofFigures> const& proofs, std::vector<std::string> const& live) {
     std::printf("%-24s run %-4s %-28s began %s", field(row, 1).c_str(), field(row, 0).c_str(), state.c_str(),
                 field(row, 2).c_str());
-    if (state == "done" || state == "undone") std::printf(", ended %s", field(row, 4).c_str());
+    bool const over = is_over(state);
+    if (over) std::printf(", ended %s", field(row, 4).c_str());
     std::printf("\n");
-    if (state == "done" || state == "undone") return;
+    if (over) return;
+    bool const aside = is_aside(state);
+    if (aside) {
+        std::printf("  set aside until %s", field(row, 13).c_str());
+        if (field(row, 17) != "0") std::printf(", %s values did not go back", field(row, 17).c_str());
+        std::printf("\n  hint: weir rollback %s brings it back; weir purge drops it then\n", field(row, 1).c_str());
+    }
     std::printf("  %s steps done, last %s\n", field(row, 6).c_str(),
                 field(row, 5).empty() ? "none" : field(row, 5).c_str());
     for (auto const& step : progress) std::printf("  %s\n", work_line(step.work, step.rate).c_str());
@@ -129,6 +149,12 @@ void print(Row const& row, std::string const& state, std::vector<Rated> const& p
         std::printf("  stopped: %s\n  hint: %s\n", field(row, 10).c_str(), field(row, 11).c_str());
     if (state.starts_with("paused"))
         std::printf("  paused by %s\n  hint: to go on: weir resume %s\n", field(row, 12).c_str(),
+                    field(row, 1).c_str());
+    if (state.starts_with("rolling back"))
+        std::printf("  hint: %s: weir rollback %s\n",
+                    field(row, 16) == "t"
+                        ? "both columns are there and kept equal; when nothing uses the new shape any more"
+                        : "to go on",
                     field(row, 1).c_str());
     if (state.ends_with("at gate contract"))
         std::printf("  hint: when the new application is deployed: weir approve %s contract\n", field(row, 1).c_str());
@@ -162,7 +188,7 @@ int status_command(Options const& options) {
     for (auto const& row : runs) {
         bool const led = leader == control_name(field(row, 1));
         auto const state = state_of(row, led);
-        bool const over = state == "done" || state == "undone";
+        bool const over = is_over(state);
         auto const read = read_work(asker, field(row, 0), led && !over);
         if (auto const* problem = std::get_if<Problem>(&read)) return tell(*problem);
         auto const& progress = std::get<std::vector<Rated>>(read);
@@ -208,6 +234,10 @@ int status_command(Options const& options) {
                               {"steps_done", std::stoll(field(row, 6))},
                               {"progress", std::move(steps)},
                               {"proofs", std::move(proven)}};
+        if (is_aside(state)) {
+            document["quarantine_until"] = field(row, 13);
+            document["values_not_back"] = std::stoll(field(row, 17));
+        }
         if (!field(row, 10).empty()) {
             document["stopped"] = field(row, 10);
             document["hint"] = field(row, 11);

@@ -41,8 +41,12 @@ constexpr std::array kinds{
     std::pair{EntryKind::set, std::string_view{"set"}},
     std::pair{EntryKind::aborting, std::string_view{"aborting"}},
     std::pair{EntryKind::step_undone, std::string_view{"step_undone"}},
+    std::pair{EntryKind::quarantined, std::string_view{"quarantined"}},
+    std::pair{EntryKind::rolling_back, std::string_view{"rolling_back"}},
+    std::pair{EntryKind::reopened, std::string_view{"reopened"}},
     std::pair{EntryKind::finished, std::string_view{"finished"}},
     std::pair{EntryKind::undone, std::string_view{"undone"}},
+    std::pair{EntryKind::rolled_back, std::string_view{"rolled_back"}},
     std::pair{EntryKind::stopped, std::string_view{"stopped"}},
 };
 
@@ -265,6 +269,39 @@ Batch gate_condition(RunId run, std::optional<Millis> after, std::optional<UserE
     return {sql("SET LOCAL transaction_read_only = on"), sql("SELECT {0}", is)};
 }
 
+namespace {
+
+/// The end of the quarantine that the entry `e` began.
+Sql end_of_quarantine() {
+    return sql("e.at + pg_catalog.make_interval(secs => (e.detail->>'quarantine_ms')::pg_catalog.float8 / 1000)");
+}
+
+}  // namespace
+
+Batch quarantine_end(RunId run) {
+    return {sql("SET LOCAL transaction_read_only = on"),
+            sql("SELECT pg_catalog.clock_timestamp() >= q.until, q.until::timestamptz(0)\n"
+                "FROM (SELECT {1} AS until FROM weir.entries e WHERE e.run = {0} AND e.kind = 'quarantined' "
+                "ORDER BY e.seq LIMIT 1) q",
+                Int{static_cast<std::int64_t>(run)}, end_of_quarantine())};
+}
+
+Batch count_lost(RunId run) {
+    return {sql("SET LOCAL transaction_read_only = on"),
+            sql("SELECT coalesce(pg_catalog.sum(s.last_value), 0) FROM pg_catalog.pg_sequences s\n"
+                "WHERE s.schemaname = 'weir_sync' AND s.sequencename ~ '^r{0}_[0-9]+_lost$'",
+                Int{static_cast<std::int64_t>(run)})};
+}
+
+Batch list_due() {
+    return {sql(R"(SELECT b.detail->>'name' FROM weir.entries b
+JOIN weir.entries e ON e.run = b.run AND e.kind = 'quarantined'
+WHERE b.kind = 'began' AND pg_catalog.clock_timestamp() >= {0}
+  AND NOT EXISTS (SELECT FROM weir.entries o WHERE o.run = b.run AND o.kind IN ('rolling_back', 'finished'))
+ORDER BY b.run)",
+                end_of_quarantine())};
+}
+
 Sql insert_entry(RunId run, std::int64_t seq, Epoch epoch, EntryKind kind, std::string const& step,
                  EntryDetail const& detail) {
     auto const number = Int{static_cast<std::int64_t>(run)};
@@ -290,6 +327,8 @@ Sql insert_entry(RunId run, std::int64_t seq, Epoch epoch, EntryKind kind, std::
     count("order", detail.order);
     add("key", detail.key);
     add("value", detail.value);
+    count("quarantine_ms", detail.quarantine_ms);
+    count("accept_loss", detail.accept_loss);
     return sql(
         "INSERT INTO weir.entries (run, seq, epoch, kind, step, detail) VALUES ({0}, {1}, {2}, {3}, {4}, "
         "pg_catalog.jsonb_build_object({5}))",
@@ -300,7 +339,7 @@ Sql insert_entry(RunId run, std::int64_t seq, Epoch epoch, EntryKind kind, std::
 Batch read_run(std::string const& plan_name) {
     return {sql(R"(SELECT e.run, e.seq, e.kind, e.step, e.at::timestamptz(0), e.detail->>'name', e.detail->>'plan',
   e.detail->>'catalog', e.detail->>'version', e.detail->>'hash', e.detail->>'identity',
-  e.detail->>'user', e.detail->>'order', e.detail->>'key', e.detail->>'value'
+  e.detail->>'user', e.detail->>'order', e.detail->>'key', e.detail->>'value', e.detail->>'accept_loss'
 FROM weir.entries e
 WHERE e.run = (SELECT max(b.run) FROM weir.entries b WHERE b.kind = 'began' AND b.detail->>'name' = {0})
 ORDER BY e.seq)",
@@ -339,9 +378,16 @@ std::optional<RunRecord> fold(std::vector<Row> const& rows) {
         if (is(EntryKind::paused) || is(EntryKind::resumed) || is(EntryKind::set))
             record.last_order = std::max<std::int64_t>(record.last_order, std::stoll(field(12)));
         if (is(EntryKind::step_undone)) record.undone_steps.insert(step);
+        if (is(EntryKind::quarantined)) record.quarantined = true;
+        if (is(EntryKind::rolling_back)) {
+            record.aborting = record.rolling_back = true;
+            record.accept_loss = row.fields[15] ? std::optional{std::stoll(*row.fields[15])} : std::nullopt;
+        }
+        if (is(EntryKind::reopened)) record.reopened = true;
         if (is(EntryKind::finished)) record.finished = true;
-        if (is(EntryKind::undone)) record.undone = true;
-        if (is(EntryKind::finished) || is(EntryKind::undone)) record.ended_at = field(4);
+        if (is(EntryKind::undone) || is(EntryKind::rolled_back)) record.undone = true;
+        if (is(EntryKind::rolled_back)) record.rolled_back = true;
+        if (record.finished || record.undone) record.ended_at = field(4);
     }
     return record;
 }

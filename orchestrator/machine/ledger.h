@@ -69,8 +69,12 @@ enum class EntryKind : std::uint8_t {
     set,       ///< a setting was changed by an order
     aborting,  ///< from here on the run undoes
     step_undone,
+    quarantined,   ///< contract is done, and what it set aside is kept
+    rolling_back,  ///< from here on the run undoes, contract included
+    reopened,      ///< contract is rolled back: both columns are kept equal, as at the open gate
     finished,
     undone,
+    rolled_back,
     stopped,  ///< why the last orchestrator stopped; information only
 };
 std::string_view name(EntryKind kind);
@@ -78,18 +82,28 @@ std::string_view name(EntryKind kind);
 /// What an entry may say beside its kind.
 struct EntryDetail {
     std::string name, plan, catalog, version, hash, identity;  ///< began
-    std::string user;                                          ///< gate_approved, aborting, paused, resumed, set
-    std::string message, hint;                                 ///< stopped
+    std::string user;           ///< gate_approved, aborting, rolling_back, paused, resumed, set
+    std::string message, hint;  ///< stopped
     /// Of a proof (step_done, checked): rows looked at, filled again because they were found wrong, and wrong at the
     /// end.
     std::optional<std::int64_t> rows_read{}, rows_filled{}, rows_wrong{};
-    std::optional<std::int64_t> order{};  ///< paused, resumed, set: what was obeyed
-    std::string key{}, value{};           ///< set
+    std::optional<std::int64_t> order{};          ///< paused, resumed, set: what was obeyed
+    std::string key{}, value{};                   ///< set
+    std::optional<std::int64_t> quarantine_ms{};  ///< quarantined: for how long
+    std::optional<std::int64_t> accept_loss{};    ///< rolling_back: so many values need not go back
 };
 
 /// One row: 't' when the gate's own condition holds: its time is over by the server's clock, or its query is true.
 /// REQUIRES one of both. Read only.
 Batch gate_condition(RunId run, std::optional<Millis> after, std::optional<UserExpr> const& until);
+
+/// One row: 't' when the quarantine is over by the server's clock, and its end as text. REQUIRES a quarantined entry.
+/// Read only.
+Batch quarantine_end(RunId run);
+/// One row: how many values did not go back to the columns that the run set aside. Read only.
+Batch count_lost(RunId run);
+/// Names of plans whose newest run is in a quarantine that is over, oldest first.
+Batch list_due();
 
 Sql insert_entry(RunId run, std::int64_t seq, Epoch epoch, EntryKind kind, std::string const& step,
                  EntryDetail const& detail = {});
@@ -101,15 +115,18 @@ struct RunRecord {
     std::int64_t last_seq{};
     std::set<std::string> begun, done, undone_steps;
     bool gate_opened{}, gate_approved{}, aborting{}, finished{}, undone{};
-    std::set<std::string> approvals;  ///< database users
-    std::string paused_by;            ///< empty: not paused
-    std::int64_t last_order{};        ///< of those that pause, resume or set: it and all before it were obeyed
+    bool quarantined{};                              ///< stays true when it is rolled back
+    bool rolling_back{}, reopened{}, rolled_back{};  ///< beside `aborting` and `undone`
+    std::optional<std::int64_t> accept_loss{};       ///< of the newest rolling_back
+    std::set<std::string> approvals;                 ///< database users
+    std::string paused_by;                           ///< empty: not paused
+    std::int64_t last_order{};  ///< of those that pause, resume or set: it and all before it were obeyed
     std::vector<std::pair<std::string, std::string>> settings;  ///< changed by orders, in their order
     std::string began_at, ended_at;
 };
 
-/// Row fields: run, seq, kind, step, at, name, plan, catalog, version, hash, identity, user, order, key, value. Ordered
-/// by seq.
+/// Row fields: run, seq, kind, step, at, name, plan, catalog, version, hash, identity, user, order, key, value,
+/// accept_loss. Ordered by seq.
 Batch read_run(std::string const& plan_name);
 /// Nothing when there are no rows. Unknown kinds are passed over: a newer ledger is refused by its version.
 std::optional<RunRecord> fold(std::vector<Row> const& rows);

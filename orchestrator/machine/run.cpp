@@ -50,6 +50,9 @@ RunMachine::RunMachine(Config config)
     }
     hands_ = config_.settings.workers.value_or(keys::workers_auto);
     abort_wanted_ = config_.abort && !undoing_;
+    rollback_wanted_ = config_.rollback;
+    old_may_return_ = config_.rollback &&
+                      (record_.reopened || config_.approve.contains("all") || config_.approve.contains("contract"));
     abort_user_ = config_.user;
     if (config_.approve.contains("contract") || config_.approve.contains("all")) option_votes_ = true;
     // Enough approvals, and the end came before the gate's own entry.
@@ -128,6 +131,10 @@ void RunMachine::advance(Commands& out) {
              out);
         return;
     }
+    if (rollback_wanted_) {
+        start_rollback(out);
+        return;
+    }
     if (abort_wanted_ && !undoing_) {
         start_abort(abort_user_, out);
         return;
@@ -162,6 +169,10 @@ void RunMachine::advance(Commands& out) {
         say(out, Warned{"stopped after phase " + std::string{name(*config_.until)} + ", as asked",
                         "run again without --until to go on"});
         quit(0, RunState::stopped, out);
+        return;
+    }
+    if (step->phase == Phase::quarantine && !quarantine_over_) {
+        rest_in_quarantine(out);
         return;
     }
     if (step->phase == Phase::contract && config_.program.gate && !record_.gate_approved) {
@@ -208,7 +219,7 @@ void RunMachine::start_ladder(Step const& step, bool undo, Commands& out) {
     config.body = undo ? step.undo : step.forward;
     config.bound = config_.settings.lock_timeout;
     config.give_up = config_.settings.lock_give_up;
-    config.scans = !undo && step.scans;
+    config.scans = undo ? step.undo_scans : step.scans;
     config.on_blocked = config_.settings.on_blocked;
     config.may_set_deadlock_timeout = config_.may_set_deadlock_timeout;
     config.seed = static_cast<std::uint64_t>(at_.wall.time_since_epoch().count());
@@ -620,8 +631,12 @@ void RunMachine::start_abort(std::string const& user, Commands& out) {
         abort_wanted_ = false;
         Problem const why{Code::not_now,
                           {},
-                          "contract has begun: what it dropped cannot be brought back by this version",
-                          "let the run finish, and write a plan for the way back"};
+                          record_.quarantined ? "contract is done, and what it set aside is in quarantine"
+                                              : "contract has begun, and weir abort undoes only what comes before it",
+                          record_.quarantined || config_.program.quarantine.count() > 0
+                              ? std::string{record_.quarantined ? "" : "let the run finish contract, then: "} +
+                                    "weir rollback " + config_.program.plan + " brings everything back"
+                              : "let the run finish, and write a plan for the way back"};
         if (config_.abort) {
             stop(why, out);
         } else {
@@ -636,17 +651,145 @@ void RunMachine::start_abort(std::string const& user, Commands& out) {
     doing_ = Doing::concluding;
 }
 
+void RunMachine::ask_control(Doing doing, Batch batch, Commands& out) {
+    doing_ = doing;
+    pending_ = ids_();
+    out.emplace_back(Execute{*pending_, control, std::move(batch), Transaction::implicit, gate_limits});
+}
+
+void RunMachine::rest_in_quarantine(Commands& out) {
+    if (record_.quarantined) {
+        ask_control(Doing::asking_end, quarantine_end(config_.program.run), out);
+        return;
+    }
+    EntryDetail detail;
+    detail.quarantine_ms = config_.program.quarantine.count();
+    write(EntryKind::quarantined, "", detail, {}, out);
+    doing_ = Doing::concluding;
+}
+
+void RunMachine::quarantine_answered(Outcome const& outcome, Commands& out) {
+    if (outcome.fate != Fate::done || outcome.rows.empty()) {
+        failed(outcome, out);
+        return;
+    }
+    auto const& fields = outcome.rows[0].fields;
+    if (fields[0] == "t") {
+        quarantine_over_ = true;
+        advance(out);
+        return;
+    }
+    quit(0, RunState::quarantined, out, fields[1].value_or(""));
+}
+
+void RunMachine::start_rollback(Commands& out) {
+    auto const& steps = config_.program.steps;
+    if (!record_.quarantined) {
+        refuse({Code::not_now,
+                {},
+                "plan " + config_.program.plan + " has nothing in quarantine yet",
+                contracting() ? "let it finish contract (weir run), then roll it back"
+                              : "weir abort " + config_.program.plan + " undoes it"},
+               out);
+        return;
+    }
+    for (auto const& step : steps)
+        if (step.phase == Phase::quarantine && is_done(step)) {
+            refuse({Code::not_now,
+                    {},
+                    "the quarantine is over, and step " + step.id + " (" + step.title + ") is done",
+                    "what is dropped cannot be brought back; weir purge " + config_.program.plan + " ends the run"},
+                   out);
+            return;
+        }
+    Batch ask;
+    for (auto const& step : steps)
+        if (!record_.undone_steps.contains(step.id))
+            ask.insert(ask.end(), step.undo_guard.begin(), step.undo_guard.end());
+    auto const count = count_lost(config_.program.run);
+    ask.insert(ask.end(), count.begin(), count.end());
+    ask_control(Doing::counting, std::move(ask), out);
+}
+
+void RunMachine::counted(Outcome const& outcome, Commands& out) {
+    if (outcome.sqlstate == "WE003") {
+        refuse(
+            {Code::trigger_changed,
+             {},
+             outcome.message,
+             "rows may have been written past the sync, so that not all of them would come back: compare both columns "
+             "and copy by hand what is missing"},
+            out);
+        return;
+    }
+    if (outcome.fate != Fate::done || outcome.rows.empty()) {
+        failed(outcome, out);
+        return;
+    }
+    auto const lost = std::stoll(outcome.rows[0].fields[0].value_or("0"));
+    auto const accepted = config_.accept_loss.value_or(record_.accept_loss.value_or(0));
+    rollback_wanted_ = false;
+    if (lost != accepted) {
+        auto const number = std::to_string(lost);
+        refuse(
+            {Code::would_lose,
+             {},
+             number + (lost == 1 ? " value" : " values") + " written since contract did not go back to the old column" +
+                 (accepted == 0 ? "" : ", and " + std::to_string(accepted) + " were accepted"),
+             lost == 0 ? "nothing would be lost: leave --accept-loss out"
+                       : "compare the columns; to roll back and lose exactly these: weir rollback " +
+                             config_.program.plan + " --accept-loss " + number},
+            out);
+        return;
+    }
+    if (undoing_ && record_.accept_loss.value_or(0) == accepted) {
+        advance(out);
+        return;
+    }
+    EntryDetail detail;
+    detail.user = config_.user;
+    detail.accept_loss = accepted;
+    write(EntryKind::rolling_back, "", detail, {}, out);
+    doing_ = Doing::concluding;
+}
+
+/// Nothing was begun: the ledger stays as it is.
+void RunMachine::refuse(Problem const& why, Commands& out) {
+    say(out, Stopped{why});
+    quit(exit_code(why.code), RunState::stopped, out);
+}
+
 void RunMachine::undo_next(Commands& out) {
     auto const& steps = config_.program.steps;
     for (std::size_t i = steps.size(); i-- > 0;) {
         auto const& step = steps[i];
         if (!is_done(step) || step.undo.empty() || record_.undone_steps.contains(step.id)) continue;
+        bool const gate = record_.quarantined && config_.program.gate && step.phase < Phase::contract;
+        if (gate && !record_.reopened) {
+            write(EntryKind::reopened, "", {}, {}, out);
+            doing_ = Doing::concluding;
+            return;
+        }
+        if (gate && !old_may_return_) {
+            say(out, Warned{"both columns are there again and kept equal: the old and the new application may run",
+                            "when nothing uses the new shape any more: weir rollback " + config_.program.plan});
+            quit(3, RunState::waiting, out);
+            return;
+        }
         step_ = i;
         step_began_ = at_.steady;
         start_ladder(step, true, out);
         return;
     }
-    finish_run(EntryKind::undone, out);
+    if (!record_.quarantined) {
+        finish_run(EntryKind::undone, out);
+        return;
+    }
+    Batch counters;
+    for (auto const& step : steps)
+        if (step.lost_counter) counters.push_back(sql("DROP SEQUENCE IF EXISTS weir_sync.{0}", *step.lost_counter));
+    write(EntryKind::rolled_back, "", {}, std::move(counters), out);
+    doing_ = Doing::concluding;
 }
 
 void RunMachine::finish_run(EntryKind kind, Commands& out) {
@@ -796,10 +939,24 @@ void RunMachine::wrote(Outcome const& outcome, Commands& out) {
             record_.aborting = undoing_ = true;
             advance(out);
             return;
+        case EntryKind::quarantined:
+            record_.quarantined = true;
+            advance(out);
+            return;
+        case EntryKind::rolling_back:
+            record_.aborting = record_.rolling_back = undoing_ = true;
+            record_.accept_loss = writing_detail_.accept_loss;
+            advance(out);
+            return;
+        case EntryKind::reopened:
+            record_.reopened = true;
+            advance(out);
+            return;
         case EntryKind::finished:
             quit(0, RunState::done, out);
             return;
         case EntryKind::undone:
+        case EntryKind::rolled_back:
             quit(6, RunState::undone, out);
             return;
         case EntryKind::stopped:
@@ -886,6 +1043,12 @@ void RunMachine::on(Completed const& completed, Commands& out) {
         case Doing::probing:
         case Doing::repairing:
             on_standalone(completed, out);
+            return;
+        case Doing::asking_end:
+            quarantine_answered(outcome, out);
+            return;
+        case Doing::counting:
+            counted(outcome, out);
             return;
         case Doing::idle:
         case Doing::ladder:
@@ -1116,6 +1279,15 @@ void RunMachine::failed(Outcome const& outcome, Commands& out) {
             return;
         case Fate::done:
         case Fate::refused:
+            if (outcome.sqlstate == "WE004") {
+                stop({Code::would_lose,
+                      {},
+                      where + words,
+                      "more did not go back while the rollback ran: weir rollback " + config_.program.plan +
+                          " says how many there are now"},
+                     out);
+                return;
+            }
             if (outcome.sqlstate == "WE003")
                 stop({Code::trigger_changed,
                       {},
@@ -1155,9 +1327,9 @@ void RunMachine::stop(Problem const& why, Commands& out) {
     doing_ = Doing::concluding;
 }
 
-void RunMachine::quit(int exit, RunState state, Commands& out) {
+void RunMachine::quit(int exit, RunState state, Commands& out, std::string until) {
     // Of a connection that was lost the run goes on with another.
-    if (lost_.empty()) say(out, RunDone{state, at_.steady - run_began_});
+    if (lost_.empty()) say(out, RunDone{state, at_.steady - run_began_, std::move(until)});
     exit_ = exit;
     doing_ = Doing::over;
     out.emplace_back(Finish{exit, lost_});

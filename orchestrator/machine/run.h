@@ -3,8 +3,10 @@
 ///
 ///   expand ─> backfill ─> proof ─> [gate] ─> contract ─> finished
 ///      └──────────┴─────────┴────────┴─ abort ─> undoing, step by step backwards ─> undone
-///   anywhere: paused by an order: nothing new is begun, what runs ends; batches stand still. An undo is not paused.
-///   anywhere: stopped (exit 4), safe to resume: a new machine goes on from what the ledger says
+///   contract ─> quarantine: the machine ends, and a later one goes on when its time is over, or rolls back: everything
+///   is undone, contract included anywhere: paused by an order: nothing new is begun, what runs ends; batches stand
+///   still. An undo is not paused. anywhere: stopped (exit 4), safe to resume: a new machine goes on from what the
+///   ledger says
 ///
 /// A step that fails never undoes by itself.
 #include <cstdint>
@@ -48,6 +50,8 @@ class RunMachine {
         std::set<std::string> approve;  ///< gates approved by option; `all` for every one
         bool no_wait{};                 ///< exit 3 at a closed gate, and where the schedule holds a fill or a proof
         bool abort{};                   ///< undo instead of going on
+        bool rollback{};                ///< undo what is in quarantine, and all before it
+        std::optional<std::int64_t> accept_loss;  ///< with `rollback`: exactly so many values need not go back
         bool may_set_deadlock_timeout{};
         SweepTuning sweep{};
         bool connects_again{};  ///< a lost connection is no stop: whoever drives this begins anew with another
@@ -77,6 +81,8 @@ class RunMachine {
         watching,  // the gate is open, and a proof is repeated
         noting,    // entries of orders go before the next step
         paused,
+        asking_end,  // of the quarantine
+        counting,    // what a rollback would lose
         over,
     };
 
@@ -103,6 +109,12 @@ class RunMachine {
     void vote(std::string const& user, Commands& out);
     void ask_gate(Commands& out);
     void gate_answered(Outcome const& outcome, Commands& out);
+    void rest_in_quarantine(Commands& out);
+    void ask_control(Doing doing, Batch batch, Commands& out);
+    void quarantine_answered(Outcome const& outcome, Commands& out);
+    void start_rollback(Commands& out);
+    void counted(Outcome const& outcome, Commands& out);
+    void refuse(Problem const& why, Commands& out);
     void undo_next(Commands& out);
     void finish_run(EntryKind kind, Commands& out);
     void write(EntryKind kind, std::string const& step, EntryDetail const& detail, Batch guard, Commands& out);
@@ -130,7 +142,7 @@ class RunMachine {
     void failed(Outcome const& outcome, Commands& out);
     std::string refused_hint(Outcome const& outcome) const;
     void stop(Problem const& why, Commands& out);
-    void quit(int exit, RunState state, Commands& out);
+    void quit(int exit, RunState state, Commands& out, std::string until = {});
     void say(Commands& out, decltype(Event::what) what) const;
     bool is_done(Step const& step) const { return record_.done.contains(step.id); }
     bool contracting() const;
@@ -164,7 +176,9 @@ class RunMachine {
     std::optional<Millis> told_signals_;
     std::optional<Opening> opening_;  ///< of the schedule, as long as it holds
     bool shut_{};                     ///< the schedule holds the child
-    bool stopping_{}, undoing_{}, abort_wanted_{};
+    bool stopping_{}, undoing_{}, abort_wanted_{}, rollback_wanted_{};
+    bool quarantine_over_{};
+    bool old_may_return_{};            // the application of the old shape is deployed: nothing needs the new column
     bool option_votes_{};              // --approve: when the gate opens
     bool executed_{};                  // the standalone statement ran; the probe that follows must say done
     int busy_{};                       // tries of a standalone statement that met a lock

@@ -91,9 +91,11 @@ class Driver {
                 events.push_back(announce->event);
                 if (auto const* began = std::get_if<StepBegan>(&announce->event.what)) step_ = began->step;
                 if (auto const* done = std::get_if<StepDone>(&announce->event.what))
-                    here = here || done->step == drive_.at;
+                    here = here || (done->step == drive_.at && drive_.how != How::rollback_die);
+                if (auto const* undone = std::get_if<StepUndone>(&announce->event.what))
+                    here = here || (undone->step == drive_.at && drive_.how == How::rollback_die);
             }
-        if (here && drive_.how == How::die) {
+        if (here && (drive_.how == How::die || drive_.how == How::rollback_die)) {
             over_ = true;
             return;
         }
@@ -263,6 +265,7 @@ Driven Bench::drive(Plan const& plan, Drive how) const {
     config.user = asker->facts().user;
     config.approve = {"all"};
     config.abort = how.how == How::undo;
+    config.rollback = how.how == How::rollback || how.how == How::rollback_die;
     config.may_set_deadlock_timeout = asker->facts().may_set_deadlock_timeout;
     RunMachine machine{std::move(config)};
     if (how.how == How::with_shell) {

@@ -20,11 +20,13 @@ namespace weir::tests {
 std::variant<Plan, Problems> plan_of(GoldenCase const& golden, std::string const& file = "plan.yaml");
 
 enum class How {
-    to_the_end,   ///< gates approved
-    with_shell,   ///< the same, by orchestrator/postgres/shell.h instead of the driver
-    die,          ///< vanish as soon as the machine says that step `at` is done: what it wants next never happens
-    order_abort,  ///< order an abort at that moment, while the machine goes on
-    undo,         ///< undo what the ledger says is done, as `weir abort` does without a living leader
+    to_the_end,    ///< gates approved
+    with_shell,    ///< the same, by orchestrator/postgres/shell.h instead of the driver
+    die,           ///< vanish as soon as the machine says that step `at` is done: what it wants next never happens
+    order_abort,   ///< order an abort at that moment, while the machine goes on
+    rollback,      ///< `weir rollback`
+    rollback_die,  ///< vanish when the machine says that step `at` is undone
+    undo,          ///< undo what the ledger says is done, as `weir abort` does without a living leader
 };
 
 struct Drive {

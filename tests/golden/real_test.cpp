@@ -55,8 +55,22 @@ class Real : public ::testing::TestWithParam<GoldenCase> {
 std::vector<std::string> before_contract(Program const& program) {
     std::vector<std::string> ids;
     for (auto const& step : program.steps)
-        if (step.phase != Phase::contract) ids.push_back(step.id);
+        if (step.phase < Phase::contract) ids.push_back(step.id);
     return ids;
+}
+
+/// What only a rollback undoes.
+std::vector<std::string> undone_in_quarantine(Program const& program) {
+    std::vector<std::string> ids;
+    for (auto const& step : program.steps)
+        if (step.phase == Phase::contract && !step.undo.empty()) ids.push_back(step.id);
+    return ids;
+}
+
+/// The world that it stands for is that between contract and the last drop.
+Plan until_quarantine(Plan plan) {
+    std::erase_if(plan.parts, [](Part const& part) { return part.phase == Phase::quarantine; });
+    return plan;
 }
 
 /// What lab.locks holds: the strongest mode for each label (`expand.1`, `undo expand.1`) and table.
@@ -109,7 +123,7 @@ void expect_truth(Bench const& bench, std::vector<Driven> const& drives) {
             }
             // A table without pages has no batches.
             if (done && step.kind != StepKind::standalone)
-                look(step.id, step.holds, step.kind == StepKind::transactional);
+                look(step.id, step.holds, step.kind == StepKind::transactional && !step.holds.empty());
             if (undone) look("undo " + step.id, step.undo_locks, true);
         }
     query(bench.database().conninfo, "TRUNCATE lab.locks, lab.probe");
@@ -164,10 +178,34 @@ TEST_P(Real, IsUndoneAfterEveryStepThenEndsAsSimulatedWithLocksAsDeclared) {
             if (HasFatalFailure()) return;
         }
     }
+    if (program.quarantine.count() > 0) {
+        // From the quarantine back, died after each step of the way; each time the plan begins a new run.
+        for (auto const& step : some(undone_in_quarantine(program))) {
+            strip = !strip;
+            SCOPED_TRACE("rolled back, died after " + step + (strip ? ", without LOCK TABLE" : ""));
+            auto const kept = bench_.drive(plan_, {How::to_the_end, "", true, strip});
+            ASSERT_EQ(kept.exit, 0) << kept.problem;
+            EXPECT_EQ(compared(world_of(bench_, plan_)),
+                      compared(apply(until_quarantine(plan_), before, kept.program.run)));
+            auto const died = bench_.drive(plan_, {How::rollback_die, step, true, strip});
+            ASSERT_EQ(died.exit, -1) << died.problem;
+            auto const back = bench_.drive(plan_, {How::rollback, "", true, strip});
+            expect_as_before(back);
+            if (HasFatalFailure()) return;
+            expect_truth(bench_, {kept, died, back});
+        }
+    }
     auto const driven = bench_.drive(plan_, {How::to_the_end, "", true, true});
     ASSERT_EQ(driven.exit, 0) << driven.problem;
     EXPECT_EQ(driven.problem, "");
     expect_truth(bench_, {driven});
+    if (program.quarantine.count() > 0) {
+        query(bench_.database().conninfo,
+              "UPDATE weir.entries SET at = at - interval '8 days' WHERE kind = 'quarantined'");
+        auto const purged = bench_.drive(plan_, {How::to_the_end, "", true, true});
+        ASSERT_EQ(purged.exit, 0) << purged.problem;
+        expect_truth(bench_, {purged});
+    }
     EXPECT_EQ(compared(world_of(bench_, plan_)), compared(apply(plan_, before, driven.program.run)));
     if (GetParam().has("after.sql")) {
         EXPECT_EQ(query_value(bench_.database().conninfo, GetParam().text("after.sql")), "t");

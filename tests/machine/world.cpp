@@ -72,6 +72,7 @@ void read(std::string_view text, Tx& tx) {
         if (after(values, "'order', ")) action.order = quoted(values, "'order', ");
         if (after(values, "'user', ")) action.user = quoted(values, "'user', ");
         if (after(values, "'key', ")) action.key = quoted(values, "'key', ");
+        if (after(values, "'accept_loss', ")) action.value = quoted(values, "'accept_loss', ");
         if (after(values, "'value', ")) action.value = quoted(values, "'value', ");
         tx.actions.push_back(std::move(action));
     } else if (starts_with(text, "SELECT forward(")) {
@@ -106,6 +107,10 @@ void read(std::string_view text, Tx& tx) {
         simple(Verb::leaves, "p.step = ");
     } else if (starts_with(text, "SELECT pg_catalog.clock_timestamp() >= (SELECT min(e.at)")) {
         tx.actions.push_back({.verb = Verb::condition});
+    } else if (starts_with(text, "SELECT pg_catalog.clock_timestamp() >= q.until")) {
+        tx.actions.push_back({.verb = Verb::end});
+    } else if (starts_with(text, "SELECT coalesce(pg_catalog.sum(s.last_value)")) {
+        tx.actions.push_back({.verb = Verb::lost});
     } else if (starts_with(text, "SELECT (SELECT least(")) {
         tx.actions.push_back({.verb = Verb::horizon});
     } else if (starts_with(text, "SELECT pg_catalog.pg_logical_emit_message(") ||
@@ -184,7 +189,7 @@ void World::apply_undo(std::string const& step, bool entered) {
     }
     if (++undone[step] > 1) object(step + " was undone twice");
     if (count(applied, step) == 0) object(step + " was undone and never done");
-    if (!has("aborting")) object(step + " was undone without an abort");
+    if (!has("aborting") && !has("rolling_back")) object(step + " was undone without an abort");
     for (auto other = rules.order.rbegin(); other != rules.order.rend() && *other != step; ++other)
         if (count(applied, *other) > count(undone, *other) && !rules.gate_guarded.contains(*other) &&
             has("step_done", *other) && rules.undoable.contains(*other))
@@ -192,7 +197,7 @@ void World::apply_undo(std::string const& step, bool entered) {
 }
 
 void World::apply_entry(Tx::Action const& action) {
-    if (has("finished") || has("undone")) object("an entry after the end: " + action.kind);
+    if (has("finished") || has("undone") || has("rolled_back")) object("an entry after the end: " + action.kind);
     if (action.kind == "step_done") {
         if (has("step_done", action.step)) object("two entries say that " + action.step + " is done");
         auto const stripes = progress.find(action.step);
@@ -229,7 +234,7 @@ Outcome World::perform(Tx const& tx) {
     if (!tx.epoch && !tx.standalone)  // reading needs none
         for (auto const& action : tx.actions)
             if (action.verb != Verb::probe && action.verb != Verb::horizon && action.verb != Verb::aside &&
-                action.verb != Verb::condition)
+                action.verb != Verb::condition && action.verb != Verb::end && action.verb != Verb::lost)
                 object("a transaction without a fence");
     bool entered = false;
     for (auto const& action : tx.actions) {
@@ -263,6 +268,12 @@ Outcome World::perform(Tx const& tx) {
             case Verb::hand:
                 outcome.rows = {row({hands_refused > 0 ? "f" : "t", "77"})};
                 if (hands_refused > 0) --hands_refused;
+                break;
+            case Verb::end:
+                outcome.rows = {row({quarantine_over ? "t" : "f", "then"})};
+                break;
+            case Verb::lost:
+                outcome.rows = {row({std::to_string(lost)})};
                 break;
             case Verb::condition:
                 outcome.rows = {row({condition ? "t" : "f"})};
@@ -395,8 +406,14 @@ void World::move(Tx::Action const& action, Tx::Action const& update) {
 
 void World::judge_end(int exit, Program const& program) {
     if (exit == 0) {
-        if (!has("finished")) object("exit 0 without its entry");
+        bool const rests = has("quarantined") && !has("finished");
+        if (!has("finished") && !rests) object("exit 0 without its entry");
+        if (rests && quarantine_over) object("it rests in a quarantine that is over");
         for (auto const& step : program.steps) {
+            if (rests && step.phase == Phase::quarantine) {
+                if (count(applied, step.id) > 0) object(step.id + " while the quarantine lasts");
+                continue;
+            }
             if (!has("step_done", step.id)) object(step.id + " is not done at the end");
             bool const acts = step.kind == StepKind::transactional || step.kind == StepKind::standalone;
             if (acts && !step.may_fail && count(applied, step.id) != 1)
@@ -405,11 +422,14 @@ void World::judge_end(int exit, Program const& program) {
         if (!undone.empty()) object("something was undone in a run that is done");
         if (!all_right()) object("wrong rows at the end");
     } else if (exit == 6) {
-        if (!has("undone")) object("exit 6 without its entry");
+        bool const back = has("rolled_back");
+        if (back && has("quarantined") != back) object("rolled back and never in quarantine");
+        if (!has("undone") && !back) object("exit 6 without its entry");
         for (auto const& step : program.steps) {
             if (has("step_done", step.id) && !step.undo.empty() && count(undone, step.id) != 1)
                 object(step.id + " is left behind");
-            if (step.phase == Phase::contract && count(applied, step.id) > 0) object("undone after " + step.id);
+            if (step.phase >= Phase::contract && count(applied, step.id) > (back ? count(undone, step.id) : 0))
+                object("undone after " + step.id);
         }
     } else {
         object("exit " + std::to_string(exit) + " is no end");

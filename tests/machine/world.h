@@ -32,6 +32,8 @@ struct Tx {
         leaves,
         aside,      // an empty commit, a VACUUM
         condition,  // of the gate
+        end,        // of the quarantine
+        lost,       // what did not go back
         count,
         keys,
         hand,
@@ -68,6 +70,7 @@ struct World {
     };
     struct Steered {
         std::set<std::string> gate_guarded;  ///< contract steps
+        std::set<std::string> aside;         ///< steps of the quarantine
         std::vector<std::string> proofs;     ///< of the program, in order
         std::vector<std::string> order;      ///< all steps
         std::set<std::string> undoable;      ///< steps with an undo
@@ -94,7 +97,9 @@ struct World {
     std::vector<bool> right = std::vector<bool>(64, false);
     std::set<std::int64_t> hopeless;  ///< pages that no fill makes right
     bool triggers_touched{};
-    bool condition{};             ///< of the gate
+    bool condition{};  ///< of the gate
+    bool quarantine_over{};
+    int lost{};                   ///< values that did not go back
     int hands_refused{};          ///< so often a newcomer is in the way of a hand
     std::vector<Row> in_the_way;  ///< what a look shows
     int alone{};                  ///< so many synchronous commits are cancelled while they wait for a standby
@@ -119,7 +124,7 @@ struct World {
         std::vector<Row> made;
         for (auto const& e : entries)
             made.push_back(row({"1", std::to_string(e.seq), e.kind, e.step, "then", "", "", "", "", "", "", e.user,
-                                e.order, e.key, e.value}));
+                                e.order, e.key, e.value, e.kind == "rolling_back" ? e.value : ""}));
         return made;
     }
     /// `began` and what came after, one word each: `step_done expand.1`.
@@ -179,6 +184,7 @@ struct Sim {
                 world.rules.probed.insert(step.id);
             else if (step.kind == StepKind::standalone)
                 world.rules.repeatable.insert(step.id);
+            if (step.phase == Phase::quarantine) world.rules.aside.insert(step.id);
             if (step.phase == Phase::contract) world.rules.gate_guarded.insert(step.id);
         }
         world.rules.gate = program.gate;

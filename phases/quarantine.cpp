@@ -1,0 +1,298 @@
+#include <algorithm>
+
+#include "phases/parts.h"
+#include "phases/subject.h"
+#include "phases/sync.h"
+#include "plans/plan.h"
+
+namespace weir {
+namespace {
+
+constexpr std::size_t name_bytes = 63;
+
+/// `prefix` and `name`; what is too long is cut between characters and told apart by a part of its fingerprint.
+Ident fitting(std::string const& prefix, std::string const& name, std::string const& suffix = "") {
+    if (prefix.size() + name.size() + suffix.size() <= name_bytes) return Ident::of(prefix + name + suffix);
+    auto const mark = "_" + fingerprint(name).substr(0, 8) + suffix;
+    auto cut = name.substr(0, name_bytes - prefix.size() - mark.size());
+    while (!is_utf8(cut)) cut.pop_back();
+    return Ident::of(prefix + cut + mark);
+}
+
+std::string run_prefix(std::string_view word, RunId run) {
+    return std::string{word} + std::to_string(static_cast<std::int64_t>(run)) + "_";
+}
+
+Ident aside_name(Ident const& column, RunId run) { return fitting(run_prefix("weir_q", run), column.text()); }
+
+std::string days(Millis time) {
+    auto const s = time.count() / 1000;
+    if (s % 86400 == 0) return std::to_string(s / 86400) + " d";
+    if (s % 3600 == 0) return std::to_string(s / 3600) + " h";
+    return std::to_string(s) + " s";
+}
+
+void append(Batch& to, Batch more) {
+    for (auto& statement : more) to.push_back(std::move(statement));
+}
+
+/// The column under another name: nothing of it bites who writes the table, and what the new column is given goes back
+/// to it. Undone as one, it is where it was.
+class SetAside : public Operation {
+  public:
+    SetAside(TableName table, Ident column, Phase listed, Place place, Millis quarantine)
+        : table_{table},
+          column_{column},
+          place_{place},
+          quarantine_{quarantine},
+          drop_{make_drop_column(std::move(table), std::move(column), listed, std::move(place))} {}
+
+    Questions questions(Catalog const& catalog) const override {
+        auto const asked = question(catalog);
+        return asked ? Questions{*asked} : Questions{};
+    }
+
+    Problems validate(Catalog const& catalog) const override {
+        auto problems = drop_->validate(catalog);
+        if (!problems.empty()) return problems;
+        Table const& table = *catalog.find(table_);
+        auto const refuse = [&](std::string why, std::string hint) {
+            problems.push_back({Code::not_supported, place_,
+                                said(table_, column_.text()) + " cannot be kept in quarantine: " + std::move(why),
+                                std::move(hint)});
+        };
+        if (Answer const* judged = answer(catalog, *question(catalog)); judged && judged->sqlstate == rewrites)
+            refuse(judged->error + ", which would go on judging what is written",
+                   "write drop: { quarantine: 0s }: then it is dropped at once");
+        if (Sync const* live = sync_from(table, column_.text())) {
+            if (!live->two_way)
+                refuse("its sync with " + live->to + " has no reverse, so that what is written to " + live->to +
+                           " meanwhile could not be brought back",
+                       "declare a reverse for sync_columns, or write drop: { quarantine: 0s }");
+            if (RunId{live->run} != trial_run)
+                refuse("its sync with " + live->to + " was made by run " + std::to_string(live->run) +
+                           " of an earlier plan",
+                       "drop it in the plan that makes the sync, or write drop: { quarantine: 0s }");
+        }
+        return problems;
+    }
+
+    Steps compile(Catalog const& catalog, RunId run) const override {
+        Table const& table = *catalog.find(table_);
+        Column const& column = *table.find(column_.text());
+        Ident const aside = aside_name(column_, run);
+        Sync const* live = sync_from(table, column_.text());
+        std::string const what = said(table_, column_.text());
+        auto const alter = [&](Sql const& how) { return sql("ALTER TABLE {0} {1}", table_, how); };
+        auto const alter_column = [&](Ident const& name, Sql const& how) {
+            return sql("ALTER TABLE {0} ALTER COLUMN {1} {2}", table_, name, how);
+        };
+        auto const comment_on = [&](Ident const& name, std::optional<std::string> const& text) {
+            return sql("COMMENT ON COLUMN {0}.{1} IS {2}", table_, name, text ? sql("{0}", Value{*text}) : sql("NULL"));
+        };
+
+        Step step;
+        step.kind = StepKind::transactional;
+        step.title = "set " + what + " aside as " + aside.text();
+        step.locks = step.holds = step.undo_locks = lock_of(table_, LockMode::access_exclusive);
+        Steps steps;
+        if (live) {
+            auto const last_proof = drop_->compile(catalog, run);
+            steps.push_back(last_proof.front());
+            Mapping const now = mapping_of(table_, table, *live);
+            Mapping const then = aside_mapping(now, aside);
+            step.forward = {guard_sync(now)};
+            step.undo = step.undo_guard = {guard_sync(then)};
+            if (may_not_go_back(now)) {
+                Ident const counter = lost_counter(now);
+                step.lost_counter = counter;
+                step.forward.push_back(sql("CREATE SEQUENCE weir_sync.{0}", counter));
+                step.forward.push_back(sql("GRANT SELECT, USAGE ON SEQUENCE weir_sync.{0} TO PUBLIC", counter));
+                step.undo.push_back(nothing_lost(run));
+            }
+        }
+        if (column.not_null) step.forward.push_back(alter_column(column_, sql("DROP NOT NULL")));
+        if (live && !column.default_expression.empty())
+            step.forward.push_back(alter_column(column_, sql("DROP DEFAULT")));
+        step.forward.push_back(alter(sql("RENAME COLUMN {0} TO {1}", column_, aside)));
+        step.forward.push_back(comment_on(aside, mark(table, run)));
+        step.undo.push_back(alter(sql("RENAME COLUMN {0} TO {1}", aside, column_)));
+        step.undo.push_back(comment_on(column_, column.comment));
+        if (live) {
+            Mapping const now = mapping_of(table_, table, *live);
+            Mapping const then = aside_mapping(now, aside);
+            auto const said_by = [&](Mapping const& m) {
+                return sql("COMMENT ON TRIGGER {0} ON {1} IS {2}", sync_names(m.run, m.number).last_update, table_,
+                           Value{sync_comment(sync_of(m))});
+            };
+            append(step.forward, replace_with_way_back(then));
+            step.forward.push_back(said_by(then));
+            append(step.undo, replace_sync(now));
+            step.undo.push_back(said_by(now));
+            if (moves_default(table)) {
+                Sql const value = sql("SET DEFAULT {0}", expression_of(column.default_expression));
+                step.forward.push_back(alter_column(Ident::of(live->to), value));
+                step.undo.push_back(alter_column(Ident::of(live->to), sql("DROP DEFAULT")));
+            }
+            if (!column.default_expression.empty())
+                step.undo.push_back(
+                    alter_column(column_, sql("SET DEFAULT {0}", expression_of(column.default_expression))));
+        }
+        if (!column.not_null) {
+            steps.push_back(std::move(step));
+            return steps;
+        }
+        // The way back to NOT NULL goes through a check, as the way there; undone in reverse order.
+        Ident const check = fitting(run_prefix("weir_r", run), aside.text(), "_not_null");
+        step.undo.push_back(alter_column(column_, sql("SET NOT NULL")));
+        step.undo.push_back(alter(sql("DROP CONSTRAINT {0}", check)));
+
+        Step proven;
+        proven.kind = StepKind::transactional;
+        proven.title =
+            "a way back: every row of " + aside.text() + " is checked for nulls, while others read and write";
+        proven.locks = lock_of(table_, LockMode::access_share);
+        proven.undo = {alter(sql("VALIDATE CONSTRAINT {0}", check))};
+        proven.undo_locks = lock_of(table_, LockMode::share_update_exclusive);
+        proven.undo_scans = true;
+
+        Step demanded;
+        demanded.kind = StepKind::transactional;
+        demanded.title = "a way back: new values of " + aside.text() + " are not null";
+        demanded.locks = lock_of(table_, LockMode::access_share);
+        demanded.undo = {alter(sql("ADD CONSTRAINT {0} CHECK ({1} IS NOT NULL) NOT VALID", check, aside))};
+        demanded.undo_locks = lock_of(table_, LockMode::access_exclusive);
+        for (auto* one : {&step, &proven, &demanded}) steps.push_back(std::move(*one));
+        return steps;
+    }
+
+    void apply(Catalog& catalog, RunId run) const override {
+        Table& table = *catalog.find(table_);
+        auto const text = mark(table, run);
+        Ident const aside = aside_name(column_, run);
+        Column& column = *table.find(column_.text());
+        if (Sync const* live = sync_from(table, column_.text())) {
+            if (moves_default(table)) {
+                Column& to = *table.find(live->to);
+                to.default_expression = column.default_expression;
+                to.default_is_constant = column.default_is_constant;
+            }
+            column.default_expression.clear();
+            column.default_is_constant = false;
+            for (auto& sync : table.syncs)
+                if (sync.from == column_.text()) sync.from = aside.text();
+        }
+        column.name = aside.text();
+        column.not_null = false;
+        column.comment = text;
+    }
+
+    std::vector<Touched> touches() const override { return drop_->touches(); }
+    bool needs_gate(Catalog const& catalog) const override { return drop_->needs_gate(catalog); }
+    std::vector<std::string> gate_notes(Catalog const& catalog) const override {
+        auto notes = drop_->gate_notes(catalog);
+        notes.front() = said(table_, column_.text()) + " is kept aside for " + days(quarantine_) +
+                        ", and weir rollback brings it back; then it is dropped";
+        return notes;
+    }
+
+  private:
+    std::optional<Question> question(Catalog const& catalog) const {
+        Table const* table = catalog.find(table_);
+        Column const* column = table ? table->find(column_.text()) : nullptr;
+        if (column == nullptr) return std::nullopt;
+        return ExpressionQuestion{table_, "NULL", column->type};
+    }
+
+    /// Only where the default means the same for the new column; as drop_column does.
+    bool moves_default(Table const& table) const {
+        Column const* from = table.find(column_.text());
+        Sync const* live = sync_from(table, column_.text());
+        if (from->default_expression.empty() || !live || !live->forward.empty()) return false;
+        Column const* to = table.find(live->to);
+        return to->type == from->type && to->default_expression.empty();
+    }
+
+    std::string mark(Table const& table, RunId run) const {
+        Sync const* live = sync_from(table, column_.text());
+        return aside_comment({static_cast<std::int64_t>(run), column_.text(), live ? live->to : ""});
+    }
+
+    static Mapping aside_mapping(Mapping now, Ident const& aside) {
+        now.from.name = aside.text();
+        now.from.not_null = false;
+        now.from.default_expression.clear();
+        now.from.default_is_constant = false;
+        return now;
+    }
+
+    /// Under the lock that keeps writers out. What was accepted stands in the ledger.
+    static Sql nothing_lost(RunId run) {
+        auto const number = Int{static_cast<std::int64_t>(run)};
+        return sql("DO {0}", Sql::body(sql(R"(
+DECLARE lost bigint; accepted bigint;
+BEGIN
+  SELECT coalesce(sum(s.last_value), 0) INTO lost FROM pg_catalog.pg_sequences s
+    WHERE s.schemaname = 'weir_sync' AND s.sequencename ~ '^r{0}_[0-9]+_lost$';
+  SELECT coalesce((e.detail->>'accept_loss')::bigint, 0) INTO accepted FROM weir.entries e
+    WHERE e.run = {0} AND e.kind = 'rolling_back' ORDER BY e.seq DESC LIMIT 1;
+  IF lost <> coalesce(accepted, 0) THEN
+    RAISE EXCEPTION '% values did not go back, and % were accepted', lost, coalesce(accepted, 0) USING ERRCODE = 'WE004';
+  END IF;
+END
+)",
+                                           number)));
+    }
+
+    TableName table_;
+    Ident column_;
+    Place place_;
+    Millis quarantine_;
+    std::shared_ptr<Operation const> drop_;
+};
+
+class Purge : public Operation {
+  public:
+    Purge(TableName table, Ident column) : table_{std::move(table)}, column_{std::move(column)} {}
+
+    Problems validate(Catalog const&) const override { return {}; }
+
+    Steps compile(Catalog const& catalog, RunId run) const override {
+        Table const& table = *catalog.find(table_);
+        Ident const aside = aside_name(column_, run);
+        Step drop;
+        drop.kind = StepKind::transactional;
+        drop.title = "drop " + said(table_, aside.text()) + ", which was " + column_.text();
+        drop.locks = drop.holds = lock_of(table_, LockMode::access_exclusive);
+        drop.undo_note = "none: nothing brings the values back";
+        if (Sync const* live = sync_from(table, aside.text())) {
+            Mapping const m = mapping_of(table_, table, *live);
+            drop.forward = drop_sync(m);
+            if (may_not_go_back(m)) drop.forward.push_back(sql("DROP SEQUENCE weir_sync.{0}", lost_counter(m)));
+        }
+        drop.forward.push_back(sql("ALTER TABLE {0} DROP COLUMN {1}", table_, aside));
+        return {drop};
+    }
+
+    void apply(Catalog& catalog, RunId run) const override {
+        Table& table = *catalog.find(table_);
+        auto const aside = aside_name(column_, run).text();
+        std::erase_if(table.syncs, [&](Sync const& s) { return s.from == aside; });
+        std::erase_if(table.columns, [&](Column const& c) { return c.name == aside; });
+    }
+
+    std::vector<Touched> touches() const override { return {{table_, column_.text()}}; }
+
+  private:
+    TableName table_;
+    Ident column_;
+};
+
+}  // namespace
+
+std::vector<Part> quarantine_parts(TableName table, Ident column, Phase listed, Place place, Millis quarantine) {
+    return {{listed, std::make_shared<SetAside>(table, column, listed, std::move(place), quarantine)},
+            {Phase::quarantine, std::make_shared<Purge>(std::move(table), std::move(column))}};
+}
+
+}  // namespace weir
