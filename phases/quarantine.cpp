@@ -151,7 +151,6 @@ class SetAside : public Operation {
         proven.kind = StepKind::transactional;
         proven.title =
             "a way back: every row of " + aside.text() + " is checked for nulls, while others read and write";
-        proven.locks = lock_of(table_, LockMode::access_share);
         proven.undo = {alter(sql("VALIDATE CONSTRAINT {0}", check))};
         proven.undo_locks = lock_of(table_, LockMode::share_update_exclusive);
         proven.undo_scans = true;
@@ -159,7 +158,6 @@ class SetAside : public Operation {
         Step demanded;
         demanded.kind = StepKind::transactional;
         demanded.title = "a way back: new values of " + aside.text() + " are not null";
-        demanded.locks = lock_of(table_, LockMode::access_share);
         demanded.undo = {alter(sql("ADD CONSTRAINT {0} CHECK ({1} IS NOT NULL) NOT VALID", check, aside))};
         demanded.undo_locks = lock_of(table_, LockMode::access_exclusive);
         for (auto* one : {&step, &proven, &demanded}) steps.push_back(std::move(*one));
