@@ -42,6 +42,7 @@ class Erase : public Operation {
                                 "under backfill it runs in its turn; under contract it waits for the gate"});
         Table const* table = usable_table(catalog, s_.table, s_.at.place_of("table"), problems);
         if (table == nullptr) return problems;
+        no_rules(*table, s_.table, {"DELETE"}, "delete_rows", s_.at.place, problems);
         auto const at = s_.at.place_of("where");
         Answer const* judged = answer(catalog, question(*table));
         refused_expression(judged, "where", s_.table.text(), at, problems);

@@ -90,6 +90,7 @@ class Fill : public Operation {
         Problems problems;
         Table const* table = usable_table(catalog, s_.table, s_.at.place_of("table"), problems);
         if (table == nullptr) return problems;
+        no_rules(*table, s_.table, {"UPDATE"}, "a fill", s_.at.place, problems);
         auto const at = s_.at.place_of("set");
         if (s_.to) {
             if (live_sync(s_, *table) == nullptr)

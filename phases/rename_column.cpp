@@ -52,6 +52,7 @@ class CopyColumn : public Operation {
                                 "this version cannot rename columns of such domains"});
         if (!from->default_expression.empty()) checked_expression(from->default_expression, at, problems);
         trigger_order(*table, table_, fields_.place, problems);
+        no_rules(*table, table_, {"INSERT", "UPDATE"}, "a sync", fields_.place, problems);
         return problems;
     }
 

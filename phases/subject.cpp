@@ -115,6 +115,18 @@ void no_dependents(Table const& table, TableName const& name, Column const& colu
     static_cast<void>(table);
 }
 
+void no_rules(Table const& table, TableName const& name, std::initializer_list<std::string_view> events,
+              std::string_view doing, Place const& place, Problems& problems) {
+    for (auto const& rule : table.rules) {
+        if (std::find(events.begin(), events.end(), rule.event) == events.end()) continue;
+        auto const on = rule.partition.empty() ? name.text() : rule.partition;
+        problems.push_back({Code::conflict, place,
+                            "rule " + rule.name + " on " + on + " rewrites each " + rule.event + ", also those of " +
+                                std::string{doing},
+                            "make a trigger of it, or drop or disable it before (ALTER TABLE … DISABLE RULE …)"});
+    }
+}
+
 TypeName type_of(std::string const& type) {
     auto declared = declare_type(type, {});
     if (auto* good = std::get_if<TypeName>(&declared)) return *good;

@@ -1,7 +1,9 @@
 #pragma once
 /// What every operation asks of the table and the columns that it names, and the same words for the same mistakes.
+#include <initializer_list>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "plans/catalog.h"
 #include "plans/operation.h"
@@ -32,6 +34,11 @@ void free_name(Table const&, TableName const&, Ident const& column, Place const&
 /// One has_dependents problem for each thing that depends on the column, and for identity, generation and partition
 /// keys: nothing of it can be carried or dropped by this version. `doing` says what for: `rename`, `drop`.
 void no_dependents(Table const&, TableName const&, Column const&, std::string_view doing, Place const&, Problems&);
+
+/// One problem for each rewrite rule on the table or a partition, ON one of these events: batches would be rewritten as
+/// well, and what the application writes may come to stand elsewhere. `doing` says for whom: `a fill`.
+void no_rules(Table const&, TableName const&, std::initializer_list<std::string_view> events, std::string_view doing,
+              Place const&, Problems&);
 
 /// The server's own texts as SQL. REQUIRES checked_type()/checked_expression() to have added no problem.
 TypeName type_of(std::string const& type);

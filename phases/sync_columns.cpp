@@ -64,6 +64,7 @@ class SyncColumns : public Operation {
         if (!from->default_expression.empty())
             checked_expression(from->default_expression, fields_.place_of("from"), problems);
         trigger_order(*table, table_, fields_.place, problems);
+        no_rules(*table, table_, {"INSERT", "UPDATE"}, "a sync", fields_.place, problems);
         if (Answer const* judged = problems.empty() ? answer(catalog, *question(catalog)) : nullptr)
             judge(*judged, *table, problems);
         return problems;

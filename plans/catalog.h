@@ -89,6 +89,14 @@ struct Trigger {
     bool operator==(Trigger const&) const = default;
 };
 
+/// A rewrite rule that is not disabled: it puts something in the place of a statement, or beside it. Views have more.
+struct Rule {
+    std::string name;
+    std::string event;        ///< `INSERT`, `UPDATE`, `DELETE`
+    std::string partition{};  ///< the one that it is on, as people write it; empty: the table itself
+    bool operator==(Rule const&) const = default;
+};
+
 /// A live sync, as the comment of its triggers tells it: which run made it and what it keeps equal.
 struct Sync {
     std::int64_t run{};
@@ -117,6 +125,7 @@ struct Table {
     /// By name; without internal ones and those of syncs, with those that only a partition has.
     std::vector<Trigger> triggers;
     std::vector<Sync> syncs;
+    std::vector<Rule> rules{};  ///< by name, with those that only a partition has
 
     Column* find(std::string_view column);
     Column const* find(std::string_view column) const;

@@ -121,6 +121,13 @@ class Writer {
             member("function", v.function);
         });
     }
+    void value(Rule const& v) {
+        object([&] {
+            member("name", v.name);
+            member("event", v.event);
+            member("partition", v.partition);
+        });
+    }
     void value(ForeignKey const& v) {
         object([&] {
             member("name", v.name);
@@ -166,6 +173,7 @@ class Writer {
             member("foreign_keys", v.foreign_keys);
             member("triggers", v.triggers);
             member("syncs", v.syncs);
+            if (!v.rules.empty()) member("rules", v.rules);
         });
     }
     void answer(Question const& question, Answer const& v) {
@@ -275,6 +283,7 @@ void read(json::value const& v, Column& out);
 void read(json::value const& v, Constraint& out);
 void read(json::value const& v, Trigger& out);
 void read(json::value const& v, Sync& out);
+void read(json::value const& v, Rule& out);
 template <class T>
 void read(json::value const& v, std::vector<T>& out);
 
@@ -300,6 +309,11 @@ class Members {
             throw Wrong{std::string{name} + ": " + wrong.what()};
         }
         return *this;
+    }
+    /// One that is left out where there is nothing to say.
+    template <class T>
+    Members& if_there(std::string_view name, T& out) {
+        return object_->contains(json::string_view{name.data(), name.size()}) ? (*this)(name, out) : *this;
     }
     void end() const {
         if (asked_ != object_->size()) throw Wrong{"a member that is not known"};
@@ -351,6 +365,9 @@ void read(json::value const& v, Trigger& out) {
         "columns", out.columns)("function", out.function)
         .end();
 }
+void read(json::value const& v, Rule& out) {
+    Members{v}("name", out.name)("event", out.event)("partition", out.partition).end();
+}
 void read(json::value const& v, Sync& out) {
     Members{v}("run", out.run)("number", out.number)("from", out.from)("to", out.to)("two_way", out.two_way)(
         "forward", out.forward)("reverse", out.reverse)("reads", out.reads)
@@ -379,7 +396,9 @@ std::pair<TableName, Table> table(json::value const& v) {
         key("name", made.name)("refers_to_us", made.refers_to_us)("on_delete", made.on_delete)("columns", made.columns)
             .end();
     }
-    members("constraints", out.constraints)("triggers", out.triggers)("syncs", out.syncs).end();
+    members("constraints", out.constraints)("triggers", out.triggers)("syncs", out.syncs)
+        .if_there("rules", out.rules)
+        .end();
     return {std::move(name), std::move(out)};
 }
 

@@ -182,6 +182,20 @@ Sql triggers() {
                said(sql("q.nspname"), sql("p.proname")));
 }
 
+/// A view's own rule has the event SELECT.
+Sql rules() {
+    return sql(R"(
+    SELECT coalesce(json_agg(json_build_object(
+      'name', w.rulename, 'event', CASE w.ev_type WHEN '2' THEN 'UPDATE' WHEN '3' THEN 'INSERT' ELSE 'DELETE' END,
+      'partition', CASE WHEN w.ev_class = c.oid THEN '' ELSE {0} END)
+      ORDER BY w.rulename COLLATE "C", {0} COLLATE "C"), '[]')
+    FROM (SELECT c.oid AS relid UNION SELECT relid::oid FROM pg_partition_tree(c.oid)) s
+    JOIN pg_rewrite w ON w.ev_class = s.relid
+    JOIN pg_class r ON r.oid = w.ev_class JOIN pg_namespace o ON o.oid = r.relnamespace
+    WHERE w.ev_type <> '1' AND w.ev_enabled <> 'D')",
+               said(sql("o.nspname"), sql("r.relname")));
+}
+
 Sql table() {
     return sql(R"(
   SELECT json_build_object(
@@ -207,14 +221,16 @@ Sql table() {
                     FROM pg_constraint k WHERE k.conrelid = c.oid AND k.contype <> 'n'),
     'foreign_keys', ({4}),
     'triggers', ({1}),
-    'syncs', ({2})
+    'syncs', ({2}),
+    'rules', ({6})
   ) AS document, c.oid
   FROM wanted
   JOIN pg_namespace n ON n.nspname = wanted.schema
   JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = wanted.name
   WHERE c.relkind IN ('r', 'p', 'f', 'v', 'm')
   ORDER BY n.nspname COLLATE "C", c.relname COLLATE "C")",
-               columns(), triggers(), syncs(), indexes(), foreign_keys(), names_of(sql("k.conrelid"), sql("k.conkey")));
+               columns(), triggers(), syncs(), indexes(), foreign_keys(), names_of(sql("k.conrelid"), sql("k.conkey")),
+               rules());
 }
 
 }  // namespace
