@@ -32,7 +32,13 @@ std::vector<VerbRow> const& verbs() {
          {"database", "until", "approve", "no-wait", "take-over", "progress", "http", "linger"},
          "run a plan; continues by itself where an earlier run stopped"},
         {"plan", Verb::plan, 1, 1, "PLAN", {"database"}, "show the compiled steps: SQL, locks, who waits, undo"},
-        {"status", Verb::status, 0, 1, "[NAME]", {"database", "json"}, "history and progress, from the ledger"},
+        {"status",
+         Verb::status,
+         0,
+         1,
+         "[NAME]",
+         {"database", "json", "watch"},
+         "history and progress, from the ledger"},
         {"approve", Verb::approve, 2, 2, "NAME GATE", {"database"}, "let a run that waits at a gate go on"},
         {"abort", Verb::abort, 1, 1, "NAME", {"database", "progress"}, "undo a run, as long as contract has not begun"},
         {"pause", Verb::pause, 1, 1, "NAME", {"database"}, "let a run begin nothing new until it is resumed"},
@@ -65,8 +71,8 @@ po::options_description described() {
             "approve", po::value<std::vector<std::string>>()->composing(), "")("no-wait", po::bool_switch(), "")(
             "take-over", po::bool_switch(), "")("accept-loss", po::value<std::string>(), "")(
             "progress", po::value<std::string>(), "")("linger", po::value<std::string>(), "")(
-            "http", po::value<std::string>(), "")("json", po::bool_switch(), "")("help", po::bool_switch(), "")(
-            "words", po::value<std::vector<std::string>>(), "");
+            "http", po::value<std::string>(), "")("json", po::bool_switch(), "")("watch", po::bool_switch(), "")(
+            "help", po::bool_switch(), "")("words", po::value<std::vector<std::string>>(), "");
     return all;
 }
 
@@ -90,7 +96,7 @@ std::variant<Options, Problem> read_options(int argc, char const* const* argv) {
     } catch (po::unknown_option const& error) {
         std::vector<std::string_view> const names{"--database",    "--until",    "--approve", "--no-wait",
                                                   "--take-over",   "--progress", "--http",    "--linger",
-                                                  "--accept-loss", "--json",     "--help"};
+                                                  "--accept-loss", "--watch",    "--json",    "--help"};
         auto const near = nearest(error.get_option_name(), names);
         return usage("unknown option " + error.get_option_name(),
                      near.empty() ? "weir help" : "did you mean " + near + "?");
@@ -117,7 +123,7 @@ std::variant<Options, Problem> read_options(int argc, char const* const* argv) {
         if (given.count(std::string{name}) &&
             std::find(row->options.begin(), row->options.end(), name) == row->options.end())
             return usage("--" + std::string{name} + " is no option of " + std::string{row->name});
-    for (std::string_view const name : {"no-wait", "take-over", "json"})
+    for (std::string_view const name : {"no-wait", "take-over", "json", "watch"})
         if (given[std::string{name}].as<bool>() &&
             std::find(row->options.begin(), row->options.end(), name) == row->options.end())
             return usage("--" + std::string{name} + " is no option of " + std::string{row->name});
@@ -138,6 +144,7 @@ std::variant<Options, Problem> read_options(int argc, char const* const* argv) {
     options.no_wait = given["no-wait"].as<bool>();
     options.take_over = given["take-over"].as<bool>();
     options.json = given["json"].as<bool>();
+    options.watch = given["watch"].as<bool>();
     if (given.count("approve"))
         for (auto const& gate : given["approve"].as<std::vector<std::string>>()) {
             if (gate != "contract" && gate != "all")
@@ -193,7 +200,8 @@ std::string help_text() {
         "  --approve GATE|all        do not wait until nothing uses the new shape any more\n"
         "  --accept-loss N           roll back though exactly N values did not go back to the old column\n"
         "status takes\n"
-        "  --json                    one JSON document\n"
+        "  --json                    one JSON document; with --watch one a second, when it changed\n"
+        "  --watch                   go on until the run NAME is over, or for ever\n"
         "\nexit codes: 0 done, 1 problem in the plan, 2 usage, 3 waiting, 4 stopped (safe to run again),\n"
         "5 refused, 6 undone, 70 a bug in weir\n";
     return text;

@@ -27,6 +27,7 @@ struct Options {
     std::optional<Millis> linger;  ///< how long the listener of `http` stays for a last scrape
     std::string progress{"auto"};  ///< auto, bar, plain, json, none
     bool json{};
+    bool watch{};
 };
 
 /// Code::usage problems name the option and say what it takes. REQUIRES argv as main gets it.

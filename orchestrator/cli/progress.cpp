@@ -27,31 +27,6 @@ constexpr Millis report{10'000};
 
 // ---- words and figures ----------------------------------------------------------------------------------------------
 
-/// Names come from the server and its users: none of their bytes may steer a terminal or end a line.
-std::string printable(std::string_view text) {
-    std::string out;
-    for (std::size_t i = 0; i < text.size(); ++i) {
-        auto const byte = static_cast<unsigned char>(text[i]);
-        bool const c1 = byte == 0xC2 && i + 1 < text.size() && static_cast<unsigned char>(text[i + 1]) < 0xA0;
-        if (c1) ++i;
-        out += byte < 0x20 || byte == 0x7F || c1 ? '?' : text[i];
-    }
-    return out;
-}
-
-/// The first `columns` characters; no character is cut in two.
-std::string truncated(std::string text, std::size_t columns) {
-    std::size_t seen = 0;
-    for (std::size_t i = 0; i < text.size(); ++i) {
-        if ((static_cast<unsigned char>(text[i]) & 0xC0) == 0x80) continue;
-        if (seen++ == columns) {
-            text.resize(i);
-            break;
-        }
-    }
-    return text;
-}
-
 std::string decimal(double value, int digits) {
     std::string text(64, '\0');
     text.resize(
@@ -479,6 +454,29 @@ std::optional<ProgressMode> progress_mode(std::string_view word) {
     if (word == "json") return ProgressMode::json;
     if (word == "none") return ProgressMode::none;
     return {};
+}
+
+std::string printable(std::string_view text) {
+    std::string out;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        auto const byte = static_cast<unsigned char>(text[i]);
+        bool const c1 = byte == 0xC2 && i + 1 < text.size() && static_cast<unsigned char>(text[i + 1]) < 0xA0;
+        if (c1) ++i;
+        out += byte < 0x20 || byte == 0x7F || c1 ? '?' : text[i];
+    }
+    return out;
+}
+
+std::string truncated(std::string text, std::size_t columns) {
+    std::size_t seen = 0;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        if ((static_cast<unsigned char>(text[i]) & 0xC0) == 0x80) continue;
+        if (seen++ == columns) {
+            text.resize(i);
+            break;
+        }
+    }
+    return text;
 }
 
 ProgressMode resolve(ProgressMode mode, int fd) {

@@ -1,5 +1,8 @@
 #include "orchestrator/cli/status.h"
 
+#include <sys/ioctl.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <boost/asio/io_context.hpp>
 #include <boost/json.hpp>
@@ -9,6 +12,7 @@
 
 #include "orchestrator/cli/commands.h"
 #include "orchestrator/cli/prepared.h"
+#include "orchestrator/cli/progress.h"
 #include "orchestrator/postgres/leadership.h"
 
 namespace weir {
@@ -126,74 +130,90 @@ std::string state_of(Row const& row, bool led) {
 bool is_over(std::string const& state) { return state == "done" || state == "undone" || state == "rolled back"; }
 bool is_aside(std::string const& state) { return state == "in quarantine" || state == "quarantine is over"; }
 
-void print(Row const& row, std::string const& state, std::vector<Rated> const& progress,
-           std::vector<ProofFigures> const& proofs, std::vector<std::string> const& live) {
-    std::printf("%-24s run %-4s %-28s began %s", field(row, 1).c_str(), field(row, 0).c_str(), state.c_str(),
-                field(row, 2).c_str());
-    bool const over = is_over(state);
-    if (over) std::printf(", ended %s", field(row, 4).c_str());
-    std::printf("\n");
-    if (over) return;
-    bool const aside = is_aside(state);
-    if (aside) {
-        std::printf("  set aside until %s", field(row, 13).c_str());
-        if (field(row, 17) != "0") std::printf(", %s values did not go back", field(row, 17).c_str());
-        std::printf("\n  hint: weir rollback %s brings it back; weir purge drops it then\n", field(row, 1).c_str());
-    }
-    std::printf("  %s steps done, last %s\n", field(row, 6).c_str(),
-                field(row, 5).empty() ? "none" : field(row, 5).c_str());
-    for (auto const& step : progress) std::printf("  %s\n", work_line(step.work, step.rate).c_str());
-    for (auto const& proof : proofs) std::printf("  %s\n", proof_line(proof).c_str());
-    for (auto const& line : live) std::printf("  %s\n", line.c_str());
-    if (!field(row, 10).empty())
-        std::printf("  stopped: %s\n  hint: %s\n", field(row, 10).c_str(), field(row, 11).c_str());
-    if (state.starts_with("paused"))
-        std::printf("  paused by %s\n  hint: to go on: weir resume %s\n", field(row, 12).c_str(),
-                    field(row, 1).c_str());
-    if (state.starts_with("rolling back"))
-        std::printf("  hint: %s: weir rollback %s\n",
-                    field(row, 16) == "t"
-                        ? "both columns are there and kept equal; when nothing uses the new shape any more"
-                        : "to go on",
-                    field(row, 1).c_str());
-    if (state.ends_with("at gate contract"))
-        std::printf("  hint: when the new application is deployed: weir approve %s contract\n", field(row, 1).c_str());
+/// As `%-Ns` does.
+std::string wide(std::string text, std::size_t columns) {
+    text.resize(std::max(text.size(), columns), ' ');
+    return text;
 }
 
-}  // namespace
+std::string words_of(Row const& row, std::string const& state, std::vector<Rated> const& progress,
+                     std::vector<ProofFigures> const& proofs, std::vector<std::string> const& live) {
+    auto const name = printable(field(row, 1));
+    auto text = wide(name, 24) + " run " + wide(field(row, 0), 4) + " " + wide(state, 28) + " began " + field(row, 2);
+    auto const line = [&](std::string const& words) { text += "  " + printable(words) + "\n"; };
+    bool const over = is_over(state);
+    if (over) text += ", ended " + field(row, 4);
+    text += "\n";
+    if (over) return text;
+    if (is_aside(state)) {
+        line("set aside until " + field(row, 13) +
+             (field(row, 17) == "0" ? "" : ", " + field(row, 17) + " values did not go back"));
+        line("hint: weir rollback " + name + " brings it back; weir purge drops it then");
+    }
+    line(field(row, 6) + " steps done, last " + (field(row, 5).empty() ? "none" : field(row, 5)));
+    for (auto const& step : progress) line(work_line(step.work, step.rate));
+    for (auto const& proof : proofs) line(proof_line(proof));
+    for (auto const& words : live) line(words);
+    if (!field(row, 10).empty()) {
+        line("stopped: " + field(row, 10));
+        line("hint: " + field(row, 11));
+    }
+    if (state.starts_with("paused")) {
+        line("paused by " + field(row, 12));
+        line("hint: to go on: weir resume " + name);
+    }
+    if (state.starts_with("rolling back"))
+        line(std::string{"hint: "} +
+             (field(row, 16) == "t" ? "both columns are there and kept equal; when nothing uses the new shape any more"
+                                    : "to go on") +
+             ": weir rollback " + name);
+    if (state.ends_with("at gate contract"))
+        line("hint: when the new application is deployed: weir approve " + name + " contract");
+    return text;
+}
 
-int status_command(Options const& options) {
-    boost::asio::io_context io;
-    auto opened = Asker::open(io, options.database, {"weir status", false});
-    if (auto* problem = std::get_if<Problem>(&opened)) return tell(*problem);
-    auto& asker = *std::get<std::unique_ptr<Asker>>(opened);
+struct Shown {
+    std::string text;
+    bool over{};  ///< nothing of it will change by itself
+};
+
+/// `watched`: of all runs only those that are not over.
+std::variant<Shown, Problem> look(Asker& asker, Options const& options, bool watched) {
     auto const ledger = has_ledger(asker);
-    if (auto const* problem = std::get_if<Problem>(&ledger)) return tell(*problem);
+    if (auto const* problem = std::get_if<Problem>(&ledger)) return *problem;
     std::string const name = options.words.empty() ? "" : options.words[0];
 
     std::vector<Row> runs;
     std::string leader;
     if (std::get<bool>(ledger)) {
         auto const listed = asker.ask(list_runs(name));
-        if (listed.fate != Fate::done) return tell(problem_of(listed, "cannot read the ledger"));
+        if (listed.fate != Fate::done) return problem_of(listed, "cannot read the ledger");
         runs = listed.rows;
         auto const who = asker.ask(who_leads());
         if (who.fate == Fate::done && !who.rows.empty()) leader = field(who.rows[0], 2);
     }
     if (!name.empty() && runs.empty())
-        return tell(
-            {Code::unknown_plan, {}, "no run of a plan " + name + " is known here", "weir status lists all runs"});
+        return Problem{
+            Code::unknown_plan, {}, "no run of a plan " + name + " is known here", "weir status lists all runs"};
 
     json::array documents;
+    Shown shown;
+    shown.over = !name.empty();
+    std::size_t ended = 0;
     for (auto const& row : runs) {
         bool const led = leader == control_name(field(row, 1));
         auto const state = state_of(row, led);
         bool const over = is_over(state);
+        shown.over = shown.over && (over || is_aside(state));
+        if (watched && over && name.empty()) {
+            ++ended;
+            continue;
+        }
         auto const read = read_work(asker, field(row, 0), led && !over);
-        if (auto const* problem = std::get_if<Problem>(&read)) return tell(*problem);
+        if (auto const* problem = std::get_if<Problem>(&read)) return *problem;
         auto const& progress = std::get<std::vector<Rated>>(read);
         auto const proved = asker.ask(list_proofs(field(row, 0)));
-        if (proved.fate != Fate::done) return tell(problem_of(proved, "cannot read the ledger"));
+        if (proved.fate != Fate::done) return problem_of(proved, "cannot read the ledger");
         std::vector<ProofFigures> proofs;
         for (auto const& proof : proved.rows) proofs.push_back(proof_of(proof));
         std::string picture;
@@ -206,7 +226,7 @@ int status_command(Options const& options) {
             }
         }
         if (!options.json) {
-            print(row, state, progress, proofs, picture_lines(picture, age));
+            shown.text += words_of(row, state, progress, proofs, picture_lines(picture, age));
             continue;
         }
         json::array steps;
@@ -251,11 +271,65 @@ int status_command(Options const& options) {
         documents.push_back(std::move(document));
     }
     if (options.json)
-        std::printf("%s\n", json::serialize(json::object{{"leader", leader}, {"runs", std::move(documents)}}).c_str());
+        shown.text = json::serialize(json::object{{"leader", leader}, {"runs", std::move(documents)}}) + "\n";
     else if (runs.empty())
-        std::printf("no run yet in this database\n");
+        shown.text = "no run yet in this database\n";
     else if (!leader.empty())
-        std::printf("working now: %s\n", leader.c_str());
+        shown.text += "working now: " + leader + "\n";
+    if (ended > 0) shown.text += std::to_string(ended) + (ended == 1 ? " run is over\n" : " runs are over\n");
+    return shown;
+}
+
+using Opened = std::variant<std::unique_ptr<Asker>, Problem>;
+
+/// Until the run that was named is over, or for ever. A server that is away is waited for.
+int watch(Options const& options, boost::asio::io_context& io, Opened opened) {
+    bool const redraws = !options.json && resolve(ProgressMode::automatic, STDOUT_FILENO) == ProgressMode::bar;
+    std::string before;
+    for (bool first = true;; first = false) {
+        auto const began = std::chrono::steady_clock::now();
+        std::optional<Problem> problem;
+        Shown shown;
+        if (auto const* failed = std::get_if<Problem>(&opened)) {
+            problem = *failed;
+        } else {
+            auto looked = look(*std::get<std::unique_ptr<Asker>>(opened), options, true);
+            if (auto const* wrong = std::get_if<Problem>(&looked))
+                problem = *wrong;
+            else
+                shown = std::get<Shown>(std::move(looked));
+        }
+        if (problem) {
+            if (first) return tell(*problem);
+            shown.text = to_text(*problem);
+        }
+        if (shown.text != before) {
+            winsize size{};
+            if (redraws && ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0) size = {};
+            auto const text = redraws        ? screen(shown.text, size.ws_col, size.ws_row, first)
+                              : options.json ? shown.text
+                                             : shown.text + "\n";
+            std::fwrite(text.data(), 1, text.size(), stdout);
+            if (std::fflush(stdout) != 0) return 0;
+            before = shown.text;
+        }
+        if (shown.over) return 0;
+        std::this_thread::sleep_until(began + std::chrono::seconds{1});
+        if (problem) opened = Asker::open(io, options.database, {"weir status", false});
+    }
+}
+
+}  // namespace
+
+int status_command(Options const& options) {
+    boost::asio::io_context io;
+    auto opened = Asker::open(io, options.database, {"weir status", false});
+    if (options.watch) return watch(options, io, std::move(opened));
+    if (auto* problem = std::get_if<Problem>(&opened)) return tell(*problem);
+    auto const looked = look(*std::get<std::unique_ptr<Asker>>(opened), options, false);
+    if (auto const* problem = std::get_if<Problem>(&looked)) return tell(*problem);
+    auto const& text = std::get<Shown>(looked).text;
+    std::fwrite(text.data(), 1, text.size(), stdout);
     return 0;
 }
 

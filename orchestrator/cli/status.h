@@ -37,6 +37,10 @@ std::string figure(double value, std::string_view unit);
 /// age. Nothing of a picture that is not one.
 std::vector<std::string> picture_lines(std::string const& picture, double age);
 
+/// The text as it overwrites what a terminal shows from its first line on: lines that are too long are cut, as is what
+/// has no room; 0 columns or rows: not known, and nothing is cut. `clears`: what stood there before goes first.
+std::string screen(std::string const& text, std::size_t columns, std::size_t rows, bool clears);
+
 /// What the last proof of a step found, as the ledger has it.
 struct ProofFigures {
     std::string step, at, rows_read, rows_filled, rows_wrong;

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <utility>
 
+#include "orchestrator/cli/progress.h"
 #include "orchestrator/cli/status.h"
 
 namespace weir {
@@ -143,6 +144,21 @@ std::vector<std::string> picture_lines(std::string const& picture, double age) {
     for (auto const& signal : signals)
         if (signal.is_object()) lines.push_back(signal_line(signal.as_object(), age));
     return lines;
+}
+
+std::string screen(std::string const& text, std::size_t columns, std::size_t rows, bool clears) {
+    std::string drawn = clears ? "\x1b[2J\x1b[H" : "\x1b[H";
+    std::size_t line = 0;
+    for (std::size_t at = 0; at < text.size();) {
+        auto const end = std::min(text.find('\n', at), text.size());
+        // The last row and the last column stay free: some terminals scroll or wrap as soon as they are written.
+        if (rows > 1 && ++line >= rows) break;
+        auto words = text.substr(at, end - at);
+        if (columns > 1) words = truncated(std::move(words), columns - 1);
+        drawn += words + "\x1b[K\n";
+        at = end + 1;
+    }
+    return drawn + "\x1b[J";
 }
 
 std::string proof_line(ProofFigures const& proof) {

@@ -115,5 +115,13 @@ TEST(StatusWords, TellAPicture) {
                 std::vector<std::string>{"signals:"});
 }
 
+TEST(StatusScreen, OverwritesLineByLineAndKeepsToTheTerminal) {
+    EXPECT_EQ(screen("one\ntwo\n", 0, 0, true), "\x1b[2J\x1b[Hone\x1b[K\ntwo\x1b[K\n\x1b[J");
+    EXPECT_EQ(screen("one\ntwo", 80, 24, false), "\x1b[Hone\x1b[K\ntwo\x1b[K\n\x1b[J");
+    // The last column and the last row stay free.
+    EXPECT_EQ(screen("höher\n2\n3\n", 4, 3, false), "\x1b[Hhöh\x1b[K\n2\x1b[K\n\x1b[J");
+    EXPECT_EQ(screen("", 80, 24, false), "\x1b[H\x1b[J");
+}
+
 }  // namespace
 }  // namespace weir

@@ -133,5 +133,22 @@ TEST_F(Orders, TwoUsersApprove) {
     EXPECT_THAT(done.out, HasSubstr("approved by postgres, second"));
 }
 
+TEST_F(Orders, StatusIsWatchedUntilTheRunIsOver) {
+    make_users(*this, 200);
+    auto const file = plan(rename_plan);
+    EXPECT_EQ(weir({"status", "rename-it", "--watch"}).status, 1) << "nothing of that name";
+    auto process = start({"run", file});
+    ASSERT_TRUE(at_gate(process));
+    auto watch = start({"status", "rename-it", "--watch"});
+    ASSERT_TRUE(wait_until([&] { return has(watch.out(), "waiting at gate contract"); })) << watch.out();
+    ASSERT_EQ(weir({"approve", "rename-it", "contract"}).status, 0);
+    EXPECT_EQ(wait(process).status, 0);
+    auto const watched = wait(watch);
+    EXPECT_EQ(watched.status, 0) << told(watched);
+    EXPECT_THAT(watched.out, HasSubstr(" done "));
+    EXPECT_THAT(watched.out, ::testing::Not(HasSubstr("\x1b"))) << "not a terminal";
+    EXPECT_EQ(weir({"status", "rename-it", "--watch"}).status, 0) << "it is over";
+}
+
 }  // namespace
 }  // namespace weir::tests
