@@ -102,6 +102,20 @@ TEST_F(Quarantine, IsDroppedWhenItsTimeIsOver) {
     }
 }
 
+TEST_F(Quarantine, AViewOfTheColumnAsideStopsThePurge) {
+    make_users(*this, 50);
+    quarantined(plan(kept_plan));
+    sql("CREATE VIEW late AS SELECT weir_q1_name FROM users");
+    let_time_pass();
+    auto const ran = weir({"purge"});
+    EXPECT_EQ(ran.status, 4) << told(ran);
+    EXPECT_THAT(ran.out + ran.err, ::testing::HasSubstr("view late depends on column weir_q1_name"));
+    EXPECT_EQ(value("SELECT count(weir_q1_name) FROM users"), "50");
+    sql("DROP VIEW late");
+    EXPECT_EQ(weir({"purge"}).status, 0);
+    EXPECT_EQ(leftovers(), "");
+}
+
 TEST_F(Quarantine, ComesBackWithTheWritesMadeSince) {
     make_users(*this, 50);
     auto const before = dump();
