@@ -84,13 +84,20 @@ Commands RunMachine::resume(Input const& input) {
         say(out,
             RunBegan{config_.program.plan, static_cast<std::int64_t>(config_.program.run),
                      !record_.begun.empty() || !record_.done.empty(), static_cast<int>(config_.program.steps.size())});
+        started_ = true;
+        for (auto const& order : early_) on_order(order, out);
+        early_.clear();
         connect_next(out);
     } else if (auto const* completed = std::get_if<Completed>(&input.what)) {
         on(*completed, out);
     } else if (auto const* measured = std::get_if<Measured>(&input.what)) {
         on_measured(*measured, out);
     } else if (auto const* order = std::get_if<Ordered>(&input.what)) {
-        on_order(*order, out);
+        // Given while nobody worked: what comes of it is told after the beginning.
+        if (started_)
+            on_order(*order, out);
+        else
+            early_.push_back(*order);
     } else if (auto const* interrupted = std::get_if<Interrupted>(&input.what)) {
         on_interrupt(*interrupted, out);
     } else if (std::holds_alternative<Ticked>(input.what)) {

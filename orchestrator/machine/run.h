@@ -168,6 +168,8 @@ class RunMachine {
     EntryDetail writing_detail_;
     std::int64_t seq_{};
     PaceController pace_;
+    bool started_{};
+    std::vector<Ordered> early_;  ///< orders that came before Started
     std::vector<Reading> readings_;
     std::optional<Millis> measured_;
     std::optional<Millis> worked_;  ///< when a fill or proof worked last

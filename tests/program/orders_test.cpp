@@ -15,7 +15,9 @@ TEST_F(Orders, APauseIsKeptAndResumedFromAnywhere) {
     auto const paused = weir({"pause", "rename-it"});
     EXPECT_EQ(paused.status, 0) << told(paused);
     EXPECT_THAT(paused.out, HasSubstr("weir resume rename-it"));
-    EXPECT_EQ(weir({"run", file, "--no-wait"}).status, 3);
+    auto const held = weir({"run", file, "--no-wait"});
+    EXPECT_EQ(held.status, 3) << told(held);
+    EXPECT_THAT(held.out, HasSubstr("weir resume rename-it"));
     EXPECT_EQ(value("SELECT count(*) FROM weir.entries WHERE kind = 'paused'"), "1");
 
     auto process = start({"run", file, "--approve", "all", "--progress", "plain"});
