@@ -39,6 +39,7 @@ constexpr std::array reasons{Reason{"sql ", "sql"},
                              Reason{"http ", "http"},
                              Reason{"prometheus ", "prometheus"},
                              Reason{"paused by", "paused"},
+                             Reason{"pace ", "rising"},
                              Reason{"outside the window", "schedule"},
                              Reason{"before the time of schedule.at", "schedule"}};
 constexpr std::string_view other{"other"};

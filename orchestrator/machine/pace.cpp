@@ -71,8 +71,10 @@ std::string old(Reading const& reading, Millis age, Millis max_age) {
     return signal + " was last measured " + value + " s ago, limit " + limit + " s";
 }
 
+std::string at_pace(double pace) { return "pace " + figure(pace * 100, 0) + " %"; }
+
 std::string slowed(Reading const& reading, double pace, bool rises) {
-    return above(reading) + ": pace " + figure(pace * 100, 0) + " %" + (rises ? ", rising" : "");
+    return rises ? at_pace(pace) + ", rising: no signal is near its limit" : above(reading) + ": " + at_pace(pace);
 }
 
 }  // namespace
@@ -228,7 +230,7 @@ Pace PaceController::judge(std::vector<Reading> const& readings, std::optional<M
     log_pace_ = pace.go ? lowest : std::min(*log_pace_, lowest);
     pace.pace = std::exp(*log_pace_);
     if (pace.go && slowest != nullptr) {
-        slowest->worst = true;
+        slowest->worst = !rises;
         pace.worst = slowest->reading.signal;
         pace.rising = rises;
         pace.reasons.push_back(slowed(slowest->reading, pace.pace, rises));

@@ -46,8 +46,9 @@ struct Pace {
     bool may_write{true};  ///< `go` of a step that writes: a proof that goes must not repair rows while this is false
     double pace{1};        ///< (0, 1]; also while it stops: what it will go on with
     /// What holds it back, with figures, in the readings' order: `replication lag of r1 is 3.2 s, limit 2 s`; while it
-    /// goes the one reading whose pace it is: `replication lag of r1 is 1.7 s, limit 2 s: pace 40 %`. Each begins with
-    /// the signal's name in words. Empty at pace 1.
+    /// goes the one reading whose pace it is: `replication lag of r1 is 1.7 s, limit 2 s: pace 40 %`. These begin
+    /// with the signal's name in words. While it only rises: `pace 25 %, rising: no signal is near its limit`. Empty at
+    /// pace 1.
     std::vector<std::string> reasons;
     bool rising{};               ///< below 1 only because it may not rise faster: no load is near its limit
     std::string worst;           ///< name of the signal of the first reason; empty at pace 1

@@ -155,7 +155,7 @@ TEST_F(MovingPace, WithoutALimitItIsFull) {
 TEST_F(MovingPace, StartsSlowlyAndRisesWhileTheLoadIsLow) {
     auto first = after(Millis{0}, {lag("r1", 0)});
     EXPECT_NEAR(first.pace, PaceController::start, 1e-9);
-    EXPECT_THAT(first.reasons, ElementsAre("replication lag of r1 is 0 s, limit 2 s: pace 10 %, rising"));
+    EXPECT_THAT(first.reasons, ElementsAre("pace 10 %, rising: no signal is near its limit"));
     EXPECT_EQ(first.worst, "replication_lag");
     auto const later = for_seconds(15, {lag("r1", 0.1)});
     EXPECT_EQ(later.pace, 1);

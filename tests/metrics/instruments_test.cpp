@@ -393,6 +393,7 @@ TEST(ThrottleReason, IsOfAClosedSet) {
     EXPECT_EQ(throttle_reason("outside the windows 01:00-02:00 UTC; 03:00-04:00 UTC"), "schedule");
     EXPECT_EQ(throttle_reason("before the time of schedule.at, opens 2026-11-23 01:00 UTC"), "schedule");
     EXPECT_EQ(throttle_reason("free disk is 2 %"), "other");
+    EXPECT_EQ(throttle_reason("pace 10 %, rising: no signal is near its limit"), "rising");
     EXPECT_EQ(throttle_reason(""), "other");
 }
 
