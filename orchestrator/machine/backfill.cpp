@@ -80,10 +80,11 @@ void BackfillMachine::prepare(Ids& ids, Commands& out) {
         sql("DELETE FROM weir.progress WHERE run = {0} AND step = {1} "
             "AND (filenode IS DISTINCT FROM pg_catalog.pg_relation_filenode(leaf) OR leaf NOT IN ({2}))",
             run, step, leaves(root)));
-    // New leaves and new pages at the end get stripes of their own.
+    // New leaves and new pages at the end get stripes of their own. They are open at a time over all leaves, and a
+    // sweep is no longer than its stripe: small leaves are not cut smaller.
     batch.push_back(sql(R"(INSERT INTO weir.progress (run, step, leaf, from_page, to_page, next_page, filenode)
 SELECT {0}, {1}, k.leaf, s, least(s + k.width, k.pages), s, pg_catalog.pg_relation_filenode(k.leaf)
-FROM (SELECT l.leaf, l.pages, greatest(16, least({3}, (l.pages + 31) / 32)) AS width,
+FROM (SELECT l.leaf, l.pages, greatest(16, least({3}, ((pg_catalog.sum(l.pages) OVER ())::bigint + 15) / 16)) AS width,
         coalesce((SELECT max(p.to_page) FROM weir.progress p WHERE p.run = {0} AND p.step = {1} AND p.leaf = l.leaf), 0) AS first
       FROM (SELECT c.oid AS leaf, pg_catalog.pg_relation_size(c.oid) / current_setting('block_size')::bigint AS pages
             FROM pg_catalog.pg_class c

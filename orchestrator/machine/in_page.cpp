@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 namespace weir {
 namespace {
@@ -11,7 +12,7 @@ constexpr std::int64_t rows_a_page_most = 291;
 constexpr std::int64_t pages_least = 16;
 /// Of first rounds: below it the pages are as good as full.
 constexpr double room_at = 0.9;
-constexpr std::int64_t retry_most = 1024;
+constexpr std::int64_t retry_most = 256;
 /// Sweeps of the fewest pages that may take longer than the bound.
 constexpr std::int64_t too_long_most = 3;
 
@@ -156,7 +157,12 @@ void InPageOrder::swept(Turn const& turn, Swept const& result) {
         pages_ = std::min(pages_, std::max(pages / 2, pages_least));
     else if (result.took * 2 < config_.target && pages == pages_)
         pages_ = std::min(pages_ * 3 / 2 + 1, config_.tuning.pages_at_most);
-    judge(turn, result);
+    if (turn.first) {
+        learn_room(turn, result);
+    } else {
+        s.judged_rows += result.rows;
+        s.judged_hot += result.hot;
+    }
     // The way may have changed, here or while the sweep ran.
     if (s.state == State::open && s.at >= s.to) end_round(turn.stripe);
     if (s.state == State::open && way_ == Way::ranges && !held_) ripen(turn.stripe);
@@ -170,22 +176,23 @@ void InPageOrder::end_round(std::size_t stripe) {
     s.next_xid = 0;
     s.at = s.from;
     s.round_rows = 0;
-    if (!over) return;
-    if (density_ <= 0 && s.rows > 0) set_density(static_cast<double>(s.rows) / static_cast<double>(s.to - s.from));
-    ripen(stripe);
+    if (over && density_ <= 0 && s.rows > 0)
+        set_density(static_cast<double>(s.rows) / static_cast<double>(s.to - s.from));
+    if (over || (s.rounds > 1 && (s.rounds - 1) % config_.tuning.judged_rounds == 0)) judge(s);
+    // judge() may have gone over to page ranges: then it is ripe already.
+    if (over && s.state == State::open) ripen(stripe);
 }
 
-void InPageOrder::judge(Turn const& turn, Swept const& result) {
-    if (!config_.counted || result.rows == 0) return;
-    if (turn.first) {
-        if (turn.rows_a_page != rows_a_page_) return;
-        bool const room = static_cast<double>(result.hot) >= room_at * static_cast<double>(result.rows);
-        rows_a_page_ = room ? std::min(rows_a_page_ * 2, rows_a_page_most) : std::max(rows_a_page_ / 2, base_);
-        return;
-    }
-    judged_rows_ += result.rows;
-    judged_hot_ += result.hot;
-    if (judged_rows_ < config_.tuning.judged_rows) return;
+void InPageOrder::learn_room(Turn const& turn, Swept const& result) {
+    if (!config_.counted || result.rows == 0 || turn.rows_a_page != rows_a_page_) return;
+    bool const room = static_cast<double>(result.hot) >= room_at * static_cast<double>(result.rows);
+    rows_a_page_ = room ? std::min(rows_a_page_ * 2, rows_a_page_most) : std::max(rows_a_page_ / 2, base_);
+}
+
+void InPageOrder::judge(Stripe& stripe) {
+    judged_rows_ += std::exchange(stripe.judged_rows, 0);
+    judged_hot_ += std::exchange(stripe.judged_hot, 0);
+    if (!config_.counted || way_ == Way::ranges || judged_rows_ < config_.tuning.judged_rows) return;
     bool const pays =
         static_cast<double>(judged_hot_) >= config_.tuning.hot_at_least * static_cast<double>(judged_rows_);
     if (pays)

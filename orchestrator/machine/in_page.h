@@ -18,7 +18,9 @@
 ///                   page); doubled while even the first rounds find room (dead space, fillfactor)
 ///   pages a sweep   by the clock, towards the batch's target; halved when a sweep took longer than the bound
 ///   the way         `ranges` where in-page order cannot pay: pages of one or two rows, a statement that can never be
-///                   HOT, too few HOT updates (tried again after a while), a horizon that stands still (until it moves)
+///                   HOT, too few HOT updates (tried again after a while), a horizon that stands still (until it
+///                   moves). HOT updates are counted over four rounds of a stripe: where a page has few rows, one that
+///                   leaves makes room for several, and the pages of a table are in step, so one round says nothing
 ///
 /// In the way `ranges` every row version that an update leaves behind is dead space: `vacuum_due` says when a VACUUM
 /// gives it back, so that later batches find room.
@@ -36,13 +38,13 @@
 namespace weir {
 
 struct SweepTuning {
-    std::int64_t sweeps{16};           ///< rounds that a full page is aimed at
-    std::size_t open_at_most{64};      ///< stripes, over all leaves of a fill
-    std::int64_t pages_at_first{64};   ///< of a sweep
-    std::int64_t pages_at_most{1024};  ///< of a sweep, and of a stripe
-    std::int64_t judged_rows{
-        2000};                  ///< updates after which the HOT share is judged; those of first rounds do not count
-    double hot_at_least{0.25};  ///< a lower share does not pay for the sweeps
+    std::int64_t sweeps{16};              ///< rounds that a full page is aimed at
+    std::size_t open_at_most{64};         ///< stripes, over all leaves of a fill
+    std::int64_t pages_at_first{64};      ///< of a sweep
+    std::int64_t pages_at_most{4096};     ///< of a sweep, and of a stripe
+    std::int64_t judged_rows{2000};       ///< updates after which the HOT share is judged; not those of first rounds
+    std::int64_t judged_rounds{4};        ///< of a stripe, which count together
+    double hot_at_least{0.25};            ///< a lower share does not pay for the sweeps
     double rows_a_page_at_least{3};       ///< of fewer rows the first round would move too many
     std::int64_t pages_at_least{64};      ///< of a leaf: a smaller one may double, and is done sooner
     std::int64_t vacuum_every{8};         ///< a VACUUM after the leaf's rows / this many dead rows
@@ -138,15 +140,17 @@ class InPageOrder {
         std::int64_t at{};  ///< where the round goes on
         std::int64_t rounds{}, rows_a_page{};
         std::int64_t round_rows{}, rows{};
-        std::int64_t xid{};       ///< the newest of the last round
-        std::int64_t next_xid{};  ///< of the round that is going on
+        std::int64_t judged_rows{}, judged_hot{};  ///< of its rounds that were not judged yet
+        std::int64_t xid{};                        ///< the newest of the last round
+        std::int64_t next_xid{};                   ///< of the round that is going on
     };
 
     void ripen(std::size_t stripe);
     void end_round(std::size_t stripe);
     void to_ranges(std::string reason);
     void to_in_page(std::string reason);
-    void judge(Turn const& turn, Swept const& result);
+    void learn_room(Turn const& turn, Swept const& result);
+    void judge(Stripe& stripe);
     void set_density(double rows_a_page);
     void come_back(std::int64_t horizon);
     bool ready(Stripe const& stripe, std::int64_t horizon) const;
@@ -166,7 +170,7 @@ class InPageOrder {
     bool final_{};                      ///< the way `ranges` stays
     std::optional<std::int64_t> held_;  ///< back when the horizon passes this
     std::int64_t by_ranges_{};          ///< stripes given since the share was too low
-    static constexpr std::int64_t retry_first = 16;
+    static constexpr std::int64_t retry_first = 4;
     std::int64_t retry_after_{retry_first};  ///< such stripes until in-page order is tried again
 };
 

@@ -90,7 +90,7 @@ struct PaceController::Gains {
     double rise_at(double load) const { return load < idle && (!lag || load * limit < blur) ? sprint : rise; }
     double drift(double load) const {
         auto const room = target - load;
-        if (room > 0) return rise_at(load) * std::min(std::pow(room / (lag ? target : target / 2), lag ? 3 : 2), 1.0);
+        if (room > 0) return rise_at(load) * std::min(std::pow(room / (lag ? target : target / 2), lag ? 3 : 1.8), 1.0);
         return fall * room / (1 + (lag ? 4 * load * limit : 0.0));
     }
 };

@@ -10,6 +10,7 @@
 #include "orchestrator/postgres/session.h"
 #include "orchestrator/signals/back_off.h"
 #include "orchestrator/signals/commit_latency.h"
+#include "orchestrator/signals/table_size.h"
 
 namespace weir {
 namespace {
@@ -20,6 +21,8 @@ constexpr Millis lock_limit{500};
 constexpr Millis statement_limit{2000};
 constexpr Limits picture_limits{lock_limit, statement_limit, Millis{5000}};
 constexpr Millis picture_period{1000};
+/// Somebody's ALTER comes first, and so does the next beat.
+constexpr Limits size_limits{Millis{10}, Millis{1000}, Millis{2000}};
 constexpr Millis tell_period{250};
 
 Millis steady(Clock::time_point time) { return std::chrono::duration_cast<Millis>(time.time_since_epoch()); }
@@ -39,20 +42,25 @@ bool gone(Outcome const& outcome) { return outcome.fate == Fate::lost || outcome
 
 struct Pulse::World : std::enable_shared_from_this<Pulse::World> {
     World(boost::asio::any_io_executor executor, Config given)
-        : home{std::move(executor)}, config{std::move(given)}, beats{config.period}, timer{home} {}
+        : home{std::move(executor)},
+          config{std::move(given)},
+          beats{config.period},
+          sizes{config.tables},
+          timer{home} {}
 
-    enum class Doing { resting, connecting, idle, beating, drawing };
+    enum class Doing { resting, connecting, idle, beating, drawing, sizing };
 
     boost::asio::any_io_executor home;
     Config config;
     Beats beats;
+    TableSizes sizes;
     CommitLatency latency;
     BackOff back_off;
     boost::asio::steady_timer timer;
     std::unique_ptr<Session> session;
     Doing doing{Doing::resting};
     Clock::time_point next{};  // when to connect, or to beat
-    Clock::time_point sent{}, next_picture{};
+    Clock::time_point sent{}, next_picture{}, next_size{};
     std::string problem{"no heartbeat was written yet"};
     bool stopped{};
 
@@ -118,9 +126,24 @@ struct Pulse::World : std::enable_shared_from_this<Pulse::World> {
         problem.clear();
         back_off.reset();
         doing = Doing::idle;
-        draw();
+        if (!size()) draw();
         if (config.beaten) config.beaten();
         wake();
+    }
+
+    /// In the place of a picture, which is drawn at the next beat then.
+    bool size() {
+        if (!config.sized || config.tables.empty() || Clock::now() < next_size) return false;
+        next_size = Clock::now() + config.size_period;
+        doing = Doing::sizing;
+        session->execute(sizes.measure(), Transaction::implicit, size_limits, [this](Outcome const& outcome) {
+            if (gone(outcome)) return failed(outcome);
+            doing = Doing::idle;
+            for (auto& table : sizes.read(outcome))
+                if (!stopped) config.sized(std::move(table));
+            wake();
+        });
+        return true;
     }
 
     void draw() {

@@ -1,6 +1,6 @@
 #pragma once
 /// Writes the heartbeat of a run: what a commit of the application takes now, the time by which replicas are measured
-/// (signals/heartbeat.h), and the picture that `weir status` shows from anywhere.
+/// (signals/heartbeat.h), and the picture that `weir status` shows from anywhere. Beside it looks how large tables are.
 #include <boost/asio/any_io_executor.hpp>
 #include <functional>
 #include <memory>
@@ -9,6 +9,7 @@
 
 #include "orchestrator/machine/ledger.h"
 #include "orchestrator/signals/heartbeat.h"
+#include "plans/sql.h"
 
 namespace weir {
 
@@ -32,6 +33,10 @@ class Pulse {
         /// The JSON to keep beside the beat, asked for once a second; empty: none is kept. What the server refuses to
         /// read is left out.
         std::function<std::string()> picture;
+        /// Looked at every `size_period`, after a beat (signals/table_size.h). May be empty.
+        std::vector<TableName> tables;
+        Millis size_period{10'000};
+        std::function<void(TableSized)> sized;
         /// A beat was committed: time to look at the replicas. May be empty.
         std::function<void()> beaten;
         /// Several times a second: one reading, signal `commit_latency`, value in seconds (signals/commit_latency.h),

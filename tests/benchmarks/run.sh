@@ -5,6 +5,8 @@
 #     ROWS=10000000 TABLES="three uuid parts toast" LOADS="calm load readers" tests/benchmarks/run.sh        everything
 #     tests/benchmarks/run.sh --micro         what the pure parts cost by themselves (micro.cpp); no server; micro.txt and micro.json
 #     tests/benchmarks/run.sh --own-cost      weir's own CPU and memory at two table sizes; fails beyond 2 % or 40 MB
+#     tests/benchmarks/run.sh --streams       batch times while nobody looks at the dashboard, 32 readers stay and 1000 ask at once; what a
+#                                             scrape costs with 1 and with 100 runs in the ledger; streams.txt
 #
 # WAYS     update       one UPDATE of all rows, no triggers        update_sync  the same with weir's sync triggers, which know it for a batch
 #          plain        weir, one worker, batch.order: plain       weir1 weir2  weir with one and two workers      auto  workers: auto
@@ -13,6 +15,7 @@
 #          Both loops run inside the server, without a round trip: that is in their favour.
 #          alone        nothing for ten seconds: what the application of a load feels by itself
 #          safe         weir with its default settings, from the first ALTER to the end of the proof        free  the same with throttle: none
+#          safe1        as safe, with one worker
 #          tight        as safe, with a limit of 500 ms for the replica's lag
 # TABLES   three        5 columns, 3 indexes, full pages           uuid         random uuid key, rows of 400 bytes, 3 indexes
 #          parts        as three, 16 hash partitions               toast        a jsonb of 8 kB beside it; ROWS / 20 rows
@@ -22,11 +25,13 @@
 #          short        load, and ten short readers a second, each in a transaction of 50 ms
 #          delayed      load, and a replica that replays everything 300 ms late (recovery_min_apply_delay)
 #          stalled      load, and a replica whose replay stands still for 5 s, 2 s after the beginning
+# TARGET   batch.target of weir's ways (default: weir's own)
 # OUT      folder for bench.txt and bench.json (default build/bench)         WEIR  the program (default: the release preset's)
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-own_cost=no
+own_cost=no streams=no
 [ "${1-}" != --own-cost ] || own_cost=yes
+[ "${1-}" != --streams ] || streams=yes
 rows=${ROWS:-1000000} out=${OUT:-build/bench}
 ways=${WAYS:-update update_sync plain weir1 weir2 auto pgroll loop} tables=${TABLES:-three} loads=${LOADS:-calm}
 if [ "${1-}" = --micro ]; then
@@ -52,17 +57,9 @@ fi
 mkdir -p "$out"
 
 # ---- servers ----------------------------------------------------------------------------------------------------------
-bin=$(pg_config --bindir 2>/dev/null || true)
-[ -x "$bin/postgres" ] || bin=$(dirname "$(find /usr/lib/postgresql -name postgres -path '*/bin/*' | sort -V | tail -n 1)")
-dir=$(mktemp -d /tmp/weir-XXXXXX)
-chmod 755 "$dir"
-as_server=()
-if [ "$(id -u)" = 0 ]; then
-    chown postgres: "$dir"
-    as_server=(setpriv --reuid=postgres --regid=postgres --init-groups)
-fi
-server() { (cd "$dir" && exec "${as_server[@]}" "$@"); }
-others=() primary='' replica=''
+. examples/servers.sh
+new_folder
+others=()
 stop() {
     local pid
     for pid in "${others[@]}"; do kill "$pid" 2>/dev/null || true; done
@@ -71,25 +68,24 @@ stop() {
 }
 cleanup() {
     stop
-    for pid in $replica $primary; do kill -QUIT "$pid" 2>/dev/null || true; wait "$pid" 2>/dev/null || true; done
+    for pid in ${servers[1]-} ${servers[0]-}; do kill -QUIT "$pid" 2>/dev/null || true; wait "$pid" 2>/dev/null || true; done
     rm -rf "$dir"
 }
 trap cleanup EXIT
 trap 'exit 130' INT TERM
-ready() { for _ in {1..600}; do ! "$bin/pg_isready" -q -h "$dir" -p "$1" || return 0; sleep 0.1; done; echo "no server" >&2; exit 1; }
-server "$bin/initdb" -D "$dir/data" -A trust -U postgres -E UTF8 --locale=C.UTF-8 --no-sync >/dev/null
-cat >>"$dir/data/postgresql.conf" <<CONF
+server "$bin/initdb" -D "$dir/primary" -A trust -U postgres -E UTF8 --locale=C.UTF-8 --no-sync >/dev/null
+cat >>"$dir/primary/postgresql.conf" <<CONF
 port = 5433
 listen_addresses = ''
 unix_socket_directories = '$dir'
 shared_buffers = 512MB
 max_wal_size = 8GB
+min_wal_size = 3GB
 checkpoint_timeout = 30min
 autovacuum = off
 CONF
-(cd "$dir" && exec "${as_server[@]}" "$bin/postgres" -D "$dir/data") >"$dir/log" 2>&1 &
-primary=$!
-ready 5433
+start_server primary 5433
+primary=${servers[0]}
 # With a slot, so that no WAL is gone before the replica has it.
 server "$bin/pg_basebackup" -d "host=$dir port=5433 user=postgres" -D "$dir/replica" -X stream -c fast --no-sync -C -S replica1
 cat >>"$dir/replica/postgresql.auto.conf" <<CONF
@@ -98,11 +94,23 @@ primary_conninfo = 'host=$dir port=5433 user=postgres application_name=replica1'
 primary_slot_name = 'replica1'
 CONF
 server touch "$dir/replica/standby.signal"
-(cd "$dir" && exec "${as_server[@]}" "$bin/postgres" -D "$dir/replica") >"$dir/log2" 2>&1 &
-replica=$!
-ready 5434
+start_server replica 5434
 url="postgresql:///postgres?host=$dir&port=5433&user=postgres"
 sql() { "$bin/psql" -XqAt -v ON_ERROR_STOP=1 -d "$url" "$@"; }
+caught_up() {
+    for _ in {1..3000}; do
+        [ "$(sql -c "select count(*) from pg_stat_replication where replay_lsn >= pg_current_wal_insert_lsn()")" = 0 ] || return 0
+        sleep 0.1
+    done
+    echo "the replica does not catch up" >&2
+    exit 1
+}
+# WAL segments to use again, as a server has them that did not begin a minute ago: whoever needs a new one waits for it.
+for _ in 1 2; do
+    sql -c "select count(pg_logical_emit_message(false, 'warm', repeat('x', 1000000))) from generate_series(1, 1000)" >/dev/null
+    caught_up
+    sql -c checkpoint
+done
 
 # ---- tables -----------------------------------------------------------------------------------------------------------
 n=0 key=bigint least=0
@@ -135,21 +143,17 @@ fresh() {
         -c "create table witness (id bigint primary key, value text not null)"
     [ "$1" = uuid ] || sql -c "select setval(pg_get_serial_sequence('t', 'id'), $n)" >/dev/null
     sql -c "vacuum (analyze, freeze) t" -c checkpoint
-    for _ in {1..3000}; do
-        [ "$(sql -c "select count(*) from pg_stat_replication where replay_lsn >= pg_current_wal_insert_lsn()")" = 0 ] || return 0
-        sleep 0.1
-    done
-    echo "the replica does not catch up" >&2
-    exit 1
+    caught_up
 }
 plan() {
-    printf '%s\n' 'weir: 1' 'name: bench' 'changes:' '  - rename_column: { table: t, from: name, to: full_name }' "batch: { $1 }" 'throttle: none' >"$dir/plan.yaml"
+    printf '%s\n' 'weir: 1' 'name: bench' 'changes:' '  - rename_column: { table: t, from: name, to: full_name }' "batch: { $1${TARGET:+, target: $TARGET} }" 'throttle: none' >"$dir/plan.yaml"
     "$weir" run "$dir/plan.yaml" --until expand --progress none --database "$url"
 }
 
-# The whole run, as a person starts it: with its locks, paced. $1: the throttle.
+# The whole run, as a person starts it: with its locks, paced. $1: the throttle; $2: the batch.
 whole_plan() {
-    printf '%s\n' 'weir: 1' 'name: bench' 'changes:' '  - rename_column: { table: t, from: name, to: full_name }' "throttle: $1" >"$dir/plan.yaml"
+    local batch="${2-}${TARGET:+${2:+, }target: $TARGET}"
+    printf '%s\n' 'weir: 1' 'name: bench' 'changes:' '  - rename_column: { table: t, from: name, to: full_name }' "throttle: $1" "batch: { $batch }" >"$dir/plan.yaml"
 }
 on_replica() { "$bin/psql" -XqAt -v ON_ERROR_STOP=1 -d "postgresql:///postgres?host=$dir&port=5434&user=postgres" "$@"; }
 
@@ -211,6 +215,7 @@ one() {
     case $way in
         update | pgroll | alone) ;;
         safe) whole_plan "{}" ;;
+        safe1) whole_plan "{}" "workers: 1" ;;
         free) whole_plan none ;;
         tight) whole_plan "{ replication_lag: 500ms }" ;;
         plain) plan "workers: 1, order: plain" ;;
@@ -272,7 +277,7 @@ create trigger pgroll_up before insert or update on t for each row execute funct
         update_sync) sql -c "begin" -c "set local weir.batch = 'on'" -c "update t set full_name = name" -c "commit" ;;
         pgroll) keyset "with b as (select id from t where id > last and needs_backfill order by id limit 1000 for no key update), u as (update t set id = t.id from b where t.id = b.id returning t.id) select max(id::text)::$key into top from (select id from b order by id desc limit 1) m where (select count(*) from u) >= 0;" ;;
         loop) keyset "select id into top from (select id from t where id > last order by id limit 1000) b order by id desc limit 1; update t set full_name = name where id > last and id <= top;" ;;
-        safe | free | tight) run_weir proof ;;
+        safe | safe1 | free | tight) run_weir proof ;;
         *) run_weir backfill ;;
     esac
     ended=$(now)
@@ -311,6 +316,71 @@ create trigger pgroll_up before insert or update on t for each row execute funct
         *) [ "$wrong" = 0 ] || { echo "$way left $wrong rows wrong" >&2; exit 1; } ;;
     esac
 }
+
+# ---- readers of the dashboard -------------------------------------------------------------------------------------------
+http() { curl -s --noproxy '*' "$@"; }
+# "seconds batches" so far
+batches() { http "http://127.0.0.1:$1/metrics" | awk '/^weir_batch_duration_seconds_sum.*fill/ { s = $2 } /^weir_batch_duration_seconds_count.*fill/ { c = $2 } END { print s + 0, c + 0 }'; }
+# readers PORT HOW_MANY SECONDS: their HTTP codes, counted
+readers() {
+    local part pids=()
+    for part in 1 2 3 4; do
+        http -Z --parallel-immediate --parallel-max 250 -m "$3" -o /dev/null -w '%{http_code}\n' \
+            "http://127.0.0.1:$1/api/events?[1-$(($2 / 4))]" >"$dir/codes$part" 2>/dev/null &
+        pids+=($!)
+    done
+    wait "${pids[@]}" || true  # a stream has no end of its own
+}
+measure_streams() {
+    local port=29187 before after title
+    while (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do port=$((port + 1)); done
+    rows=${ROWS:-3000000}
+    fresh three
+    printf '%s\n' 'weir: 1' 'name: bench' 'changes:' '  - rename_column: { table: t, from: name, to: full_name }' 'batch: { target: 2ms, workers: 1 }' 'throttle: none' >"$dir/plan.yaml"
+    "$weir" run "$dir/plan.yaml" --progress none --database "$url" --http "127.0.0.1:$port" >/dev/null 2>&1 &
+    others+=($!)
+    until [ "$(batches $port | awk '{ print ($2 > 200) }')" = 1 ]; do sleep 0.2; done
+    printf '%-24s %10s %10s   %s\n' readers 'ms/batch' batches answers
+    for title in 'nobody' '32 stay' '1000 ask at once' 'nobody again'; do
+        rm -f "$dir"/codes*
+        before=$(batches $port)
+        case $title in
+            nobody*) sleep 3 ;;
+            32*) readers $port 32 3 ;;
+            1000*) readers $port 1000 1 ;;
+        esac
+        after=$(batches $port)
+        http "http://127.0.0.1:$port/metrics" | grep -c '^weir_run_phase{.*"backfill".*} 1' >/dev/null || { echo "the fill was over too early: give more ROWS" >&2; exit 1; }
+        awk -v title="$title" -v a="$before" -v b="$after" -v codes="$(cat "$dir"/codes* 2>/dev/null | sort | uniq -c | awk '{ printf "%s times %s  ", $1, $2 }')" 'BEGIN {
+            split(a, x, " "); split(b, y, " "); n = y[2] - x[2]; printf "%-24s %10.2f %10d   %s\n", title, n ? 1000 * (y[1] - x[1]) / n : 0, n, codes }'
+    done
+    stop
+
+    rows=1000
+    fresh three
+    # Both are processes that go on at the gate.
+    "$weir" run "$dir/plan.yaml" --until proof --progress none --database "$url" >/dev/null
+    printf '%-24s %10s %10s %10s %12s\n' 'runs in the ledger' 'ms/scrape' bytes 'runs ms' 'status ms'
+    local runs scrape list status before
+    for runs in 1 100; do
+        [ $runs = 1 ] || sql -c "insert into weir.entries (run, seq, epoch, kind, detail) select -n, 1, 0, 'began', jsonb_build_object('name', 'old-' || n, 'catalog', (select string_agg(md5(i::text || n), '') from generate_series(1, 500) i)) from generate_series(1, $((runs - 1))) n" \
+            -c "insert into weir.entries (run, seq, epoch, kind) select -n, 2, 0, 'finished' from generate_series(1, $((runs - 1))) n"
+        "$weir" run "$dir/plan.yaml" --progress none --database "$url" --http "127.0.0.1:$port" >/dev/null 2>&1 &
+        others+=($!)
+        until http "http://127.0.0.1:$port/metrics" | grep -c '^weir_run_state{.*waiting"} 1' >/dev/null; do sleep 0.2; done
+        sleep 3
+        scrape=$(http -o /dev/null -w '%{time_total} %{size_download}\n' "http://127.0.0.1:$port/metrics?[1-300]" | awk '{ s += $1; b = $2 } END { print 1000 * s / NR, b }')
+        list=$(for _ in 1 2 3; do http -o /dev/null -w '%{time_total}\n' "http://127.0.0.1:$port/api/runs"; sleep 2.1; done | awk '{ s += $1 } END { print 1000 * s / NR }')
+        status=$(before=$(date +%s%N); for _ in 1 2 3 4 5; do "$weir" status --metrics --database "$url" >/dev/null; done; echo $((($(date +%s%N) - before) / 5000000)))
+        printf '%-24s %10.2f %10d %10.1f %12d\n' $runs $scrape "$list" "$status"
+        stop
+    done
+}
+if [ $streams = yes ]; then
+    exec > >(tee "$out/streams.txt")  # no pipe: what it starts must be known to cleanup()
+    measure_streams
+    exit
+fi
 
 rm -f "$out/bench.json.lines"
 : >"$out/bench.txt"

@@ -1,10 +1,13 @@
 #include "bench.h"
 
 #include <boost/asio/steady_timer.hpp>
+#include <cstdlib>
+#include <filesystem>
 #include <map>
 #include <stdexcept>
 
 #include "orchestrator/cli/prepared.h"
+#include "orchestrator/out/dump.h"
 #include "orchestrator/postgres/leadership.h"
 #include "orchestrator/postgres/shell.h"
 #include "orchestrator/postgres/world.h"
@@ -27,23 +30,35 @@ void make_roles() {
     static_cast<void>(made);
 }
 
-/// The locks that a transaction holds when it commits: a deferred trigger fires last. Partitions count for their root.
+/// The locks that a transaction holds when it commits: a deferred trigger fires last. Partitions count for their root,
+/// and a table that it renames or drops is called as it was before.
 constexpr auto lab = R"(
 CREATE SCHEMA IF NOT EXISTS lab;
 GRANT USAGE ON SCHEMA lab TO PUBLIC;
 CREATE TABLE lab.probe (label text);
 CREATE TABLE lab.locks (label text, schema text, name text, mode text);
 GRANT ALL ON lab.probe, lab.locks TO PUBLIC;
+CREATE TABLE lab.names (tx bigint, oid oid, schema text, name text);
+GRANT ALL ON lab.names TO PUBLIC;
+CREATE FUNCTION lab.remember() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  INSERT INTO lab.names
+  SELECT pg_catalog.txid_current(), held.oid, n.nspname, c.relname
+  FROM pg_catalog.pg_class held
+  JOIN pg_catalog.pg_class c ON c.oid = coalesce(pg_catalog.pg_partition_root(held.oid)::oid, held.oid)
+  JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+  WHERE held.relkind IN ('r', 'p') AND c.relkind IN ('r', 'p')
+    AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'weir', 'weir_sync', 'lab');
+  RETURN NULL;
+END $$;
+CREATE TRIGGER remember AFTER INSERT ON lab.probe FOR EACH ROW EXECUTE FUNCTION lab.remember();
 CREATE FUNCTION lab.look() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   INSERT INTO lab.locks
-  SELECT NEW.label, n.nspname, c.relname, l.mode
-  FROM pg_catalog.pg_locks l
-  JOIN pg_catalog.pg_class held ON held.oid = l.relation
-  JOIN pg_catalog.pg_class c ON c.oid = coalesce(pg_catalog.pg_partition_root(held.oid)::oid, held.oid)
-  JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-  WHERE l.pid = pg_catalog.pg_backend_pid() AND l.granted AND l.locktype = 'relation' AND c.relkind IN ('r', 'p')
-    AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'weir', 'weir_sync', 'lab');
+  SELECT NEW.label, k.schema, k.name, l.mode
+  FROM pg_catalog.pg_locks l JOIN lab.names k ON k.tx = pg_catalog.txid_current() AND k.oid = l.relation
+  WHERE l.pid = pg_catalog.pg_backend_pid() AND l.granted AND l.locktype = 'relation';
+  DELETE FROM lab.names WHERE tx = pg_catalog.txid_current();
   RETURN NULL;
 END $$;
 CREATE CONSTRAINT TRIGGER look AFTER INSERT ON lab.probe DEFERRABLE INITIALLY DEFERRED
@@ -63,12 +78,14 @@ struct Record : Listener {
 /// Performs what the machine wants, as the shell does, and lets the test step in between decision and deed.
 class Driver {
   public:
-    Driver(asio::io_context& io, std::string conninfo, RunMachine machine, Session& control_session, Drive drive)
+    Driver(asio::io_context& io, std::string conninfo, RunMachine machine, Session& control_session, Drive drive,
+           Dumps& dumps)
         : io_{io},
           conninfo_{std::move(conninfo)},
           machine_{std::move(machine)},
           control_{control_session},
-          drive_{std::move(drive)} {}
+          drive_{std::move(drive)},
+          dumps_{dumps} {}
 
     int run() {
         give(Started{});
@@ -156,6 +173,10 @@ class Driver {
                 give(Completed{id, std::move(outcome)});
             });
             timers_[rest->id] = std::move(timer);
+        } else if (auto const* dump = std::get_if<Dump>(&command)) {
+            dumps_.dump(*dump, reply(dump->id));
+        } else if (auto const* look = std::get_if<Look>(&command)) {
+            dumps_.look(*look, reply(look->id));
         } else if (auto* cancel = std::get_if<Cancel>(&command)) {
             if (auto const timer = timers_.find(cancel->target); timer != timers_.end()) timer->second->cancel();
             if (auto const at = running_.find(cancel->target); at != running_.end()) session(at->second).cancel();
@@ -170,6 +191,7 @@ class Driver {
     RunMachine machine_;
     Session& control_;
     Drive drive_;
+    Dumps& dumps_;
     std::map<SessionId, std::unique_ptr<Session>> hands_;
     std::map<CommandId, SessionId> running_;
     std::map<CommandId, std::unique_ptr<asio::steady_timer>> timers_;
@@ -182,6 +204,26 @@ std::unique_ptr<Asker> open(asio::io_context& io, std::string const& conninfo) {
     auto opened = Asker::open(io, conninfo, {"weir golden control", true});
     if (auto* problem = std::get_if<Problem>(&opened)) throw std::runtime_error{to_text(*problem)};
     return std::get<std::unique_ptr<Asker>>(std::move(opened));
+}
+
+/// A folder of this process with one for each database, gone at its end.
+std::string dumps_of(Database const& database) {
+    struct Scratch {
+        std::filesystem::path path{(std::filesystem::temp_directory_path() / "weir-dumps-XXXXXX").string()};
+        Scratch() {
+            auto text = path.string();
+            if (::mkdtemp(text.data()) == nullptr) throw std::runtime_error{"no folder for dumps"};
+            path = text;
+        }
+        ~Scratch() {
+            std::error_code error;
+            std::filesystem::remove_all(path, error);
+        }
+    };
+    static Scratch const scratch;
+    auto const folder = scratch.path / database.name;
+    std::filesystem::create_directories(folder);
+    return folder.string();
 }
 
 /// The lock of a leader that just went may outlive its socket by a moment.
@@ -268,21 +310,25 @@ Driven Bench::drive(Plan const& plan, Drive how) const {
     config.rollback = how.how == How::rollback || how.how == How::rollback_die;
     config.may_set_deadlock_timeout = asker->facts().may_set_deadlock_timeout;
     RunMachine machine{std::move(config)};
+    Dumper dumper{io.get_executor(), {dumps_of(database_), asker->facts().address, "weir golden backup"}};
     if (how.how == How::with_shell) {
         Record record;
         bool over = false;
-        Shell shell{
-            io.get_executor(),
-            {conninfo_, plan.name, {&record}, [&](Finish const& finish) { driven.exit = finish.exit, over = true; }},
-            std::move(machine),
-            asker->session()};
+        Shell shell{io.get_executor(),
+                    {conninfo_,
+                     plan.name,
+                     {&record},
+                     [&](Finish const& finish) { driven.exit = finish.exit, over = true; },
+                     &dumper},
+                    std::move(machine),
+                    asker->session()};
         shell.give(Started{});
         io.restart();
         while (!over && io.run_one() > 0) {
         }
         driven.events = std::move(record.events);
     } else {
-        Driver driver{io, conninfo_, std::move(machine), asker->session(), how};
+        Driver driver{io, conninfo_, std::move(machine), asker->session(), how, dumper};
         driven.exit = driver.run();
         driven.events = std::move(driver.events);
     }

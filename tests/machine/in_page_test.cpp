@@ -40,7 +40,7 @@ struct Play {
     Play(Heap::Shape shape, InPageOrder::Config config)
         : heap{shape},
           order{std::move(config)},
-          stripe_pages{std::clamp<std::int64_t>((shape.pages + 31) / 32, 16, 1024)},
+          stripe_pages{std::clamp<std::int64_t>((shape.pages + 15) / 16, 16, 4096)},
           pages{shape.pages} {
         for (std::int64_t at = 0; at < pages; at += stripe_pages)
             order.add(at, std::min(at + stripe_pages, pages), false);
@@ -121,6 +121,15 @@ TEST(InPageOrder, StaysOnThePageOnAFullTable) {
     EXPECT_EQ(play.rests, 0) << "nobody is in the way";
     // Each row once, a sixteenth of a page at a time.
     EXPECT_LT(play.sweeps, 64 * 25);
+}
+
+TEST(InPageOrder, WherePagesHaveFewRowsOneRoundThatLeavesIsNotTakenForAll) {
+    // The second row of a page does not fit into the room of the first; from the third on there is room for many.
+    Play play{{.pages = 20'000, .rows_a_page = 19, .grows = 1.06}};
+    play.snapshot_age = [](Millis) { return Millis{50}; };
+    ASSERT_TRUE(play.run());
+    EXPECT_THAT(play.reasons, testing::Each(testing::Not(HasSubstr("only "))));
+    EXPECT_GT(play.heap.hot_share(), 0.8);
 }
 
 TEST(InPageOrder, PlainRangesAreOnePassAndNoHot) {

@@ -9,6 +9,7 @@ namespace weir {
 namespace {
 
 using testing::ElementsAre;
+using testing::Field;
 
 Reading lag(std::string replica, double value, double limit = 2) {
     Reading reading;
@@ -155,12 +156,15 @@ TEST_F(MovingPace, WithoutALimitItIsFull) {
 TEST_F(MovingPace, StartsSlowlyAndRisesWhileTheLoadIsLow) {
     auto first = after(Millis{0}, {lag("r1", 0)});
     EXPECT_NEAR(first.pace, PaceController::start, 1e-9);
-    EXPECT_THAT(first.reasons, ElementsAre("pace 10 %, rising: no signal is near its limit"));
+    EXPECT_THAT(first.reasons, ElementsAre("pace 20 %, rising: no signal is near its limit"));
     EXPECT_EQ(first.worst, "replication_lag");
+    EXPECT_TRUE(first.rising);
+    EXPECT_THAT(first.judged, ElementsAre(Field(&Judged::worst, false)));
     auto const later = for_seconds(15, {lag("r1", 0.1)});
     EXPECT_EQ(later.pace, 1);
     EXPECT_THAT(later.reasons, ElementsAre());
     EXPECT_EQ(later.worst, "");
+    EXPECT_FALSE(later.rising);
     controller.begin();
     EXPECT_NEAR(after(Millis{250}, {lag("r1", 0.1)}).pace, PaceController::start, 1e-9);
 }

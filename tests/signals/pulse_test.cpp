@@ -66,6 +66,36 @@ TEST_F(PulseTest, KeepsThePicture) {
     EXPECT_LT(drawn, newest()) << "once a second, not with each beat";
 }
 
+TEST_F(PulseTest, LooksHowLargeTablesAre) {
+    query(led.db.conninfo,
+          "CREATE TABLE \"Gr\"\"ows\" (n int, t text) WITH (autovacuum_enabled = off); CREATE TABLE parts (n int) "
+          "PARTITION BY RANGE (n); CREATE TABLE parts_1 PARTITION OF parts FOR VALUES FROM (1) TO (9); "
+          "CREATE INDEX ON parts (n); INSERT INTO parts SELECT 1 FROM generate_series(1, 100)");
+    auto config = watchers.pulse_config();
+    TableName const grows{Ident::of("public"), Ident::of("Gr\"ows")}, parts{Ident::of("public"), Ident::of("parts")};
+    config.tables = {grows, parts, {Ident::of("public"), Ident::of("not there")}};
+    config.size_period = Millis{200};
+    std::map<std::string, TableSized> last;
+    config.sized = [&](TableSized one) { last[one.table] = one; };
+    watchers.start_pulse(std::move(config));
+    ASSERT_TRUE(watchers.until([&] { return last.size() == 2; }));
+    EXPECT_EQ(last[grows.text()].bytes_before, last[grows.text()].bytes);
+    EXPECT_EQ(std::to_string(last[parts.text()].bytes),
+              query_value(led.db.conninfo, "SELECT pg_total_relation_size('parts_1')"));
+    query(led.db.conninfo, "INSERT INTO \"Gr\"\"ows\" SELECT i, repeat('x', 50) FROM generate_series(1, 1000) i");
+    query(led.db.conninfo, "DELETE FROM \"Gr\"\"ows\" WHERE n <= 300");
+    EXPECT_TRUE(watchers.until([&] { return last[grows.text()].dead_rows == 300; }));
+    EXPECT_EQ(std::to_string(last[grows.text()].bytes),
+              query_value(led.db.conninfo, "SELECT pg_total_relation_size('\"Gr\"\"ows\"')"));
+    EXPECT_LT(last[grows.text()].bytes_before, last[grows.text()].bytes);
+    // Nobody waits for it, and it waits for nobody.
+    Client alter{led.db.conninfo};
+    alter.exec("BEGIN; LOCK \"Gr\"\"ows\"");
+    EXPECT_TRUE(goes_on());
+    EXPECT_TRUE(goes_on());
+    EXPECT_TRUE(watchers.commit().value);
+}
+
 TEST_F(PulseTest, APictureThatTheServerRefusesStopsNoBeat) {
     auto config = watchers.pulse_config();
     bool asked = false;
