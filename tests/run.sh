@@ -8,14 +8,16 @@ tests/run.sh [--lane dev|asan|tsan]... [--only REGEX] [--jobs N] [--no-install]
     --lane LANE     build and test this preset; may be given more than once (default: dev, then asan)
     --fast          the same as --lane dev
     --only REGEX    only the suites whose name matches
-    --jobs N        compilers at a time (default: one a core); at most two suites run at a time
+    --jobs N        compilers at a time (default: one a core); three suites run at a time: they wait more than they work
     --no-install    do not look for missing packages
     --fuzz [SECONDS]  instead of the tests: libFuzzer (clang) on the plan reader, 30 s; what it found is kept in build/fuzz
+    --abuse [FILTER]  instead of the tests: every abuse of docs/reliability.md in full (hours), or those of a gtest filter;
+                      WEIR_ABUSE_ROUNDS=N for so many rounds of each, WEIR_TEST_SEED=S for the same choices again
 TEXT
 }
 
 cd "$(dirname "$0")/.."
-lanes=() only='' jobs=$(nproc) install=yes fuzz=''
+lanes=() only='' jobs=$(nproc) install=yes fuzz='' abuse=''
 while [ $# -gt 0 ]; do
     case $1 in
         --lane) case ${2-} in dev | asan | tsan) lanes+=("$2") ;; *) usage >&2; exit 2 ;; esac; shift ;;
@@ -24,6 +26,7 @@ while [ $# -gt 0 ]; do
         --jobs) jobs=${2?}; shift ;;
         --no-install) install=no ;;
         --fuzz) fuzz=30; if [[ ${2-} =~ ^[0-9]+$ ]]; then fuzz=$2; shift; fi ;;
+        --abuse) abuse='*'; if [[ ${2-} =~ ^[^-] ]]; then abuse=$2; shift; fi ;;
         -h | --help) usage; exit 0 ;;
         *) usage >&2; exit 2 ;;
     esac
@@ -60,13 +63,24 @@ export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
 unset PGHOST PGHOSTADDR PGPORT PGDATABASE PGUSER PGPASSWORD PGSERVICE PGOPTIONS PGDATA PGSSLMODE
 export LC_ALL=C.UTF-8
 
+if [ -n "$abuse" ]; then
+    cmake --preset dev
+    cmake --build --preset dev -j "$jobs" --target weir test_abuse
+    # A filter that means none of them is a slip, and not a success.
+    if ! build/dev/tests/test_abuse --gtest_filter="$abuse" --gtest_list_tests | grep -q '^  '; then
+        echo "no abuse is called $abuse" >&2
+        exit 2
+    fi
+    WEIR_ABUSE=full exec build/dev/tests/test_abuse --gtest_filter="$abuse"
+fi
+
 failed=()
 for lane in "${lanes[@]}"; do
     echo "== $lane: build"
     cmake --preset "$lane"
     cmake --build --preset "$lane" -j "$jobs"
     echo "== $lane: tests"
-    ctest --test-dir "build/$lane" -j 2 --output-on-failure --no-tests=error ${only:+-R "$only"} || failed+=("$lane")
+    ctest --test-dir "build/$lane" -j 3 --output-on-failure --no-tests=error ${only:+-R "$only"} || failed+=("$lane")
 done
 if [ ${#failed[@]} -gt 0 ]; then
     echo "== failed: ${failed[*]}"

@@ -65,6 +65,7 @@ TEST(Wire, decides_the_fate) {
         {"53300", Fate::in_doubt, Fate::lost},       {"42501", Fate::refused, Fate::refused},
         {"23505", Fate::refused, Fate::refused},     {"WE100", Fate::refused, Fate::refused},
         {"28P01", Fate::refused, Fate::refused},     {"3D000", Fate::refused, Fate::refused},
+        {"53100", Fate::refused, Fate::refused},     {"53200", Fate::refused, Fate::refused},
         {"", Fate::refused, Fate::refused},
     };
     for (auto const& c : cases) {

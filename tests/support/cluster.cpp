@@ -271,7 +271,10 @@ std::string query_value(std::string const& conninfo, std::string const& sql) { r
 
 // ---- servers --------------------------------------------------------------------------------------------------------
 
-Server::Server(fs::path data, int port) : data_{std::move(data)}, port_{port} {}
+Server::Server(fs::path data, int port, std::map<std::string, std::string> environment)
+    : data_{std::move(data)}, port_{port}, environment_{std::move(environment)} {
+    environment_.try_emplace("PGDATA", "");
+}
 
 Server::~Server() {
     if (process_) {
@@ -301,7 +304,7 @@ void Server::start() {
     for (;;) {
         process_.reset();
         process_ = std::make_unique<Process>(Launch{.command = {server_program("postgres"), "-D", data_.string()},
-                                                    .environment = {{"PGDATA", ""}},
+                                                    .environment = environment_,
                                                     .directory = data_.string(),
                                                     .as_server_user = true,
                                                     .death_signal = SIGINT});
@@ -345,8 +348,9 @@ std::string Server::log() const { return process_ ? process_->out() + process_->
 
 // ---- replica --------------------------------------------------------------------------------------------------------
 
-Replica::Replica(fs::path data, int port, std::string name, std::string primary)
-    : Server{std::move(data), port}, name_{std::move(name)}, primary_{std::move(primary)} {}
+Replica::Replica(fs::path data, int port, std::string name, std::string primary,
+                 std::map<std::string, std::string> environment)
+    : Server{std::move(data), port, std::move(environment)}, name_{std::move(name)}, primary_{std::move(primary)} {}
 
 void Replica::pause() {
     query(conninfo(), "SELECT pg_wal_replay_pause()");
@@ -374,7 +378,7 @@ bool Replica::catch_up(std::chrono::milliseconds deadline) {
 
 Cluster::Cluster(Options const& options) : Cluster{options, Home::get().next_port()} {}
 
-Cluster::Cluster(Options const& options, int port) : Server{fresh_folder("p", port), port} {
+Cluster::Cluster(Options const& options, int port) : Server{fresh_folder("p", port), port, options.environment} {
     must({.command = {"cp", "-a", Home::get().template_folder().string(), data().string()},
           .environment = {},
           .directory = Home::get().root().string()});
@@ -412,7 +416,7 @@ Database Cluster::create_database() {
 
 Replica& Cluster::add_replica(std::string const& name, ReplicaOptions const& options) {
     int const port = Home::get().next_port();
-    auto made = std::unique_ptr<Replica>{new Replica{fresh_folder("r", port), port, name, conninfo()}};
+    auto made = std::unique_ptr<Replica>{new Replica{fresh_folder("r", port), port, name, conninfo(), environment()}};
     must({.command = {server_program("pg_basebackup"), "-d", conninfo(), "-D", made->data().string(), "-X", "stream",
                       "-c", "fast", "--no-sync"},
           .environment = {},

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -104,11 +105,13 @@ class Server {
     int port() const { return port_; }
 
   protected:
-    Server(std::filesystem::path data, int port);
+    Server(std::filesystem::path data, int port, std::map<std::string, std::string> environment = {});
+    std::map<std::string, std::string> const& environment() const { return environment_; }
 
   private:
     std::filesystem::path data_;
     int port_;
+    std::map<std::string, std::string> environment_;
     std::unique_ptr<Process> process_;
 };
 
@@ -123,7 +126,8 @@ class Replica : public Server {
 
   private:
     friend class Cluster;
-    Replica(std::filesystem::path data, int port, std::string name, std::string primary);
+    Replica(std::filesystem::path data, int port, std::string name, std::string primary,
+            std::map<std::string, std::string> environment);
     std::string name_;
     std::string primary_;
 };
@@ -142,6 +146,7 @@ class Cluster : public Server {
         bool fsync{};                       ///< only crash tests need it
         std::vector<std::string> settings;  ///< lines of postgresql.conf
         std::vector<std::string> hba;       ///< lines of pg_hba.conf before the one that trusts everybody
+        std::map<std::string, std::string> environment{};  ///< of its processes, and of its replicas'
     };
     Cluster() : Cluster{Options{}} {}
     explicit Cluster(Options const& options);
