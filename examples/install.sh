@@ -1,5 +1,5 @@
 # Sourced by examples/quickstart.sh and tests/run.sh: installs the packages that are missing, and nothing else.
-# install_missing build|tests|bench|quickstart...
+# install_missing build|tests|bench|quickstart|pictures...
 # shellcheck shell=bash
 
 # The one list of packages. Another system gets its names here.
@@ -8,10 +8,11 @@ packages_of() {
     case $system:$part in
         debian-12:build)
             echo g++ cmake ninja-build pkg-config libboost1.81-dev libboost-program-options1.81-dev libpqxx-dev \
-                libpq-dev libpg-query-dev libyaml-cpp-dev libhowardhinnant-date-dev tzdata prometheus-cpp-dev libcurl4-openssl-dev ;;
-        debian-12:tests) echo ccache libgtest-dev libgmock-dev postgresql-15 postgresql-client-15 prometheus pgbouncer chromium chromium-driver ;;
+                libpq-dev libpg-query-dev libyaml-cpp-dev libhowardhinnant-date-dev tzdata prometheus-cpp-dev libcurl4-openssl-dev libssl-dev ;;
+        debian-12:tests) echo libgtest-dev libgmock-dev postgresql-15 postgresql-client-15 prometheus pgbouncer chromium chromium-driver ;;
         debian-12:fuzz) echo clang libclang-rt-14-dev ;;
         debian-12:bench) echo libbenchmark-dev ;;
+        debian-12:pictures) echo postgresql-15 postgresql-client-15 curl util-linux tmux chromium chromium-driver ;;
         debian-12:quickstart) echo postgresql-15 postgresql-client-15 curl util-linux ;;
         *) return 1 ;;
     esac

@@ -58,28 +58,8 @@ load=build/release/examples/load
 began=$SECONDS
 
 # ---- a primary and a replica, on sockets in a folder of their own -----------------------------------------------------
-bin=$(pg_config --bindir 2>/dev/null || true)
-[ -x "$bin/postgres" ] || bin=$(dirname "$(find /usr/lib/postgresql -name postgres -path '*/bin/*' | sort -V | tail -n 1)")
-dir=$(mktemp -d /tmp/weir-XXXXXX)
-chmod 755 "$dir"
-as_server=()
-if [ "$(id -u)" = 0 ]; then
-    chown postgres: "$dir"
-    as_server=(setpriv --reuid=postgres --regid=postgres --init-groups)
-fi
-server() { (cd "$dir" && exec "${as_server[@]}" "$@"); }
-start_server() {
-    # The kernel ends it when this script dies, however that happens; Ctrl-C reaches it only through cleanup.
-    (cd "$dir" && exec setsid setpriv ${as_server:+"${as_server[@]:1}"} --pdeathsig INT "$bin/postgres" -D "$dir/$1" >"$dir/$1.log" 2>&1) &
-    servers+=($!)
-    for _ in {1..300}; do
-        ! "$bin/pg_isready" -q -h "$dir" -p "$2" || return 0
-        sleep 0.1
-    done
-    echo "the server $1 does not start:" >&2
-    tail -n 20 "$dir/$1.log" >&2
-    return 1
-}
+. examples/servers.sh
+new_folder
 url="postgresql:///shop?host=$dir&port=5433&user=postgres"
 app_url="postgresql:///shop?host=$dir&port=5433&user=app&application_name=shop"
 sql() { "$bin/psql" -XqAt -v ON_ERROR_STOP=1 -d "$url" "$@"; }
@@ -154,7 +134,7 @@ finish "${apps[-1]}"
 port=8190
 while (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do port=$((port + 1)); done
 metrics="http://127.0.0.1:$port/metrics"
-say "weir run $plan    metrics: $metrics"
+say "weir run $plan    dashboard: http://127.0.0.1:$port/    metrics: $metrics"
 cat "$plan"
 echo
 application old1 "$half" users witness name

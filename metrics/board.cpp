@@ -18,6 +18,7 @@ constexpr std::size_t events_at_most = 200;
 constexpr std::size_t samples_at_most = 900;
 constexpr std::size_t text_at_most = 16 * 1024;
 constexpr Millis lock_said_again{10'000};
+constexpr Millis whole_age{1000};
 /// A lag that was not told of for so long is not known.
 constexpr Millis lag_age{10'000};
 
@@ -87,6 +88,8 @@ struct Board::World {
     std::vector<std::string> in_the_way;
     Instant lock_said;
     std::map<std::string, Lag> lags;
+    std::shared_ptr<std::string const> whole;  ///< as rendered last; nothing: there are news
+    Instant whole_at;
 };
 
 struct Board::World::Judge {
@@ -95,6 +98,10 @@ struct Board::World::Judge {
     bool operator()(BatchDone const&) const { return false; }
     bool operator()(SignalsJudged const&) const { return false; }
     bool operator()(ReplicaLag const&) const { return false; }
+    bool operator()(DumpGrew const&) const { return false; }
+    bool operator()(TableSized const&) const { return false; }
+    // Each but an abort has an event of its own besides.
+    bool operator()(OrderTaken const& e) const { return e.order == "abort"; }
     bool operator()(WorkKnown const& e) const {
         auto now = e.step + " " + e.table;
         bool const fresh = now != w.work;
@@ -209,6 +216,7 @@ void Board::hear(Event const& event) noexcept {
     w.picture.hear(event);
     w.follow(event);
     if (!w.notable(event)) return;
+    w.whole.reset();
     auto text = w.config.to_json(event);
     if (text.size() <= text_at_most) {
         if (w.config.tell) w.config.tell("event", text);
@@ -224,7 +232,8 @@ void Board::steps(std::vector<BoardStep> steps, bool gate, Instant now) {
     for (auto const& step : steps) w.progress[step.id].state = step.done ? "done" : "pending";
     w.program = std::move(steps);
     w.gate = gate;
-    if (w.config.tell) w.config.tell("run", run(now));
+    w.whole.reset();
+    if (w.config.tell) w.config.tell("run", *run(now));
 }
 
 void Board::tick(Instant now) {
@@ -233,6 +242,7 @@ void Board::tick(Instant now) {
     auto const last = w.sample(now, shown);
     bool const due = w.samples.empty() || now - w.samples.back().at >= Millis{900} || now < w.samples.back().at;
     if (due) {
+        w.whole.reset();
         w.samples.push_back(last);
         if (w.samples.size() > samples_at_most) w.samples.pop_front();
     }
@@ -241,13 +251,16 @@ void Board::tick(Instant now) {
     content.at("sample").as_array()[0] = 0;
     auto text = json::serialize(content);
     if (text == w.told) return;
+    w.whole.reset();
     w.told = std::move(text);
     news["at_ms"] = millis(now);
     if (w.config.tell) w.config.tell("picture", json::serialize(news));
 }
 
-std::string Board::run(Instant now) const {
-    auto const& w = *world_;
+std::shared_ptr<std::string const> Board::run(Instant now) const {
+    auto& w = *world_;
+    // Rates and ages go on though nothing is told.
+    if (w.whole && now >= w.whole_at && now - w.whole_at < whole_age) return w.whole;
     auto shown = json::parse(w.picture.json(now)).as_object();
     auto const last = w.sample(now, shown);
     auto all = w.news(std::move(shown), last);
@@ -267,7 +280,9 @@ std::string Board::run(Instant now) const {
     all["steps"] = std::move(steps);
     all["events"] = std::move(events);
     all["samples"] = std::move(samples);
-    return json::serialize(all);
+    w.whole = std::make_shared<std::string const>(json::serialize(all));
+    w.whole_at = now;
+    return w.whole;
 }
 
 bool Board::ready() const { return world_->leads; }

@@ -44,8 +44,8 @@ class Board : public Listener {
     /// Once a second: keeps a sample and tells of the picture, if it is another one than the last.
     void tick(Instant now);
 
-    /// `/api/run`: everything.
-    std::string run(Instant now) const;
+    /// `/api/run`: everything, as of the last news or sample: one text for all who ask before the next.
+    std::shared_ptr<std::string const> run(Instant now) const;
     /// A run leads and works, or waits, on a connection that is not known to be lost.
     bool ready() const;
 

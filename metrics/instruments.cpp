@@ -124,6 +124,10 @@ struct Instruments::World {
     void operator()(GateVoted const&) {}
     void operator()(GateApproved const& event);
     void operator()(ProofDone const& event);
+    void operator()(DumpGrew const&) { progress(); }
+    void operator()(BackedUp const&) { progress(); }
+    void operator()(TableSized const& event);
+    void operator()(OrderTaken const& event) { orders.Add({{"order", event.order}}).Increment(); }
     void operator()(Warned const& event);
     void operator()(ConnectionLost const& event);
     void operator()(Stopped const& event);
@@ -182,6 +186,10 @@ struct Instruments::World {
     Family<Gauge>& workers = gauge("weir_workers", "Batches that run at a time; absent when not known.");
     Family<Counter>& vacuums = counter("weir_vacuums_total", "VACUUMs that the fill ran.");
     Family<Counter>& vacuum_seconds = counter("weir_vacuum_seconds_total", "Time of the VACUUMs that the fill ran.");
+    Family<Gauge>& table_bytes = gauge("weir_table_bytes", "Heap, indexes and TOAST of the table.");
+    Family<Gauge>& table_growth =
+        gauge("weir_table_growth_ratio", "weir_table_bytes by what it was when this process looked first.");
+    Family<Gauge>& dead_rows = gauge("weir_dead_rows", "Dead rows of the table by the server's statistics.");
     Family<Histogram>& batch_duration = histogram("weir_batch_duration_seconds", "Time of one batch.");
     Family<Histogram>& batch_size = histogram("weir_batch_rows", "Rows of one batch.");
     Family<Counter>& batch_retries = counter("weir_batch_retries_total", "Batches rolled back and tried again.");
@@ -206,11 +214,15 @@ struct Instruments::World {
         gauge("weir_window_closes_timestamp_seconds", "When the schedule's window that is open now closes.");
     Family<Gauge>& gate_since =
         gauge("weir_gate_waiting_since_timestamp_seconds", "When the gate opened; absent when not at a gate.");
+    Family<Gauge>& quarantine_ends =
+        gauge("weir_quarantine_ends_timestamp_seconds", "When what contract set aside may be dropped; absent before.");
     Family<Gauge>& mismatches = gauge("weir_proof_mismatches", "Rows that the last proof of the table found wrong.");
-    Family<Gauge>& last_progress = gauge("weir_last_progress_timestamp_seconds", "When a batch or step was done last.");
+    Family<Gauge>& last_progress =
+        gauge("weir_last_progress_timestamp_seconds", "When a batch or step was done, or a dump grew, last.");
     Family<Gauge>& ended =
         gauge("weir_run_ended_timestamp_seconds", "When this process was done with the run; absent while it works.");
     Family<Histogram>& step_duration = histogram("weir_step_duration_seconds", "Time of one step.");
+    Family<Counter>& orders = counter("weir_orders_total", "Orders that took effect.");
     Family<Counter>& errors = counter("weir_errors_total", "Stops and refusals by message code.");
     Family<Counter>& warnings = counter("weir_warnings_total", "Warnings.");
     Family<Gauge>& build = gauge("weir_build_info", "Always 1; the label is weir's version.");
@@ -233,6 +245,7 @@ Instruments::World::World(std::string version) {
     for (auto const& row : codes()) errors.Add({{"code", text_of(row.name)}});
     for (auto const* outcome : {"got", "busy"}) lock_attempts.Add({{"outcome", outcome}});
     for (auto const* how : {"canceled", "terminated"}) blockers_ended.Add({{"how", how}});
+    for (auto const* order : {"approve", "pause", "resume", "set", "abort"}) orders.Add({{"order", order}});
     warnings.Add({});
     pace.Add({}, 1.0);
     free_pace();
@@ -376,6 +389,7 @@ void Instruments::World::operator()(RunBegan const& event) {
     steps.clear();
     plan = event.plan;
     drop(ended, {{"plan", plan}});
+    drop(quarantine_ends, {{"plan", plan}});
     phase({});
     state(RunState::running);
     free_pace();
@@ -463,6 +477,14 @@ void Instruments::World::operator()(Vacuumed const& event) {
     vacuums.Add(of).Increment();
     vacuum_seconds.Add(of).Increment(seconds(std::max(event.took, Millis{0})));
     progress();
+}
+
+void Instruments::World::operator()(TableSized const& event) {
+    Labels const of{{"plan", plan}, {"table", event.table}};
+    auto const bytes = static_cast<double>(event.bytes);
+    table_bytes.Add(of).Set(bytes);
+    table_growth.Add(of).Set(event.bytes_before > 0 ? bytes / static_cast<double>(event.bytes_before) : 1.0);
+    dead_rows.Add(of).Set(static_cast<double>(event.dead_rows));
 }
 
 void Instruments::World::operator()(LockTried const& event) {
@@ -593,6 +615,7 @@ void Instruments::World::operator()(RunDone const& event) {
     if (event.state != RunState::waiting) leave_gates();
     if (event.state == RunState::done || event.state == RunState::undone) phase({});
     if (event.state == RunState::quarantined) phase(Phase::quarantine);
+    if (event.until_at) quarantine_ends.Add({{"plan", plan}}).Set(timestamp(*event.until_at));
     state(event.state);
     ended.Add({{"plan", plan}}).Set(timestamp(at));
 }

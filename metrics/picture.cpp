@@ -123,6 +123,10 @@ struct Picture::World {
         votes.reset();
     }
     void operator()(ProofDone const&) {}
+    void operator()(DumpGrew const& e) { dumped = e.bytes; }
+    void operator()(BackedUp const&) {}
+    void operator()(TableSized const&) {}
+    void operator()(OrderTaken const&) {}
     void operator()(Warned const& e) {
         warning = e.message;
         warning_hint = e.hint;
@@ -157,6 +161,7 @@ struct Picture::World {
     /// What belonged to the step before.
     void leave() {
         work.reset();
+        dumped.reset();
         ways.clear();
         workers.reset();
         lock.reset();
@@ -185,6 +190,7 @@ struct Picture::World {
     std::optional<GateVoted> votes;
     std::optional<Problem> why;
     std::optional<Work> work;
+    std::optional<std::int64_t> dumped;
     std::deque<WayChanged> ways;
     std::optional<WorkersChanged> workers;
     std::optional<LockTried> lock;
@@ -231,6 +237,7 @@ std::string Picture::json(Instant now) const {
     }
     if (!w.pace.reasons.empty()) object["reasons"] = texts(w.pace.reasons);
     if (w.work) object["work"] = w.of_work(now);
+    if (w.dumped) object["dump_bytes"] = *w.dumped;
     json::array ways;
     for (auto const& way : w.ways)
         ways.push_back(json::object{{"table", way.table}, {"way", name(way.way)}, {"reason", way.reason}});

@@ -5,7 +5,9 @@
   const ends = ["done", "undone", "stopped"];
   const silence = 25000;  // ms; weir says something every 10 s
   const samplesKept = 900;
+  const runsAtMost = 50;
   let run = null, picture = {}, progress = {}, samples = [];
+  let history = [];
   let source = null, heard = 0, down = 0, rest = 1000, copied = 0;
 
   // ---- words and figures
@@ -202,6 +204,23 @@
       text(badge, marks[one.state] + (one.took_ms !== undefined ? ` in ${time(one.took_ms / 1000)}` : ""));
     }
   }
+  // The list comes every few seconds, the picture of this run at once.
+  const stateOf = one => one.plan === picture.plan && one.run === picture.run && ends.includes(picture.state) ? picture.state : one.state;
+  function showRuns() {
+    $("runs-box").hidden = !history.length;
+    $("runs-more").hidden = history.length < runsAtMost;
+    list($("runs"), history.map(one => ({ ...one, state: stateOf(one), mine: one.plan === picture.plan && one.run === picture.run })), one => {
+      const row = el("tr", undefined, one.mine ? "now" : ""), plan = el("th", one.plan), state = el("td", one.state, one.state.startsWith("stopped") ? "bad" : "");
+      plan.scope = "row";
+      if (one.mine) plan.append(el("small", "this run"));
+      if (one.stopped) state.append(el("small", one.stopped));
+      if (one.quarantine_ends_ms) state.append(el("small", `until ${day(one.quarantine_ends_ms)}${one.values_not_back ? `; ${count(one.values_not_back)} values did not go back` : ""}`));
+      const times = Object.entries(one.phases_ms).map(([phase, ms]) => `${phase} ${time(ms / 1000)}`).join(", ");
+      row.append(plan, el("td", String(one.run), "n"), state, el("td", day(one.began_ms)), el("td", times || "–"), el("td", count(one.rows), "n"),
+        el("td", one.rows_wrong === undefined ? "–" : count(one.rows_wrong), one.rows_wrong ? "n bad" : "n"), el("td", one.by));
+      return row;
+    });
+  }
   const who = all => all.length ? all.join("; ") : "somebody who could not be seen";
   const because = reason => reason ? `, because ${reason}` : "";
   const told = {
@@ -247,6 +266,7 @@
     showWhy();
     showCharts();
     showSteps();
+    showRuns();
   }
   function add(sample) {
     // Where nothing was told, nothing had changed.
@@ -273,6 +293,7 @@
       show();
     },
     event: log,
+    runs: all => { history = all.runs; showRuns(); },
     beat: () => {},
   };
 

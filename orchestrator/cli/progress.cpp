@@ -16,6 +16,8 @@
 #include <utility>
 
 #include "metrics/rate.h"
+#include "orchestrator/cli/status.h"
+#include "orchestrator/cli/text.h"
 #include "plans/sql.h"
 
 namespace weir {
@@ -79,33 +81,6 @@ std::string left_words(Millis left, std::optional<Rate::Range> const& range) {
 std::vector<std::string> without_what_they_do(std::vector<std::string> blockers) {
     for (auto& blocker : blockers) blocker = blocker.substr(0, blocker.find(" ("));
     return blockers;
-}
-
-std::string joined(std::vector<std::string> const& parts, char const* between) {
-    std::string text;
-    for (auto const& part : parts) {
-        if (!text.empty()) text += between;
-        text += part;
-    }
-    return text;
-}
-
-/// `2026-11-21T02:47:48Z`, with milliseconds on demand.
-std::string iso(Instant at, bool milliseconds) {
-    auto const day = std::chrono::floor<std::chrono::days>(at);
-    std::chrono::year_month_day const date{day};
-    std::chrono::hh_mm_ss const time{at - day};
-    std::string text(64, '\0');
-    auto const written = std::snprintf(
-        text.data(), text.size(), "%04d-%02u-%02uT%02d:%02d:%02d", static_cast<int>(date.year()),
-        static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()), static_cast<int>(time.hours().count()),
-        static_cast<int>(time.minutes().count()), static_cast<int>(time.seconds().count()));
-    text.resize(static_cast<std::size_t>(std::clamp(written, 0, 63)));
-    if (milliseconds) {
-        auto const fraction = std::to_string(1000 + time.subseconds().count());
-        text += "." + fraction.substr(1);
-    }
-    return text + "Z";
 }
 
 // ---- JSON -----------------------------------------------------------------------------------------------------------
@@ -326,6 +301,28 @@ struct ToJson {
             .add("keys", e.keys)
             .text();
     }
+    std::string operator()(DumpGrew const& e) const {
+        return Json{at, "dump_grew"}.add("step", e.step).add("bytes", e.bytes).text();
+    }
+    std::string operator()(BackedUp const& e) const {
+        return Json{at, "backed_up"}
+            .add("step", e.step)
+            .add("file", e.file)
+            .add("bytes", e.bytes)
+            .add("sha256", e.sha256)
+            .text();
+    }
+    std::string operator()(TableSized const& e) const {
+        return Json{at, "table_sized"}
+            .add("table", e.table)
+            .add("bytes", e.bytes)
+            .add("bytes_before", e.bytes_before)
+            .add("dead_rows", e.dead_rows)
+            .text();
+    }
+    std::string operator()(OrderTaken const& e) const {
+        return Json{at, "order_taken"}.add("order", e.order).add("argument", e.argument).add("user", e.user).text();
+    }
     std::string operator()(Warned const& e) const {
         return Json{at, "warned"}.add("message", e.message).add("hint", e.hint).text();
     }
@@ -341,10 +338,7 @@ struct ToJson {
             .text();
     }
     std::string operator()(RunDone const& e) const {
-        Json line{at, "run_done"};
-        line.add("state", name(e.state)).add("took_ms", e.took);
-        if (!e.until.empty()) line.add("until", e.until);
-        return line.text();
+        return Json{at, "run_done"}.add("state", name(e.state)).add("took_ms", e.took).add("until", e.until).text();
     }
 };
 
@@ -456,29 +450,6 @@ std::optional<ProgressMode> progress_mode(std::string_view word) {
     return {};
 }
 
-std::string printable(std::string_view text) {
-    std::string out;
-    for (std::size_t i = 0; i < text.size(); ++i) {
-        auto const byte = static_cast<unsigned char>(text[i]);
-        bool const c1 = byte == 0xC2 && i + 1 < text.size() && static_cast<unsigned char>(text[i + 1]) < 0xA0;
-        if (c1) ++i;
-        out += byte < 0x20 || byte == 0x7F || c1 ? '?' : text[i];
-    }
-    return out;
-}
-
-std::string truncated(std::string text, std::size_t columns) {
-    std::size_t seen = 0;
-    for (std::size_t i = 0; i < text.size(); ++i) {
-        if ((static_cast<unsigned char>(text[i]) & 0xC0) == 0x80) continue;
-        if (seen++ == columns) {
-            text.resize(i);
-            break;
-        }
-    }
-    return text;
-}
-
 ProgressMode resolve(ProgressMode mode, int fd) {
     if (mode != ProgressMode::automatic) return mode;
     char const* const term = std::getenv("TERM");
@@ -543,6 +514,7 @@ struct Progress::World {
     void operator()(StepBegan const& e) {
         title = e.title;
         work.reset();
+        dumping.reset();
         phase = name(e.phase);
         busy_tries = 0;
         proving = e.phase == Phase::proof;
@@ -690,6 +662,24 @@ struct Progress::World {
             (e.rows_wrong == 1 ? " row is" : " rows are") + " not right" +
             (e.keys.empty() ? "" : ": " + joined(e.keys, ", ")));
     }
+    void operator()(DumpGrew const& e) {
+        bool const due = !dumping || at < dump_said || at - dump_said >= report;
+        dumping = e.bytes;
+        if (!due) return;
+        dump_said = at;
+        detail(e.step + " dumps the tables with pg_dump: " + dump_words() + "; nobody waits for it");
+    }
+    void operator()(BackedUp const& e) {
+        dumping.reset();
+        say(e.step + " backed up to " + e.file + ", " + figure(static_cast<double>(e.bytes), "B") + ", SHA-256 " +
+            e.sha256);
+    }
+    void operator()(TableSized const&) {}
+    void operator()(OrderTaken const& e) {
+        // The others have an event of their own.
+        if (e.order == "abort") say("abort was ordered by " + e.user);
+    }
+    std::string dump_words() const { return figure(static_cast<double>(*dumping), "B") + " written"; }
     void operator()(Warned const& e) {
         say("warning: " + e.message);
         hint(e.hint);
@@ -737,7 +727,8 @@ struct Progress::World {
     Out out;
     ProgressMode mode;
     int width;
-    Instant at, drawn_at, held_since, lock_said;
+    Instant at, drawn_at, held_since, lock_said, dump_said;
+    std::optional<std::int64_t> dumping;  ///< bytes so far
     bool drawn{}, over{}, proving{};
     std::string plan, phase, title, waiting, paused, waits_for, waits_pids;
     std::vector<std::string> reasons;  ///< empty: unhindered
@@ -769,7 +760,9 @@ std::string Progress::World::tail() const {
 std::string Progress::World::bar_line() const {
     if (!waiting.empty()) return plan + ": " + waiting + tail();
     if (!work && !paused.empty()) return plan + ": " + paused + tail();
-    if (!work) return plan + ": " + phase + (title.empty() ? "" : ": " + title) + tail();
+    if (!work)
+        return plan + ": " + phase + (title.empty() ? "" : ": " + title) + (dumping ? ", " + dump_words() : "") +
+               tail();
     constexpr int cells = 20;
     int const part = percent(*work);
     auto const full = static_cast<std::size_t>(part * cells / 100);

@@ -21,10 +21,6 @@ enum class ProgressMode : std::uint8_t {
 std::optional<ProgressMode> progress_mode(std::string_view word);
 /// Resolves automatic: bar when `fd` is a terminal and TERM is set and not `dumb`.
 ProgressMode resolve(ProgressMode mode, int fd);
-/// Names come from the server and its users: none of their bytes may steer a terminal or end a line.
-std::string printable(std::string_view text);
-/// The first `columns` characters; no character is cut in two.
-std::string truncated(std::string text, std::size_t columns);
 
 /// Hears events on the io thread and writes to `fd`, which stays the caller's and must outlive it. Uses the descriptor
 /// itself: flush what stdio holds for it before the first event.

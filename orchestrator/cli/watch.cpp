@@ -2,12 +2,12 @@
 
 #include <algorithm>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <chrono>
 #include <map>
 #include <optional>
 #include <utility>
 
+#include "orchestrator/cli/alarm.h"
 #include "orchestrator/out/web_watch.h"
 #include "orchestrator/postgres/session.h"
 #include "orchestrator/signals/pulse.h"
@@ -115,7 +115,11 @@ class Eye {
   public:
     Eye(asio::io_context& io, std::string conninfo, std::string name,
         std::function<void(std::string const& key, std::vector<Reading>)> give)
-        : io_{io}, conninfo_{std::move(conninfo)}, name_{std::move(name)}, give_{std::move(give)}, timer_{io} {}
+        : io_{io},
+          conninfo_{std::move(conninfo)},
+          name_{std::move(name)},
+          give_{std::move(give)},
+          timer_{io.get_executor()} {}
 
     /// From the next question on.
     void ask_for(std::vector<Due> dues) {
@@ -178,17 +182,13 @@ class Eye {
         give_(due.key, std::move(readings));
     }
     void after(Millis time, std::function<void()> then) {
-        if (stopped_) return;
-        timer_.expires_after(time);
-        timer_.async_wait([this, then = std::move(then)](boost::system::error_code error) {
-            if (!error && !stopped_) then();
-        });
+        if (!stopped_) timer_.in(time, std::move(then));
     }
 
     asio::io_context& io_;
     std::string conninfo_, name_;
     std::function<void(std::string const&, std::vector<Reading>)> give_;
-    asio::steady_timer timer_;
+    Alarm timer_;
     std::vector<Due> dues_;
     Due* asking_{};
     std::unique_ptr<Session> session_;
@@ -219,6 +219,8 @@ struct Watch::World {
         made.epoch = config.epoch;
         made.period = beat_period(least);
         made.picture = config.picture;
+        made.tables = config.tables;
+        made.sized = config.sized;
         made.beaten = [this] {
             if (replicas) replicas->look();
         };

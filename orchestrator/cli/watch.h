@@ -35,6 +35,7 @@ class Watch : public Listener {
         std::vector<TableName> tables;         ///< that the plan works on
         std::function<std::string()> picture;  ///< JSON for `weir status`, asked for once a second
         std::function<void(Measured)> give;
+        std::function<void(TableSized)> sized;
     };
 
     Watch(boost::asio::io_context& io, Config config);

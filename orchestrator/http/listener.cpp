@@ -38,8 +38,10 @@ constexpr std::string_view exposition = "text/plain; version=0.0.4; charset=utf-
 constexpr std::string_view document = "application/json; charset=utf-8";
 constexpr std::string_view event_stream = "text/event-stream; charset=utf-8";
 constexpr std::string_view events_path = "/api/events";
+constexpr std::string_view runs_path = "/api/runs";
 /// For a client without an idea of its own.
 constexpr std::string_view retry = "retry: 2000\n\n";
+constexpr std::string_view frame_end = "\n\n";
 constexpr std::string_view busy =
     "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 21\r\n"
     "Retry-After: 5\r\nConnection: close\r\n\r\ntoo many connections\n";
@@ -74,6 +76,11 @@ std::optional<HostPort> split(std::string_view text) {
     if (wrong != std::errc{} || end != rest.data() + rest.size()) return {};
     parts.port = port;
     return parts;
+}
+
+std::string_view path_of(http::request_header<> const& request) {
+    std::string_view const target{request.target().data(), request.target().size()};
+    return target.substr(0, target.find('?'));
 }
 
 std::string lower(std::string text) {
@@ -140,10 +147,11 @@ struct HttpListener::World : std::enable_shared_from_this<World> {
     static asio::awaitable<bool> send(Guest& guest, Answer answer, bool head);
     static asio::awaitable<void> part(Guest& guest);
     static asio::awaitable<void> listen(Guest& guest, Answer head);
+    static asio::awaitable<HttpBody> past(World& world);
     static asio::awaitable<void> pump(Guest& guest);
     static asio::awaitable<void> notice_the_end(Guest& guest);
     void tell(std::string_view kind, std::string_view json);
-    std::string frame(std::string_view kind, std::string_view json);
+    std::string begin_of(std::string_view kind);
     Answer answer(http::request_header<> const& request) const;
     Answer refuse(http::status status, std::string_view text) const;
     bool known_host(std::string_view host) const;
@@ -159,6 +167,7 @@ struct HttpListener::World : std::enable_shared_from_this<World> {
     std::size_t scrapes{};
     std::size_t served{};   ///< guests that are no turned-away ones
     std::size_t streams{};  ///< of these, those that listen
+    std::size_t streams_ever{};
     std::int64_t last_id{};
 };
 
@@ -258,6 +267,16 @@ asio::awaitable<void> HttpListener::World::serve(std::unique_ptr<Guest> guest) {
         auto reply = world.answer(request.base());
         if (reply[http::field::content_type] == event_stream && request.method() == http::verb::get)
             co_return co_await listen(*guest, std::move(reply));
+        if (reply.result() == http::status::ok && path_of(request.base()) == runs_path) {
+            auto const text = co_await past(world);
+            if (!world.acceptor.is_open()) co_return;
+            if (text) {
+                reply.body() = *text;
+            } else {
+                reply = world.refuse(http::status::service_unavailable, "the ledger cannot be read now\n");
+                reply.set(http::field::retry_after, "5");
+            }
+        }
         // A body is never read: what follows it could not be told from the next request.
         bool const body = request.has_content_length() || request.chunked();
         reply.keep_alive(reply.keep_alive() && request.version() >= 11 && request.keep_alive() &&
@@ -279,16 +298,18 @@ void HttpListener::World::Guest::push(std::shared_ptr<std::string const> frame) 
     wake.cancel();
 }
 
-std::string HttpListener::World::frame(std::string_view kind, std::string_view json) {
+std::string HttpListener::World::begin_of(std::string_view kind) {
     std::string text = "id: " + std::to_string(++last_id) + "\nevent: ";
     text += kind;
-    text += "\ndata: ";
-    text += json;
-    return text + "\n\n";
+    return text + "\ndata: ";
 }
 
 void HttpListener::World::tell(std::string_view kind, std::string_view json) {
-    auto const text = std::make_shared<std::string const>(frame(kind, json));
+    if (streams == 0) return;
+    auto whole = begin_of(kind);
+    whole += json;
+    whole += frame_end;
+    auto const text = std::make_shared<std::string const>(std::move(whole));
     for (auto* guest : guests)
         if (guest->listens) guest->push(text);
 }
@@ -299,8 +320,11 @@ asio::awaitable<void> HttpListener::World::listen(Guest& guest, Answer head) {
     // From here on nothing is missed: what is told while the first is being written waits.
     guest.listens = true;
     ++world.streams;
-    // The first is as big as the run needs it.
-    auto const first = std::string{retry} + world.frame("run", world.site.run());
+    ++world.streams_ever;
+    // The first is as big as the run needs it, and the same bytes for all who come before the next news.
+    auto const whole = world.site.run();
+    auto const begin = std::string{retry} + world.begin_of("run");
+    std::array<asio::const_buffer, 3> const first{asio::buffer(begin), asio::buffer(*whole), asio::buffer(frame_end)};
     head.keep_alive(false);  // no length: it ends when it is closed
     http::response_serializer<http::string_body> serializer{head};
     error_code wrong;
@@ -308,9 +332,28 @@ asio::awaitable<void> HttpListener::World::listen(Guest& guest, Answer head) {
     co_await http::async_write_header(guest.stream, serializer, asio::redirect_error(asio::use_awaitable, wrong));
     if (wrong) co_return;
     guest.stream.expires_after(world.limits.deadline);
-    co_await asio::async_write(guest.stream, asio::buffer(first), asio::redirect_error(asio::use_awaitable, wrong));
+    co_await asio::async_write(guest.stream, first, asio::redirect_error(asio::use_awaitable, wrong));
     if (wrong) co_return;
     co_await (pump(guest) && notice_the_end(guest));
+}
+
+/// The site's `runs`, waited for no longer than the deadline.
+asio::awaitable<HttpBody> HttpListener::World::past(World& world) {
+    struct Slot {
+        asio::steady_timer wake;
+        HttpBody body;
+        bool given{};
+    };
+    auto const slot = std::make_shared<Slot>(Slot{asio::steady_timer{world.executor}, {}});
+    slot->wake.expires_after(world.limits.deadline);
+    world.site.runs([slot](HttpBody body) {
+        slot->body = std::move(body);
+        slot->given = true;
+        slot->wake.cancel();
+    });
+    error_code wrong;
+    if (!slot->given) co_await slot->wake.async_wait(asio::redirect_error(asio::use_awaitable, wrong));
+    co_return slot->body;
 }
 
 asio::awaitable<void> HttpListener::World::pump(Guest& guest) {
@@ -413,8 +456,7 @@ Answer HttpListener::World::answer(http::request_header<> const& request) const 
         answer.set(http::field::allow, "GET, HEAD");
         return answer;
     }
-    std::string_view path{request.target().data(), request.target().size()};
-    path = path.substr(0, path.find('?'));
+    auto const path = path_of(request);
     auto const ok = [&](std::string_view type, std::string body) {
         auto answer = refuse(http::status::ok, "");
         answer.set(http::field::content_type, type);
@@ -431,7 +473,8 @@ Answer HttpListener::World::answer(http::request_header<> const& request) const 
         answer.body() = "not ready\n";
         return answer;
     }
-    if (path == "/api/run" && site.run) return ok(document, site.run());
+    if (path == "/api/run" && site.run) return ok(document, *site.run());
+    if (path == runs_path && site.runs) return ok(document, {});  // the body comes later
     if (path == events_path && site.run) {
         if (streams < limits.streams) return ok(event_stream, {});
         auto answer = refuse(http::status::service_unavailable, "too many streams\n");
@@ -452,10 +495,6 @@ Answer HttpListener::World::answer(http::request_header<> const& request) const 
 HttpListener::HttpListener(asio::any_io_executor executor, std::string address, HttpSite site, HttpLimits limits)
     : world_{std::make_shared<World>(std::move(executor), std::move(address), std::move(site), limits)} {}
 
-HttpListener::HttpListener(asio::any_io_executor executor, std::string address, std::function<std::string()> metrics,
-                           HttpLimits limits)
-    : HttpListener{std::move(executor), std::move(address), HttpSite{std::move(metrics), {}, {}}, limits} {}
-
 HttpListener::~HttpListener() { stop(); }
 
 std::optional<Problem> HttpListener::start() { return world_->start(); }
@@ -467,6 +506,8 @@ std::uint16_t HttpListener::local_port() const {
     return wrong ? std::uint16_t{0} : here.port();
 }
 
+std::size_t HttpListener::streams() const { return world_->streams; }
+std::size_t HttpListener::streams_ever() const { return world_->streams_ever; }
 void HttpListener::tell(std::string_view kind, std::string_view json) { world_->tell(kind, json); }
 
 bool HttpListener::telling() const {

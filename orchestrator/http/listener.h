@@ -1,7 +1,6 @@
 #pragma once
 /// The read-only HTTP side: `/metrics` for Prometheus, `/healthz` and `/readyz` for a supervisor, `/` for people (fed
-/// by
-/// `/api/run` and `/api/events`). No request changes anything, and no port of weir's accepts a command.
+/// by `/api/events`), and the same as JSON. No request changes anything, and no port of weir's accepts a command.
 #include <boost/asio/any_io_executor.hpp>
 #include <cstddef>
 #include <cstdint>
@@ -25,12 +24,17 @@ struct HttpLimits {
     Millis beat{10'000};               ///< a stream that has nothing to tell says so this often
 };
 
-/// What is served. Each is called on the executor, once a request, and not after stop(). Absent `run`: 404 for `/api/`;
-/// absent `ready`: always ready.
+/// Shared by all who are answered with it.
+using HttpBody = std::shared_ptr<std::string const>;
+
+/// What is served. Each is called on the executor, once a request, and not after stop(). Absent `run` or `runs`: 404
+/// for what it serves; absent `ready`: always ready.
 struct HttpSite {
     std::function<std::string()> metrics;  ///< the body of `/metrics`
-    std::function<std::string()> run;      ///< of `/api/run`, one line; also the first event of each stream
-    std::function<bool()> ready;           ///< `/readyz`: 200 or 503
+    std::function<HttpBody()> run;         ///< of `/api/run`, one line; also the first event of each stream
+    std::function<bool()> ready{};         ///< `/readyz`: 200 or 503
+    /// The body of `/api/runs`, given now or later; nothing, or too late for the deadline: 503.
+    std::function<void(std::function<void(HttpBody)> give)> runs{};
 };
 
 /// Serves GET and HEAD; other methods get 405, other paths 404, malformed requests 400. A `Host` that is neither
@@ -43,9 +47,6 @@ struct HttpSite {
 class HttpListener {
   public:
     /// `address` is `127.0.0.1:9187`, `[::1]:9187`, `0.0.0.0:9187` or `name:9187`; port 0 lets the system choose.
-    /// `metrics` gives the body of `/metrics`; it is called once a request, and not after stop().
-    HttpListener(boost::asio::any_io_executor executor, std::string address, std::function<std::string()> metrics,
-                 HttpLimits limits = {});
     HttpListener(boost::asio::any_io_executor executor, std::string address, HttpSite site, HttpLimits limits = {});
     ~HttpListener();  ///< stop()
     HttpListener(HttpListener const&) = delete;
@@ -62,6 +63,9 @@ class HttpListener {
     /// To every stream: an event of this kind with `json`, which has no line break. Never blocks: it is written when
     /// the executor runs.
     void tell(std::string_view kind, std::string_view json);
+    /// Streams that are open, and how many there have been.
+    std::size_t streams() const;
+    std::size_t streams_ever() const;
     /// Something that tell() was given is still to be written.
     bool telling() const;
     /// Closes everything, also requests that are being answered. May be called again.

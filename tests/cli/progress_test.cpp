@@ -276,6 +276,28 @@ TEST_F(ProgressTest, BarTellsNothingLastingOfHowAFillGoes) {
     EXPECT_THAT(written(), Not(HasSubstr("\n")));
 }
 
+TEST_F(ProgressTest, PlainTellsOfADumpNowAndThen) {
+    begin(ProgressMode::plain);
+    hear(StepBegan{"contract.1", "back up users", Phase::contract});
+    written();
+    for (int second = 0; second < 12; ++second) {
+        at(second * 1000);
+        hear(DumpGrew{"contract.1", std::int64_t{second} << 20});
+    }
+    hear(BackedUp{"contract.1", "/b/n.dump", 3 << 20, "ab12"});
+    EXPECT_THAT(said(), ElementsAre("contract.1 dumps the tables with pg_dump: 0 B written; nobody waits for it",
+                                    "contract.1 dumps the tables with pg_dump: 10 MB written; nobody waits for it",
+                                    "contract.1 backed up to /b/n.dump, 3 MB, SHA-256 ab12"));
+}
+
+TEST_F(ProgressTest, BarShowsHowADumpGrows) {
+    begin(ProgressMode::bar);
+    hear(StepBegan{"contract.1", "back up users", Phase::contract});
+    at(1000);
+    hear(DumpGrew{"contract.1", 5 << 20});
+    EXPECT_THAT(written(), HasSubstr("contract: back up users, 5 MB written"));
+}
+
 TEST_F(ProgressTest, PlainSaysOnceThatItIsHeldAndOnceThatItGoesOn) {
     begin(ProgressMode::plain);
     begin_fill();
@@ -488,6 +510,10 @@ std::vector<decltype(Event::what)> one_of_each() {
             GateVoted{"contract", "ada", 1, 2},
             GateApproved{"contract", "ada"},
             ProofDone{"proof.1", "users", 2, {"id=7"}},
+            DumpGrew{"contract.1", 4096},
+            BackedUp{"contract.1", "/b/n.dump", 5000, "ab12"},
+            TableSized{"users", 2000, 1000, 7},
+            OrderTaken{"set", "batch.target 20ms", "ops"},
             Warned{"message", "hint"},
             ConnectionLost{"gone"},
             Stopped{{Code::misses, {}, "2 rows", "look"}},
@@ -532,9 +558,13 @@ TEST(ProgressJson, HasAStableShape) {
             R"("gate_voted","gate":"contract","user":"ada","have":1,"needed":2})",
             R"("gate_approved","gate":"contract","user":"ada"})",
             R"("proof_done","step":"proof.1","table":"users","rows_wrong":2,"keys":["id=7"]})",
+            R"("dump_grew","step":"contract.1","bytes":4096})",
+            R"("backed_up","step":"contract.1","file":"/b/n.dump","bytes":5000,"sha256":"ab12"})",
+            R"("table_sized","table":"users","bytes":2000,"bytes_before":1000,"dead_rows":7})",
+            R"("order_taken","order":"set","argument":"batch.target 20ms","user":"ops"})",
             R"("warned","message":"message","hint":"hint"})", R"("connection_lost","message":"gone"})",
             R"("stopped","code":"misses","message":"2 rows","hint":"look","exit":4})",
-            R"("run_done","state":"done","took_ms":99})"));
+            R"("run_done","state":"done","took_ms":99,"until":""})"));
 }
 
 TEST(ProgressJson, Escapes) {

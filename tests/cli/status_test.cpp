@@ -7,6 +7,11 @@
 namespace weir {
 namespace {
 
+TEST(PictureLines, SayHowADumpGrows) {
+    EXPECT_EQ(picture_lines(R"({"pace":1,"step":"contract.1","title":"back up users","dump_bytes":2097152})", 0),
+              (std::vector<std::string>{"contract.1: back up users, 2 MB written by pg_dump"}));
+}
+
 TEST(StatusWords, TellTheWorkOfAStep) {
     struct Case {
         StepWork work;

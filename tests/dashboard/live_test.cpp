@@ -95,6 +95,10 @@ class Dashboard : public ::testing::Test {
 
 TEST_F(Dashboard, ShowsARunFromItsFirstBatchToItsEnd) {
     make_users(bench, 20'000);
+    // Each row takes its time, so that the fill lasts until it was looked at.
+    bench.sql(
+        "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.001); RETURN new; END';"
+        "CREATE TRIGGER slow AFTER UPDATE ON users FOR EACH ROW EXECUTE FUNCTION slow()");
     auto const file = bench.plan(std::string{rename_plan} +
                                  "batch: { target: 1ms, workers: 1 }\nthrottle: { replication_lag: 2s }\n");
     auto process = start(file);
@@ -126,6 +130,7 @@ TEST_F(Dashboard, ShowsARunFromItsFirstBatchToItsEnd) {
     shoot("held-dark");
     browser->dark(false);
     replica.resume();
+    bench.sql("CREATE OR REPLACE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN new; END'");
 
     // The gate says what to do, with the command.
     ASSERT_TRUE(shows("#headline", "Waits for you at gate contract")) << page() << process.out();
@@ -162,6 +167,56 @@ TEST_F(Dashboard, ShowsARunFromItsFirstBatchToItsEnd) {
     for (auto const& url : asked)
         EXPECT_TRUE(url == origin || url == origin + "api/events" || url.starts_with("data:")) << url;
     for (auto const& line : browser->console()) EXPECT_THAT(line, HasSubstr("api/events")) << line;
+}
+
+TEST_F(Dashboard, ShowsTheHistoryOfRunsWhileSomebodyLooks) {
+    make_users(bench, 1000);
+    auto const file = bench.plan(rename_plan);
+    auto const sessions = [&] {
+        return bench.value("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'weir rename-it history'");
+    };
+    ASSERT_EQ(bench.weir({"run", file, "--until", "backfill"}).status, 0);
+    ASSERT_EQ(bench.weir({"abort", "rename-it"}).status, 6);
+    auto process = start(file);
+    ASSERT_TRUE(bench.at_gate(process)) << process.out() << process.err();
+    EXPECT_EQ(sessions(), "0") << "nobody asked";
+    auto const history = boost::json::parse(http(port, "GET", "/api/runs").body).at("runs").as_array();
+    ASSERT_EQ(history.size(), 2U);
+    EXPECT_EQ(history[0].at("run"), 2);
+    EXPECT_EQ(history[0].at("state"), "waiting at gate contract");
+    EXPECT_EQ(history[0].at("by"), "postgres");
+    EXPECT_EQ(history[0].at("rows"), 1000);
+    EXPECT_EQ(history[0].at("rows_wrong"), 0);
+    EXPECT_FALSE(history[0].as_object().contains("ended_ms"));
+    for (auto const* phase : {"expand", "backfill", "proof"})
+        EXPECT_GE(history[0].at("phases_ms").at(phase).as_int64(), 0) << phase;
+    EXPECT_EQ(history[1].at("state"), "undone");
+    EXPECT_GE(history[1].at("ended_ms").as_int64(), history[1].at("began_ms").as_int64());
+    EXPECT_FALSE(history[1].at("phases_ms").as_object().contains("proof"));
+
+    open();
+    ASSERT_TRUE(shows("#runs", "undone")) << page();
+    EXPECT_EQ(browser->run("return document.querySelectorAll('#runs tr').length"), 2);
+    EXPECT_THAT(browser->text("#runs .now"), HasSubstr("this run"));
+    EXPECT_THAT(browser->text("#runs .now"), HasSubstr("waiting at gate contract"));
+    EXPECT_EQ(sessions(), "1");
+    browser->run("document.getElementById('runs-box').scrollIntoView()");
+    shoot("runs-light");
+    browser->dark(true);
+    browser->size(390, 844, true);
+    shoot("runs-phone-dark");
+    EXPECT_EQ(browser->run("return document.documentElement.scrollWidth"), 390) << "wider than the phone";
+    browser->dark(false);
+    browser->size(1200, 900);
+
+    // The session is lost: asked again, there is another one.
+    bench.sql(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'weir rename-it history'");
+    EXPECT_TRUE(wait_until([&] { return http(port, "GET", "/api/runs").status == 200 && sessions() == "1"; }, 30s));
+    ASSERT_EQ(bench.weir({"approve", "rename-it", "contract"}).status, 0);
+    EXPECT_EQ(wait(process).status, 0);
+    EXPECT_TRUE(shows("#runs .now", "done")) << page();
+    EXPECT_THAT(browser->text("#runs"), HasSubstr("undone"));
 }
 
 TEST_F(Dashboard, ShowsWhoIsInTheWayAPauseAndAStopAndComesBackByItself) {

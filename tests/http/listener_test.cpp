@@ -76,7 +76,9 @@ class HttpTest : public testing::Test {
     ~HttpTest() override { stop(); }
 
     void start(HttpLimits limits = {}, std::string const& address = "127.0.0.1:0") {
-        HttpSite site{[this] { return body; }, [this] { return run; }, [this] { return ready; }};
+        HttpSite site{[this] { return body; }, [this] { return std::make_shared<std::string const>(run); },
+                      [this] { return ready; },
+                      [this](std::function<void(HttpBody)> give) { ask_runs(std::move(give)); }};
         listener.emplace(context.get_executor(), address, std::move(site), limits);
         auto const problem = listener->start();
         ASSERT_FALSE(problem) << to_text(*problem);
@@ -89,6 +91,7 @@ class HttpTest : public testing::Test {
         std::promise<void> done;
         asio::post(context, [&] {
             listener->stop();
+            working.reset();
             done.set_value();
         });
         done.get_future().wait();
@@ -106,6 +109,8 @@ class HttpTest : public testing::Test {
     }
 
     asio::io_context context;
+    /// A test may end the listener itself: what is posted later must still be run.
+    asio::executor_work_guard<asio::io_context::executor_type> working{context.get_executor()};
     std::optional<HttpListener> listener;
     /// On the listener's thread, to its end.
     void there(std::function<void()> what) {
@@ -120,6 +125,7 @@ class HttpTest : public testing::Test {
     std::string body = "weir_pace_ratio 1\n";
     std::string run = R"({"plan":"x"})";
     bool ready = true;
+    std::function<void(std::function<void(HttpBody)>)> ask_runs;
     std::uint16_t port{};
     std::thread thread;
 };
@@ -335,6 +341,57 @@ TEST_F(HttpTest, AStreamWithNothingToTellBeats) {
     for (int i = 0; i < 15; ++i) EXPECT_EQ(reader.answer("\n\n"), ": beat\nevent: beat\ndata: 1\n\n");
 }
 
+TEST_F(HttpTest, TheHistoryIsAnsweredWhenItIsThere) {
+    std::function<void(HttpBody)> later;
+    ask_runs = [&](auto give) { give(std::make_shared<std::string const>("{\"runs\":[]}")); };
+    start();
+    EXPECT_THAT(get("/api/runs"), EndsWith("\r\n\r\n{\"runs\":[]}"));
+    EXPECT_THAT(ask("HEAD /api/runs HTTP/1.1\r\n" HOST "\r\n"), HasSubstr("Content-Length: 11\r\n"));
+    // Read first: others are answered meanwhile.
+    there([&] { ask_runs = [&](auto give) { later = std::move(give); }; });
+    Client waits{port};
+    waits.send("GET /api/runs HTTP/1.1\r\n" HOST "Connection: close\r\n\r\n");
+    EXPECT_TRUE(weir::tests::wait_until([&] {
+        bool asked = false;
+        there([&] { asked = later != nullptr; });
+        return asked;
+    }));
+    EXPECT_THAT(get("/healthz"), EndsWith("ok"));
+    there([&] { later(std::make_shared<std::string const>("{\"runs\":[1]}")); });
+    auto const answer = waits.rest();
+    EXPECT_THAT(answer, StartsWith("HTTP/1.1 200 "));
+    EXPECT_THAT(answer, HasSubstr("Content-Type: application/json"));
+    EXPECT_THAT(answer, EndsWith("{\"runs\":[1]}"));
+}
+
+TEST_F(HttpTest, AHistoryThatCannotBeReadIsSaidSo) {
+    ask_runs = [](auto give) { give(nullptr); };
+    start({.deadline = Millis{100}});
+    EXPECT_THAT(get("/api/runs"), StartsWith("HTTP/1.1 503 "));
+    EXPECT_THAT(get("/api/runs"), HasSubstr("Retry-After: 5\r\n"));
+    // Nor is it waited for without end.
+    there([&] { ask_runs = [](auto) {}; });
+    EXPECT_THAT(get("/api/runs"), EndsWith("the ledger cannot be read now\n"));
+}
+
+TEST_F(HttpTest, TheListenerMayEndWhileTheHistoryIsRead) {
+    std::function<void(HttpBody)> later;
+    ask_runs = [&](auto give) { later = std::move(give); };
+    start();
+    Client waits{port};
+    waits.send("GET /api/runs HTTP/1.1\r\n" HOST "\r\n");
+    EXPECT_TRUE(weir::tests::wait_until([&] {
+        bool asked = false;
+        there([&] { asked = later != nullptr; });
+        return asked;
+    }));
+    there([&] {
+        listener->stop();
+        later(std::make_shared<std::string const>("{}"));
+    });
+    EXPECT_EQ(waits.rest(), "");
+}
+
 TEST_F(HttpTest, StreamsHaveABoundOfTheirOwn) {
     start({.streams = 2});
     std::list<Client> readers;
@@ -410,8 +467,9 @@ TEST_F(HttpTest, AThousandStreamsAreAnsweredEachOne) {
 
 TEST_F(HttpTest, TheContextMayEndWithStreamsInside) {
     auto own = std::make_unique<asio::io_context>();
-    auto served = std::make_unique<HttpListener>(own->get_executor(), "127.0.0.1:0",
-                                                 HttpSite{[] { return ""; }, [] { return "{}"; }, {}});
+    auto served = std::make_unique<HttpListener>(
+        own->get_executor(), "127.0.0.1:0",
+        HttpSite{[] { return ""; }, [] { return std::make_shared<std::string const>("{}"); }, {}, {}});
     ASSERT_FALSE(served->start());
     Client client{served->local_port()};
     client.send(ask_for_events);
@@ -423,15 +481,17 @@ TEST_F(HttpTest, TheContextMayEndWithStreamsInside) {
 
 TEST_F(HttpTest, MayBeDestroyedBeforeAnythingRan) {
     {
-        HttpListener unused{context.get_executor(), "127.0.0.1:0", [] { return std::string{}; }};
+        HttpListener unused{context.get_executor(), "127.0.0.1:0", HttpSite{[] { return ""; }, {}, {}}};
         ASSERT_FALSE(unused.start());
     }
+    working.reset();
     context.run();
 }
 
 TEST_F(HttpTest, TheContextMayEndWithGuestsInside) {
     auto own = std::make_unique<asio::io_context>();
-    auto served = std::make_unique<HttpListener>(own->get_executor(), "127.0.0.1:0", [] { return std::string{}; });
+    auto served =
+        std::make_unique<HttpListener>(own->get_executor(), "127.0.0.1:0", HttpSite{[] { return ""; }, {}, {}});
     ASSERT_FALSE(served->start());
     Client client{served->local_port()};
     own->run_for(Millis{50});
@@ -459,7 +519,8 @@ TEST_F(HttpTest, TheNameItWasBoundToIsAHost) {
 
 TEST_F(HttpTest, AnAddressThatCannotBeHadIsAUsageProblem) {
     start();
-    HttpListener second{context.get_executor(), "127.0.0.1:" + std::to_string(port), [] { return std::string{}; }};
+    HttpListener second{context.get_executor(), "127.0.0.1:" + std::to_string(port),
+                        HttpSite{[] { return ""; }, {}, {}}};
     auto const taken = second.start();
     ASSERT_TRUE(taken);
     EXPECT_EQ(taken->code, Code::usage);
@@ -473,7 +534,7 @@ TEST(HttpAddress, IsRefusedWhenMalformed) {
          {"", "9187", ":9187", "127.0.0.1", "127.0.0.1:", "127.0.0.1:x", "127.0.0.1:70000", "::1:9187", "[::1]9187",
           "[::1", "[nonsense]:1", "no such host:1", "256.0.0.1:1", "192.0.2.1:1"}) {
         asio::io_context context;
-        HttpListener listener{context.get_executor(), text, [] { return std::string{}; }};
+        HttpListener listener{context.get_executor(), text, HttpSite{[] { return ""; }, {}, {}}};
         auto const problem = listener.start();
         ASSERT_TRUE(problem) << text;
         EXPECT_EQ(problem->code, Code::usage) << text;

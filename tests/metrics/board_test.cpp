@@ -19,7 +19,7 @@ using testing::HasSubstr;
 struct BoardTest : testing::Test {
     void at(int second) { now = Instant{seconds{1'700'000'000 + second}}; }
     void hear(decltype(Event::what) what) { board.hear({now, std::move(what)}); }
-    json::object run() const { return json::parse(board.run(now)).as_object(); }
+    json::object run() const { return json::parse(*board.run(now)).as_object(); }
     long count(std::string_view kind) const {
         return std::count_if(told.begin(), told.end(), [&](auto const& one) { return one.first == kind; });
     }
@@ -111,6 +111,25 @@ TEST_F(BoardTest, IsBounded) {
     EXPECT_EQ(run().at("events").as_array().size(), 200U);
     EXPECT_EQ(run().at("samples").as_array().size(), 900U);
     EXPECT_EQ(run().at("samples").as_array().back().at(2), 4.999);
+}
+
+TEST_F(BoardTest, TheWholeIsWrittenOnceBetweenTwoNews) {
+    begin();
+    auto const whole = board.run(now);
+    hear(BatchDone{.step = "backfill.1", .table = "users", .pages = 1, .rows = 1, .took = milliseconds{5}});
+    EXPECT_EQ(board.run(now), whole) << "a batch is no news: the picture of the next second has it";
+    hear(Warned{"w", "h"});
+    auto const next = board.run(now);
+    ASSERT_NE(next, whole);
+    EXPECT_EQ(json::parse(*next).at("events").as_array().size(),
+              json::parse(*whole).at("events").as_array().size() + 1);
+    // A sample of the charts, and time that goes by where nobody ticks.
+    at(1);
+    board.tick(now);
+    auto const sampled = board.run(now);
+    EXPECT_NE(sampled, next);
+    at(2);
+    EXPECT_NE(board.run(now), sampled);
 }
 
 TEST_F(BoardTest, IsReadyWhileARunLeads) {

@@ -1,5 +1,7 @@
 #include "metrics/instruments.h"
 
+#include "metrics/ledger_metrics.h"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -177,6 +179,30 @@ TEST_F(InstrumentsTest, CountsVacuums) {
     EXPECT_EQ(value(R"(weir_vacuums_total{plan="full-name",table="users"})"), "2");
     EXPECT_EQ(value(R"(weir_vacuum_seconds_total{plan="full-name",table="users"})"), "1.75");
     EXPECT_EQ(value(R"(weir_last_progress_timestamp_seconds{plan="full-name"})"), "1700000005");
+}
+
+TEST_F(InstrumentsTest, TablesGrowAndOrdersAreCounted) {
+    std::string const table = R"({plan="full-name",table="users"})";
+    begin_fill();
+    EXPECT_FALSE(value("weir_table_growth_ratio" + table));
+    hear(TableSized{"users", 2000, 2000, 0});
+    EXPECT_EQ(value("weir_table_growth_ratio" + table), "1");
+    hear(TableSized{"users", 3000, 2000, 7});
+    EXPECT_EQ(value("weir_table_bytes" + table), "3000");
+    EXPECT_EQ(value("weir_table_growth_ratio" + table), "1.5");
+    EXPECT_EQ(value("weir_dead_rows" + table), "7");
+    hear(TableSized{"users", 10, 0, 0});
+    EXPECT_EQ(value("weir_table_growth_ratio" + table), "1") << "it was empty";
+    EXPECT_EQ(value(R"(weir_orders_total{order="pause"})"), "0");
+    hear(OrderTaken{"pause", "", "ops"});
+    EXPECT_EQ(value(R"(weir_orders_total{order="pause"})"), "1");
+}
+
+TEST_F(InstrumentsTest, ADumpThatGrowsIsProgress) {
+    begin_fill();
+    at(20);
+    hear(DumpGrew{.step = "contract.1", .bytes = 1000});
+    EXPECT_EQ(value(R"(weir_last_progress_timestamp_seconds{plan="full-name"})"), "1700000020");
 }
 
 TEST_F(InstrumentsTest, FallsWhenTheLedgerLostABatch) {
@@ -472,6 +498,7 @@ TEST_F(InstrumentsTest, TheDocumentListsEverySeriesAndNoOther) {
     hear(ReplicaLag{.replica = "r1", .lag = milliseconds{3200}, .bytes = 100});
     hear(SignalsJudged{{{"wal_rate", "", "B/s", 30, 20, 1.5, milliseconds{40}, true, ""}}});
     hear(ForecastMade{"backfill.1", now, now, 1, 2, now, "done"});
+    hear(TableSized{"users", 3000, 2000, 7});
     read_exposition(instruments.text(), real);
     hear(PaceChanged{1, {}});
     hear(StepDone{.step = "backfill.1", .title = "fill", .phase = Phase::backfill, .took = seconds{9}});
@@ -483,8 +510,11 @@ TEST_F(InstrumentsTest, TheDocumentListsEverySeriesAndNoOther) {
     hear(LockTried{.step = "contract.1", .got = false, .waited = {}, .blockers = {"pid 1", "pid 2"}});
     read_exposition(instruments.text(), real);
     hear(RunDone{.state = RunState::waiting, .took = seconds{9}});
+    read_exposition(instruments.text(), real);
+    hear(RunDone{.state = RunState::quarantined, .took = seconds{9}, .until = "then", .until_at = now});
     auto const text = instruments.text();
     read_exposition(text, real);
+    read_exposition(ledger_metrics("shop", 7, {{.plan = "p", .state = "quarantined", .quarantine_ends = 8}}), real);
     EXPECT_EQ(read_document(), real);
 
     if (std::system("command -v promtool >/dev/null 2>&1") != 0) return;

@@ -34,6 +34,14 @@ TEST_F(PictureTest, IsEmptyBeforeTheRun) {
     EXPECT_EQ(picture.json(now), R"({"plan":"","run":0,"state":"pending","pace":1E0})");
 }
 
+TEST_F(PictureTest, ShowsHowADumpGrowsUntilItsStepEnds) {
+    hear(StepBegan{.step = "contract.1", .title = "back up users", .phase = Phase::contract});
+    hear(DumpGrew{"contract.1", 4096});
+    EXPECT_EQ(shown().at("dump_bytes"), 4096);
+    hear(StepDone{"contract.1", "back up users", Phase::contract, seconds{1}});
+    EXPECT_FALSE(shown().contains("dump_bytes"));
+}
+
 TEST_F(PictureTest, ShowsTheWorkItsRateAndWhatIsLeft) {
     fill();
     for (int i = 1; i <= 20; ++i) {

@@ -111,6 +111,8 @@ TEST(GrafanaBoard, EveryQueryOfALiveRunGivesData) {
     EXPECT_TRUE(seen("weir_eta_seconds"));
     EXPECT_TRUE(seen("weir_forecast"));
     EXPECT_TRUE(seen("weir_batch_retries"));
+    EXPECT_EQ(bench.weir({"set", "rename-it", "batch.target", "30ms"}).status, 0);
+    EXPECT_TRUE(seen("weir_orders_total"));
     holder.exec("COMMIT");
     ASSERT_TRUE(bench.at_gate(process)) << process.out() << process.err();
     seen("");
