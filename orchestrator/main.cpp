@@ -31,8 +31,10 @@ int dispatch(weir::Options const& options) {
             return weir::rollback_command(options);
         case weir::Verb::purge:
             return weir::purge_command(options);
+        case weir::Verb::ledger:
+            return weir::ledger_command(options);
         case weir::Verb::version:
-            std::printf("weir %.*s\n", static_cast<int>(weir::version.size()), weir::version.data());
+            weir::say(options, {{"version", weir::version}}, "weir " + std::string{weir::version});
             return 0;
         case weir::Verb::help:
             std::fputs(weir::help_text().c_str(), stdout);

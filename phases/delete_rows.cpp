@@ -84,6 +84,7 @@ class Erase : public Operation {
             if (key.table != s_.table && std::find(step.holds.begin(), step.holds.end(), lock) == step.holds.end())
                 step.holds.push_back(lock);
         }
+        step.destroys = {s_.table};
         step.undo_note = "none: what is deleted cannot be brought back";
         return {step};
     }

@@ -45,19 +45,22 @@ class DropColumn : public Operation {
         drop.kind = StepKind::transactional;
         drop.title = "drop column " + said(table_, column_.text());
         drop.locks = drop.holds = lock_of(table_, LockMode::access_exclusive);
+        drop.destroys = {table_};
         drop.undo_note = "none: it drops at once, and nothing brings the values back";
         Sync const* live = sync_from(table, column_.text());
         if (live == nullptr) {
-            drop.forward = {sql("ALTER TABLE {0} DROP COLUMN {1}", table_, column_)};
+            drop.forward = {nothing_taken_along(table_, column_),
+                            sql("ALTER TABLE {0} DROP COLUMN {1}", table_, column_)};
             return {drop};
         }
         Mapping const m = mapping_of(table_, table, *live);
         drop.title = "drop column " + said(table_, column_.text()) + " and its sync with " + live->to;
         drop.forward = {guard_sync(m)};
         for (auto& statement : drop_sync(m)) drop.forward.push_back(std::move(statement));
-        if (moves_default(table))
+        if (moves_default(table, *table.find(column_.text())))
             drop.forward.push_back(sql("ALTER TABLE {0} ALTER COLUMN {1} SET DEFAULT {2}", table_, Ident::of(live->to),
                                        expression_of(table.find(column_.text())->default_expression)));
+        drop.forward.push_back(nothing_taken_along(table_, column_));
         drop.forward.push_back(sql("ALTER TABLE {0} DROP COLUMN {1}", table_, column_));
 
         Rows rows{
@@ -77,7 +80,7 @@ class DropColumn : public Operation {
     void apply(Catalog& catalog, RunId) const override {
         Table& table = *catalog.find(table_);
         if (Sync const* live = sync_from(table, column_.text())) {
-            if (moves_default(table)) {
+            if (moves_default(table, *table.find(column_.text()))) {
                 Column const from = *table.find(column_.text());
                 Column& to = *table.find(live->to);
                 to.default_expression = from.default_expression;
@@ -98,15 +101,6 @@ class DropColumn : public Operation {
     }
 
   private:
-    /// Only where the default means the same for the new column.
-    bool moves_default(Table const& table) const {
-        Column const* from = table.find(column_.text());
-        Sync const* live = sync_from(table, column_.text());
-        if (from->default_expression.empty() || !live || !live->forward.empty()) return false;
-        Column const* to = table.find(live->to);
-        return to->type == from->type && to->default_expression.empty();
-    }
-
     TableName table_;
     Ident column_;
     Phase listed_;

@@ -10,6 +10,7 @@ OperationTable operations();
 extern OperationRow const add_column_row;
 extern OperationRow const delete_rows_row;
 extern OperationRow const drop_column_row;
+extern OperationRow const drop_table_row;
 extern OperationRow const fill_row;
 extern OperationRow const rename_column_row;
 extern OperationRow const set_not_null_row;

@@ -111,6 +111,23 @@ Problems quiet_problems(Plan const& plan, Catalog world) {
     return problems;
 }
 
+/// True, and a problem for the first that names it, when a table of that name or with that old name is in quarantine.
+bool table_is_aside(Catalog const& catalog, TableName const& named, Place const& place, Problems& problems) {
+    for (auto const& [table, comment] : catalog.aside_tables) {
+        auto const aside = aside_of(table.name.text(), comment);
+        if (!aside || table.schema != named.schema || (table.name != named.name && aside->column != named.name.text()))
+            continue;
+        auto const message = named.text() + " is in the quarantine of run " + std::to_string(aside->run) + ": " +
+                             aside->column + " is kept aside as " + table.text();
+        if (std::none_of(problems.begin(), problems.end(), [&](Problem const& p) { return p.message == message; }))
+            problems.push_back({Code::conflict, place, message,
+                                "weir status names the plan: weir purge ends it when its time is over, weir rollback "
+                                "brings the table back"});
+        return true;
+    }
+    return false;
+}
+
 }  // namespace
 
 Problems validate(Plan const& plan, Catalog const& catalog) {
@@ -128,6 +145,9 @@ Problems validate(Plan const& plan, Catalog const& catalog) {
                                 "put the second one into a plan of its own"});
         }
     }
+    for (auto const& part : plan.parts)
+        for (auto const& touched : part.operation->touches())
+            if (table_is_aside(catalog, touched.table, part.place, problems)) twice.insert(touched);
     for (auto const& part : plan.parts)
         for (auto const& touched : part.operation->touches()) {
             Table const* table = catalog.find(touched.table);
@@ -158,6 +178,27 @@ Problems validate(Plan const& plan, Catalog const& catalog) {
     return problems;
 }
 
+namespace {
+
+/// What the steps of its phase destroy.
+void describe_backup(Step& backup, Steps const& steps, std::string const& directory) {
+    std::set<TableName> tables;
+    for (auto const& step : steps)
+        if (step.phase == backup.phase) tables.insert(step.destroys.begin(), step.destroys.end());
+    std::string names;
+    for (auto const& table : tables) {
+        names += (names.empty() ? "" : ", ") + table.text();
+        backup.holds.push_back({table, LockMode::access_share});
+    }
+    backup.saves = {tables.begin(), tables.end()};
+    backup.title = "back up " + names;
+    backup.notes = {"pg_dump writes the tables, with all partitions, to " + directory +
+                    ", and pg_restore --list must show their rows in it; nothing of them is dropped or deleted before"};
+    backup.undo_note = "nothing to undo: the dump stays";
+}
+
+}  // namespace
+
 Program compile(Plan const& plan, Catalog const& catalog, RunId run) {
     Program program;
     program.run = run;
@@ -165,6 +206,7 @@ Program compile(Plan const& plan, Catalog const& catalog, RunId run) {
     Catalog world = catalog;
     std::array<int, 5> count{};
     bool needs_gate = false;
+    std::set<Phase> saved;
     for (auto const& part : plan.parts) {
         if (part.phase == Phase::contract) {
             needs_gate = needs_gate || part.operation->needs_gate(world);
@@ -172,7 +214,16 @@ Program compile(Plan const& plan, Catalog const& catalog, RunId run) {
                 if (std::find(program.gate_notes.begin(), program.gate_notes.end(), note) == program.gate_notes.end())
                     program.gate_notes.push_back(std::move(note));
         }
-        for (auto& step : part.operation->compile(world, run)) {
+        auto steps = part.operation->compile(world, run);
+        bool const destroys =
+            std::any_of(steps.begin(), steps.end(), [](Step const& s) { return !s.destroys.empty(); });
+        if (!plan.backup.empty() && destroys && saved.insert(part.phase).second) {
+            Step backup;
+            backup.kind = StepKind::backup;
+            backup.phase = part.phase;
+            program.steps.push_back(std::move(backup));
+        }
+        for (auto& step : steps) {
             step.phase = part.phase;
             // One order for whatever is locked together, by schema and name: steps of ours never wait crosswise.
             std::sort(step.locks.begin(), step.locks.end());
@@ -194,6 +245,8 @@ Program compile(Plan const& plan, Catalog const& catalog, RunId run) {
         }
         part.operation->apply(world, run);
     }
+    for (auto& step : program.steps)
+        if (step.kind == StepKind::backup) describe_backup(step, program.steps, plan.backup);
     for (auto& step : program.steps)
         step.id = std::string{name(step.phase)} + "." + std::to_string(++count[static_cast<std::size_t>(step.phase)]);
     bool const contracts = std::any_of(program.steps.begin(), program.steps.end(),
@@ -251,7 +304,8 @@ std::string to_text(Program const& program) {
         for (auto const& note : step.notes) out << "  note     " << note << '\n';
         if (step.kind == StepKind::fill && !step.rows->never_in_page.empty())
             out << "  note     " << step.rows->never_in_page << '\n';
-        print(out, "forward", statements(step), "");
+        print(out, "forward", statements(step),
+              step.kind == StepKind::backup ? "pg_dump --format=custom, outside any transaction of weir's" : "");
         print(out, "undo", step.undo, step.undo_note);
     }
     return out.str();

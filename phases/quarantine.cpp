@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "phases/aside.h"
 #include "phases/parts.h"
 #include "phases/subject.h"
 #include "phases/sync.h"
@@ -10,8 +11,13 @@ namespace {
 
 constexpr std::size_t name_bytes = 63;
 
-/// `prefix` and `name`; what is too long is cut between characters and told apart by a part of its fingerprint.
-Ident fitting(std::string const& prefix, std::string const& name, std::string const& suffix = "") {
+std::string run_prefix(std::string_view word, RunId run) {
+    return std::string{word} + std::to_string(static_cast<std::int64_t>(run)) + "_";
+}
+
+}  // namespace
+
+Ident fitting(std::string const& prefix, std::string const& name, std::string const& suffix) {
     if (prefix.size() + name.size() + suffix.size() <= name_bytes) return Ident::of(prefix + name + suffix);
     auto const mark = "_" + fingerprint(name).substr(0, 8) + suffix;
     auto cut = name.substr(0, name_bytes - prefix.size() - mark.size());
@@ -19,11 +25,7 @@ Ident fitting(std::string const& prefix, std::string const& name, std::string co
     return Ident::of(prefix + cut + mark);
 }
 
-std::string run_prefix(std::string_view word, RunId run) {
-    return std::string{word} + std::to_string(static_cast<std::int64_t>(run)) + "_";
-}
-
-Ident aside_name(Ident const& column, RunId run) { return fitting(run_prefix("weir_q", run), column.text()); }
+Ident aside_name(Ident const& name, RunId run) { return fitting(run_prefix("weir_q", run), name.text()); }
 
 std::string days(Millis time) {
     auto const s = time.count() / 1000;
@@ -31,6 +33,8 @@ std::string days(Millis time) {
     if (s % 3600 == 0) return std::to_string(s / 3600) + " h";
     return std::to_string(s) + " s";
 }
+
+namespace {
 
 void append(Batch& to, Batch more) {
     for (auto& statement : more) to.push_back(std::move(statement));
@@ -129,7 +133,7 @@ class SetAside : public Operation {
             step.forward.push_back(said_by(then));
             append(step.undo, replace_sync(now));
             step.undo.push_back(said_by(now));
-            if (moves_default(table)) {
+            if (moves_default(table, *table.find(column_.text()))) {
                 Sql const value = sql("SET DEFAULT {0}", expression_of(column.default_expression));
                 step.forward.push_back(alter_column(Ident::of(live->to), value));
                 step.undo.push_back(alter_column(Ident::of(live->to), sql("DROP DEFAULT")));
@@ -170,7 +174,7 @@ class SetAside : public Operation {
         Ident const aside = aside_name(column_, run);
         Column& column = *table.find(column_.text());
         if (Sync const* live = sync_from(table, column_.text())) {
-            if (moves_default(table)) {
+            if (moves_default(table, *table.find(column_.text()))) {
                 Column& to = *table.find(live->to);
                 to.default_expression = column.default_expression;
                 to.default_is_constant = column.default_is_constant;
@@ -200,15 +204,6 @@ class SetAside : public Operation {
         Column const* column = table ? table->find(column_.text()) : nullptr;
         if (column == nullptr) return std::nullopt;
         return ExpressionQuestion{table_, "NULL", column->type};
-    }
-
-    /// Only where the default means the same for the new column; as drop_column does.
-    bool moves_default(Table const& table) const {
-        Column const* from = table.find(column_.text());
-        Sync const* live = sync_from(table, column_.text());
-        if (from->default_expression.empty() || !live || !live->forward.empty()) return false;
-        Column const* to = table.find(live->to);
-        return to->type == from->type && to->default_expression.empty();
     }
 
     std::string mark(Table const& table, RunId run) const {
@@ -262,12 +257,14 @@ class Purge : public Operation {
         drop.kind = StepKind::transactional;
         drop.title = "drop " + said(table_, aside.text()) + ", which was " + column_.text();
         drop.locks = drop.holds = lock_of(table_, LockMode::access_exclusive);
+        drop.destroys = {table_};
         drop.undo_note = "none: nothing brings the values back";
         if (Sync const* live = sync_from(table, aside.text())) {
             Mapping const m = mapping_of(table_, table, *live);
             drop.forward = drop_sync(m);
             if (may_not_go_back(m)) drop.forward.push_back(sql("DROP SEQUENCE weir_sync.{0}", lost_counter(m)));
         }
+        drop.forward.push_back(nothing_taken_along(table_, aside));
         drop.forward.push_back(sql("ALTER TABLE {0} DROP COLUMN {1}", table_, aside));
         return {drop};
     }

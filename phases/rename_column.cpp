@@ -67,8 +67,8 @@ class CopyColumn : public Operation {
         step.forward.push_back(sql("ALTER TABLE {0} ADD COLUMN {1} {2}{3}", table_, to_, type_of(from.type), collate));
         attributes(from, step.forward);
         for (auto& statement : create_sync(m)) step.forward.push_back(std::move(statement));
-        step.undo = drop_sync(m);
-        step.undo.push_back(sql("ALTER TABLE {0} DROP COLUMN {1}", table_, to_));
+        step.undo = undo_sync(m);
+        step.undo.push_back(sql("ALTER TABLE {0} DROP COLUMN IF EXISTS {1}", table_, to_));
         return {step};
     }
 

@@ -115,6 +115,27 @@ void no_dependents(Table const& table, TableName const& name, Column const& colu
     static_cast<void>(table);
 }
 
+Sql nothing_taken_along(TableName const& table, Ident const& column) {
+    return sql("DO {0}", Sql::body(sql(R"(
+DECLARE root pg_catalog.oid := pg_catalog.to_regclass({0}); found text;
+BEGIN
+  SELECT pg_catalog.string_agg(DISTINCT pg_catalog.pg_describe_object(d.classid, d.objid, d.objsubid), ', ') INTO found
+    FROM (SELECT root AS relid UNION SELECT p.relid FROM pg_catalog.pg_partition_tree(root) p) s
+    JOIN pg_catalog.pg_attribute a ON a.attrelid = s.relid AND a.attname = {1} AND NOT a.attisdropped
+    JOIN pg_catalog.pg_depend d ON d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid = s.relid
+      AND d.refobjsubid = a.attnum AND d.deptype IN ('a', 'i')
+      AND d.classid <> 'pg_catalog.pg_attrdef'::pg_catalog.regclass
+    LEFT JOIN pg_catalog.pg_constraint k ON d.classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass AND k.oid = d.objid
+    WHERE k.contype IS DISTINCT FROM 'n';
+  IF found IS NOT NULL THEN
+    RAISE EXCEPTION 'dropping the column would take along what was made on it since the run began: %', found
+      USING ERRCODE = 'WE005';
+  END IF;
+END
+)",
+                                       Value{sql("{0}", table).text()}, Value{column.text()})));
+}
+
 void no_rules(Table const& table, TableName const& name, std::initializer_list<std::string_view> events,
               std::string_view doing, Place const& place, Problems& problems) {
     for (auto const& rule : table.rules) {

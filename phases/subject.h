@@ -35,6 +35,10 @@ void free_name(Table const&, TableName const&, Ident const& column, Place const&
 /// keys: nothing of it can be carried or dropped by this version. `doing` says what for: `rename`, `drop`.
 void no_dependents(Table const&, TableName const&, Column const&, std::string_view doing, Place const&, Problems&);
 
+/// Raises WE005 when DROP COLUMN would take something along without a word: an index, a constraint or statistics that
+/// somebody made since no_dependents() found none. What the server refuses to leave behind, it names itself.
+Sql nothing_taken_along(TableName const&, Ident const& column);
+
 /// One problem for each rewrite rule on the table or a partition, ON one of these events: batches would be rewritten as
 /// well, and what the application writes may come to stand elsewhere. `doing` says for whom: `a fill`.
 void no_rules(Table const&, TableName const&, std::initializer_list<std::string_view> events, std::string_view doing,

@@ -191,6 +191,13 @@ Sql last_function(Mapping const& m, bool replace) {
 
 Batch replace_sync(Mapping const& m) { return {first_function(m, true), last_function(m, true)}; }
 
+bool moves_default(Table const& table, Column const& from) {
+    Sync const* live = sync_from(table, from.name);
+    if (from.default_expression.empty() || !live || !live->forward.empty()) return false;
+    Column const* to = table.find(live->to);
+    return to->type == from.type && to->default_expression.empty();
+}
+
 bool may_not_go_back(Mapping const& m) { return m.forward || m.reverse || m.from.type != m.to.type; }
 
 Ident lost_counter(Mapping const& m) { return Ident::of(tag(m.run, m.number) + "_lost"); }
@@ -290,21 +297,38 @@ Batch create_sync(Mapping const& m) {
     return made;
 }
 
-Batch drop_sync(Mapping const& m) {
+namespace {
+
+Batch drop_what_is(Mapping const& m, Sql const& there) {
     auto const n = sync_names(m.run, m.number);
     Batch made;
-    auto const trigger = [&](Ident const& name) { made.push_back(sql("DROP TRIGGER {0} ON {1}", name, m.table)); };
+    auto const trigger = [&](Ident const& name) {
+        made.push_back(sql("DROP TRIGGER {0}{1} ON {2}", there, name, m.table));
+    };
+    auto const function = [&](Sql const& name, Sql const& of) {
+        made.push_back(sql("DROP FUNCTION {0}{1}({2})", there, name, of));
+    };
     trigger(n.last_update);
     trigger(n.last_insert);
     if (m.two_way) {
         trigger(n.first_update);
         trigger(n.first_insert);
     }
-    made.push_back(sql("DROP FUNCTION {0}()", in_sync(n.last)));
-    if (m.two_way) made.push_back(sql("DROP FUNCTION {0}()", in_sync(n.first)));
-    made.push_back(sql("DROP FUNCTION {0}({1})", in_sync(n.ok), types(all_columns(m))));
-    if (m.two_way) made.push_back(sql("DROP FUNCTION {0}({1})", in_sync(n.reverse), types({m.to})));
-    made.push_back(sql("DROP FUNCTION {0}({1})", in_sync(n.forward), types(inputs(m))));
+    function(in_sync(n.last), sql(""));
+    if (m.two_way) function(in_sync(n.first), sql(""));
+    function(in_sync(n.ok), types(all_columns(m)));
+    if (m.two_way) function(in_sync(n.reverse), types({m.to}));
+    function(in_sync(n.forward), types(inputs(m)));
+    return made;
+}
+
+}  // namespace
+
+Batch drop_sync(Mapping const& m) { return drop_what_is(m, sql("")); }
+
+Batch undo_sync(Mapping const& m) {
+    Batch made{sql("SELECT {0} FROM {1} LIMIT 0", names(inputs(m)), m.table)};
+    for (auto& statement : drop_what_is(m, sql("IF EXISTS "))) made.push_back(std::move(statement));
     return made;
 }
 

@@ -1,6 +1,6 @@
 #pragma once
 /// The sync of an old and a new column: its functions, its four triggers, and the one predicate that trigger, fill and
-/// proof share. Source: the recipe "R1", tried with concurrent old and new applications on PostgreSQL 15 and 18.
+/// proof share; tried with concurrent old and new applications (tests/sync).
 ///
 ///   ok(row) := image_equal(new, f(old)) or (new is not NULL and a reverse exists and image_equal(old, g(new)))
 ///
@@ -47,6 +47,9 @@ Sync const* sync_to(Table const& shape, std::string_view column);
 Sync const* sync_from(Table const& shape, std::string_view column);
 
 Batch create_sync(Mapping const& mapping);
+/// When `from` goes, its default goes to the new column: only where it means the same there, and that has none.
+bool moves_default(Table const& shape, Column const& from);
+
 /// The bodies of the trigger functions as create_sync() made them. REQUIRES a two-way mapping.
 Batch replace_sync(Mapping const& mapping);
 /// The bodies for the time when `from` is set aside: the new column is what counts, and what it is given is written
@@ -59,6 +62,10 @@ bool may_not_go_back(Mapping const& mapping);
 /// A sequence in schema weir_sync.
 Ident lost_counter(Mapping const& mapping);
 Batch drop_sync(Mapping const& mapping);
+/// The same for an undo, after which the new column goes: triggers and functions that somebody has dropped before are
+/// no obstacle, but raises when a column that the forward mapping reads is gone: then the new one holds the only
+/// values.
+Batch undo_sync(Mapping const& mapping);
 /// Raises WE003 unless the triggers and functions are there, ENABLE ALWAYS, and untouched since their run made them.
 Sql guard_sync(Mapping const& mapping);
 

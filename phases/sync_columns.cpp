@@ -95,7 +95,7 @@ class SyncColumns : public Operation {
         step.locks = lock_of(table_, LockMode::share_row_exclusive);
         step.holds = step.locks;
         step.forward = create_sync(m);
-        step.undo = drop_sync(m);
+        step.undo = undo_sync(m);
         step.undo_locks = lock_of(table_, LockMode::access_exclusive);
         return {step};
     }

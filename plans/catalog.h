@@ -162,8 +162,51 @@ struct QuietQuestion {
     auto operator<=>(QuietQuestion const&) const = default;
 };
 
-using Question = std::variant<ExpressionQuestion, MappingQuestion, QuietQuestion>;
+/// What goes with a table that is dropped, and what stands in its way?
+struct DropQuestion {
+    TableName table;
+    auto operator<=>(DropQuestion const&) const = default;
+};
+
+using Question = std::variant<ExpressionQuestion, MappingQuestion, QuietQuestion, DropQuestion>;
 using Questions = std::vector<Question>;
+
+/// A foreign key from a table, or one of its partitions alone, to another table, with all that makes it anew.
+struct Reference {
+    std::string name;
+    TableName table;  ///< whose constraint it is
+    TableName to;
+    std::string definition{};  ///< pg_get_constraintdef()
+    std::vector<std::string> columns{}, to_columns{};
+    std::string match{}, on_update{}, on_delete{};  ///< confmatchtype (f, s), confupdtype, confdeltype (a, r, c, n, d)
+    std::vector<std::string> set_columns{};         ///< of ON DELETE SET NULL (…)
+    bool deferrable{}, deferred{}, validated{};
+    bool plain{};           ///< nothing of its definition is beyond the fields above
+    bool to_partitioned{};  ///< `to` is partitioned
+    bool may_lock{};        ///< the connected role may lock `to`
+    bool may_refer{};       ///< it may make foreign keys to it
+    std::optional<std::string> comment{};
+    bool operator==(Reference const&) const = default;
+};
+
+/// Something that DROP TABLE would refuse to leave behind.
+struct Obstacle {
+    Dependent what;
+    std::optional<TableName> of{};  ///< the relation that it is, or is a part of
+    bool operator==(Obstacle const&) const = default;
+};
+
+struct Belongings {
+    std::optional<std::string> comment;  ///< the table's own
+    bool may_rename{};                   ///< the connected role may give a relation of its schema another name
+    std::vector<TableName> relations;    ///< that go with it: partitions, indexes, sequences; sorted
+    std::vector<Dependent> outward;      ///< what of it depends on columns of other tables; sorted
+    std::vector<Obstacle> obstacles;     ///< sorted
+    std::vector<Reference> references;   ///< by table and name
+    std::vector<std::string> published;  ///< by these publications, and not by its own name; sorted
+    std::vector<std::string> mentions;   ///< functions whose text has its name, as a whole word; sorted
+    bool operator==(Belongings const&) const = default;
+};
 
 struct Answer {
     std::string sqlstate;              ///< empty: the server accepts it
@@ -171,9 +214,10 @@ struct Answer {
     bool immutable{};                  ///< an ExpressionQuestion's expression, cast included; both mappings
     std::vector<std::string> columns;  ///< the columns that it reads (forward's, for a mapping), sorted
     std::vector<std::string> reverse_columns;
-    bool null_is_value{};   ///< f(g(NULL)) is NULL; true for identity
-    std::string type{};     ///< the question's column_type (to_type) as format_type() writes it
-    bool calls_volatile{};  ///< an ExpressionQuestion's expression does
+    bool null_is_value{};                    ///< f(g(NULL)) is NULL; true for identity
+    std::string type{};                      ///< the question's column_type (to_type) as format_type() writes it
+    bool calls_volatile{};                   ///< an ExpressionQuestion's expression does
+    std::optional<Belongings> belongings{};  ///< of a DropQuestion
     bool operator==(Answer const&) const = default;
 };
 
@@ -184,6 +228,8 @@ struct Catalog {
     std::set<TableName>
         other_relations;  ///< every other relation that is not the system's, by name: taken names and hints
     std::map<Question, Answer> answers;
+    /// Those that may be set aside, by the prefix of their names, and the comment on each: see aside_of().
+    std::map<TableName, std::string> aside_tables{};
 
     Table* find(TableName const& table);
     Table const* find(TableName const& table) const;
@@ -196,15 +242,22 @@ std::string to_json(Catalog const& catalog);
 /// The text of the comment on a sync's last trigger, by which a later plan finds it: `{"weir":1,"run":1,…}`.
 std::string sync_comment(Sync const& sync);
 
-/// What the comment on a column says that is set aside: whose name it had, and which column took its place, if any.
+/// What the comment on a column or a table says that is set aside: whose name it had, and which column took its place,
+/// if any.
 struct Aside {
     std::int64_t run{};
     std::string column, to{};
+    std::vector<TableName> refers{};  ///< of a table: those to which its foreign keys were lifted
     bool operator==(Aside const&) const = default;
 };
 std::string aside_comment(Aside const& aside);
 /// Nothing when the column is not set aside.
 std::optional<Aside> aside_of(Column const& column);
+/// The same for a column or a table by its name and comment.
+std::optional<Aside> aside_of(std::string_view name, std::string_view comment);
+
+/// The answer to a DropQuestion, as the server gives it in one document.
+std::variant<Belongings, Problem> belongings_from_json(std::string_view text);
 
 std::variant<Catalog, Problem> catalog_from_json(std::string_view text);
 

@@ -149,6 +149,47 @@ class Writer {
             member("reads", v.reads);
         });
     }
+    void value(Reference const& v) {
+        object([&] {
+            member("name", v.name);
+            member("table", v.table);
+            member("to", v.to);
+            member("definition", v.definition);
+            member("columns", v.columns);
+            member("to_columns", v.to_columns);
+            member("match", v.match);
+            member("on_update", v.on_update);
+            member("on_delete", v.on_delete);
+            member("set_columns", v.set_columns);
+            member("deferrable", v.deferrable);
+            member("deferred", v.deferred);
+            member("validated", v.validated);
+            member("plain", v.plain);
+            member("to_partitioned", v.to_partitioned);
+            member("may_lock", v.may_lock);
+            member("may_refer", v.may_refer);
+            member("comment", v.comment);
+        });
+    }
+    void value(Obstacle const& v) {
+        object([&] {
+            member("kind", v.what.kind);
+            member("identity", v.what.identity);
+            if (v.of) member("of", *v.of);
+        });
+    }
+    void value(Belongings const& v) {
+        object([&] {
+            member("comment", v.comment);
+            member("may_rename", v.may_rename);
+            member("relations", v.relations);
+            member("outward", v.outward);
+            member("obstacles", v.obstacles);
+            member("references", v.references);
+            member("published", v.published);
+            member("mentions", v.mentions);
+        });
+    }
     void table(TableName const& name, Table const& v) {
         object([&] {
             member("table", name);
@@ -199,6 +240,9 @@ class Writer {
                 member("to_type", mapping->to_type);
                 member("forward", mapping->forward);
                 member("reverse", mapping->reverse);
+            } else if (auto const* drop = std::get_if<DropQuestion>(&question)) {
+                member("question", std::string{"drop"});
+                member("table", drop->table);
             } else {
                 member("question", std::string{"quiet"});
             }
@@ -210,6 +254,7 @@ class Writer {
             member("reverse_columns", v.reverse_columns);
             member("null_is_value", v.null_is_value);
             member("type", v.type);
+            if (v.belongings) member("belongings", *v.belongings);
         });
     }
 
@@ -284,6 +329,7 @@ void read(json::value const& v, Constraint& out);
 void read(json::value const& v, Trigger& out);
 void read(json::value const& v, Sync& out);
 void read(json::value const& v, Rule& out);
+void read(json::value const& v, Obstacle& out);
 template <class T>
 void read(json::value const& v, std::vector<T>& out);
 
@@ -310,10 +356,11 @@ class Members {
         }
         return *this;
     }
+    bool has(std::string_view name) const { return object_->contains(json::string_view{name.data(), name.size()}); }
     /// One that is left out where there is nothing to say.
     template <class T>
     Members& if_there(std::string_view name, T& out) {
-        return object_->contains(json::string_view{name.data(), name.size()}) ? (*this)(name, out) : *this;
+        return has(name) ? (*this)(name, out) : *this;
     }
     void end() const {
         if (asked_ != object_->size()) throw Wrong{"a member that is not known"};
@@ -365,6 +412,36 @@ void read(json::value const& v, Trigger& out) {
         "columns", out.columns)("function", out.function)
         .end();
 }
+void read(json::value const& v, Obstacle& out) {
+    Members members{v};
+    members("kind", out.what.kind)("identity", out.what.identity);
+    if (members.has("of")) out.of = table_name(members.at("of"));
+    members.end();
+}
+
+Reference reference(json::value const& v) {
+    Members members{v};
+    Reference out{.name = {}, .table = table_name(members.at("table")), .to = table_name(members.at("to"))};
+    members("name", out.name)("definition", out.definition)("columns", out.columns)("to_columns", out.to_columns)(
+        "match", out.match)("on_update", out.on_update)("on_delete", out.on_delete)("set_columns", out.set_columns)(
+        "deferrable", out.deferrable)("deferred", out.deferred)("validated", out.validated)("plain", out.plain)(
+        "to_partitioned", out.to_partitioned)("may_lock", out.may_lock)("may_refer", out.may_refer)("comment",
+                                                                                                    out.comment)
+        .end();
+    return out;
+}
+
+Belongings belongings(json::value const& v) {
+    Members members{v};
+    Belongings out;
+    members("comment", out.comment)("may_rename", out.may_rename)("outward", out.outward)("obstacles", out.obstacles)(
+        "published", out.published)("mentions", out.mentions);
+    for (auto const& item : array(members.at("relations"))) out.relations.push_back(table_name(item));
+    for (auto const& item : array(members.at("references"))) out.references.push_back(reference(item));
+    members.end();
+    return out;
+}
+
 void read(json::value const& v, Rule& out) {
     Members{v}("name", out.name)("event", out.event)("partition", out.partition).end();
 }
@@ -420,6 +497,8 @@ std::pair<Question, Answer> answer(json::value const& v) {
         members("from", q.from)("to", q.to)("from_type", q.from_type)("to_type", q.to_type)("forward", q.forward)(
             "reverse", q.reverse);
         question = std::move(q);
+    } else if (kind == "drop") {
+        question = DropQuestion{table_name(members.at("table"))};
     } else if (kind == "quiet") {
         question = QuietQuestion{};
     } else {
@@ -428,8 +507,9 @@ std::pair<Question, Answer> answer(json::value const& v) {
     Answer out;
     members("sqlstate", out.sqlstate)("error", out.error)("immutable", out.immutable)(
         "calls_volatile", out.calls_volatile)("columns", out.columns)("reverse_columns", out.reverse_columns)(
-        "null_is_value", out.null_is_value)("type", out.type)
-        .end();
+        "null_is_value", out.null_is_value)("type", out.type);
+    if (members.has("belongings")) out.belongings = belongings(members.at("belongings"));
+    members.end();
     return {*std::move(question), std::move(out)};
 }
 
@@ -442,6 +522,14 @@ Catalog catalog(json::value const& v) {
     for (auto const& item : array(members.at("other_relations"))) out.other_relations.insert(table_name(item));
     for (auto const& item : array(members.at("answers")))
         if (!out.answers.insert(answer(item)).second) throw Wrong{"a question stands there twice"};
+    if (members.has("aside_tables"))
+        for (auto const& item : array(members.at("aside_tables"))) {
+            Members one{item};
+            std::string comment;
+            auto name = table_name(one.at("table"));
+            one("comment", comment).end();
+            if (aside_of(name.name.text(), comment)) out.aside_tables.emplace(std::move(name), std::move(comment));
+        }
     members.end();
     return out;
 }
@@ -450,7 +538,22 @@ Problem unreadable(std::string const& why) {
     return {Code::bad_value, {}, "the catalog snapshot cannot be read: " + why, ""};
 }
 
+json::value parsed(std::string_view text) {
+    json::error_code error;
+    auto value = json::parse(json::string_view{text.data(), text.size()}, error);
+    if (error) throw Wrong{error.message()};
+    return value;
+}
+
 }  // namespace
+
+std::variant<Belongings, Problem> belongings_from_json(std::string_view text) {
+    try {
+        return belongings(parsed(text));
+    } catch (Wrong const& wrong) {
+        return Problem{Code::bad_value, {}, "the server's answer cannot be read: " + std::string{wrong.what()}, ""};
+    }
+}
 
 std::string to_json(Catalog const& catalog) {
     Writer out;
@@ -463,17 +566,22 @@ std::string to_json(Catalog const& catalog) {
         out.list(catalog.other_relations, [&](TableName const& name) { out.value(name); });
         out.key("answers");
         out.list(catalog.answers, [&](auto const& entry) { out.answer(entry.first, entry.second); });
+        if (catalog.aside_tables.empty()) return;
+        out.key("aside_tables");
+        out.list(catalog.aside_tables, [&](auto const& entry) {
+            out.object([&] {
+                out.member("table", entry.first);
+                out.member("comment", entry.second);
+            });
+        });
     });
     out.text += '\n';
     return std::move(out.text);
 }
 
 std::variant<Catalog, Problem> catalog_from_json(std::string_view text) {
-    json::error_code error;
-    auto const value = json::parse(json::string_view{text.data(), text.size()}, error);
-    if (error) return unreadable(error.message());
     try {
-        return catalog(value);
+        return catalog(parsed(text));
     } catch (Wrong const& wrong) {
         return unreadable(wrong.what());
     }

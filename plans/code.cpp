@@ -28,9 +28,11 @@ constexpr std::array rows{
     CodeRow{Code::usage, "usage", 2},
     CodeRow{Code::gave_up_lock, "gave-up-lock", 4},
     CodeRow{Code::statement_refused, "statement-refused", 4},
+    CodeRow{Code::no_room, "no-room", 4},
     CodeRow{Code::would_lose, "would-lose", 4},
     CodeRow{Code::misses, "misses", 4},
     CodeRow{Code::trigger_changed, "trigger-changed", 4},
+    CodeRow{Code::backup_failed, "backup-failed", 4},
     CodeRow{Code::connection_lost, "connection-lost", 4},
     CodeRow{Code::interrupted, "interrupted", 4},
     CodeRow{Code::cannot_connect, "cannot-connect", 5},
@@ -41,7 +43,9 @@ constexpr std::array rows{
     CodeRow{Code::is_replica, "is-replica", 5},
     CodeRow{Code::server_version, "server-version", 5},
     CodeRow{Code::ledger_version, "ledger-version", 5},
+    CodeRow{Code::ledger_damaged, "ledger-damaged", 5},
     CodeRow{Code::wrong_server, "wrong-server", 5},
+    CodeRow{Code::no_backup, "no-backup", 5},
     CodeRow{Code::not_now, "not-now", 5},
 };
 

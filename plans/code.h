@@ -31,9 +31,11 @@ enum class Code {
     // exit 4: stopped, safe to resume
     gave_up_lock,
     statement_refused,
+    no_room,          ///< the server is out of disk, memory or what a limit of its own allows
     would_lose,       ///< a rollback would lose values that did not go back; refused before or under its lock
     misses,           ///< the proof found rows that are not right and that weir may not fill
     trigger_changed,  ///< a sync trigger was disabled, dropped or replaced
+    backup_failed,    ///< a dump that was due was not made, or does not hold what it should
     connection_lost,
     interrupted,
     // exit 5: refused
@@ -45,8 +47,10 @@ enum class Code {
     is_replica,
     server_version,
     ledger_version,
-    wrong_server,  ///< another cluster, or an older timeline, than the run was seen on
-    not_now,       ///< the state of the run does not allow it
+    ledger_damaged,  ///< the ledger is not as weir leaves it: something of it is missing, or was changed by hand
+    wrong_server,    ///< another cluster, or an older timeline, than the run was seen on
+    no_backup,       ///< the dump that the plan asks for cannot be made from here
+    not_now,         ///< the state of the run does not allow it
 };
 
 struct CodeRow {

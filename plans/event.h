@@ -76,20 +76,29 @@ struct GateOpened    { std::string gate; std::vector<std::string> notes; };
 struct GateVoted     { std::string gate, user; int have{}, needed{}; };
 struct GateApproved  { std::string gate, user; };
 struct ProofDone     { std::string step, table; std::int64_t rows_wrong{}; std::vector<std::string> keys; };
+/// A dump of a step grew: bytes that are written so far.
+struct DumpGrew      { std::string step; std::int64_t bytes{}; };
+/// A dump is whole, on disk and checked; `sha256` in hexadecimal digits.
+struct BackedUp      { std::string step, file; std::int64_t bytes{}; std::string sha256; };
+/// A table that the plan works on: heap, indexes and TOAST of all its partitions now, and when this process looked first;
+/// dead rows by the server's statistics.
+struct TableSized    { std::string table; std::int64_t bytes{}, bytes_before{}, dead_rows{}; };
+/// An order from the ledger took effect: `approve`, `pause`, `resume`, `set` or `abort`.
+struct OrderTaken    { std::string order, argument, user; };
 struct Warned        { std::string message, hint; };
 /// The run is being begun anew with another connection; RunBegan follows when there is one.
 struct ConnectionLost{ std::string message; };
 struct Stopped       { Problem why; };
-/// `until`: the end of the quarantine by the server's clock, for RunState::quarantined.
-struct RunDone       { RunState state{RunState::done}; Millis took{}; std::string until{}; };
+/// `until`, `until_at`: the end of the quarantine by the server's clock, for RunState::quarantined.
+struct RunDone       { RunState state{RunState::done}; Millis took{}; std::string until{}; std::optional<Instant> until_at{}; };
 // clang-format on
 
 struct Event {
     Instant at;
     std::variant<RunBegan, PhaseBegan, StepBegan, StepDone, StepUndone, WorkKnown, BatchDone, BatchRetried, WayChanged,
                  WorkersChanged, Vacuumed, LockTried, BlockerEnded, WaitsFor, PaceChanged, ReplicaLag, SignalsJudged,
-                 ForecastMade, Paused, Resumed, SettingChanged, GateOpened, GateVoted, GateApproved, ProofDone, Warned,
-                 ConnectionLost, Stopped, RunDone>
+                 ForecastMade, Paused, Resumed, SettingChanged, GateOpened, GateVoted, GateApproved, ProofDone,
+                 DumpGrew, BackedUp, TableSized, OrderTaken, Warned, ConnectionLost, Stopped, RunDone>
         what;
 };
 

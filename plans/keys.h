@@ -43,9 +43,8 @@ inline constexpr std::array top{
         "yes: rows that weir writes fire the application's triggers; no: they are kept quiet; default yes"},
     Key{"replicas", Use::optional, "replicas that must be there, each by its application_name"},
     Key{"schedule", Use::optional, "when the backfill may work"},
-    Key{"drop", Use::optional, "how long a dropped column is kept aside"},
-    Key{"backup", Use::later, "a dump before the first destructive step",
-        "dump the tables before you approve the contract gate, and remove the key"},
+    Key{"drop", Use::optional, "how long a dropped column or table is kept aside"},
+    Key{"backup", Use::optional, "where tables are dumped to before anything of them is dropped or deleted"},
     Key{"notify", Use::optional, "who is told when a run begins, waits, is held, stops or ends"},
     Key{"approvals", Use::optional, "how many database users must approve a gate, 1 to 5; default 1"},
     Key{"on_unconvertible", Use::later, "what becomes of a value that the expression refuses", "remove the key"},
@@ -64,11 +63,18 @@ inline constexpr int approvals_max = 5;
 
 inline constexpr std::array drop{
     Key{"quarantine", Use::required,
-        "so long a dropped column is kept aside, and `weir rollback` brings it back; 0s (the default) drops at once"},
+        "so long a dropped column or table is kept aside, and `weir rollback` brings it back; 0s (the default) drops "
+        "at "
+        "once"},
+};
+
+inline constexpr std::array backup{
+    Key{"directory", Use::required,
+        "a directory that is there, on the machine where weir runs; pg_dump writes into it"},
 };
 
 inline constexpr std::array batch{
-    Key{"target", Use::optional, "the time that one batch is aimed at, 1ms to 10s; default 50ms"},
+    Key{"target", Use::optional, "the time that one batch is aimed at, 1ms to 10s; default 20ms"},
     Key{"workers", Use::optional,
         "batches at a time, 1 to 8, or auto: as many as raise the rate and leave commits as fast; default auto"},
     Key{"order", Use::optional,
@@ -185,7 +191,7 @@ inline constexpr std::array window{
 
 inline constexpr std::array<std::string_view, 7> days{"mon", "tue", "wed", "thu", "fri", "sat", "sun"};
 
-/// Every operation that the design knows; those that the table does not hold are refused as not supported.
+/// Every operation of the language; those that the table does not hold are refused as not supported.
 inline constexpr std::array<std::string_view, 30> operations{
     "rename_column",   "change_type",     "split_column",    "merge_columns",
     "add_column",      "set_not_null",    "rename_table",    "move_column",

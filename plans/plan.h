@@ -84,7 +84,7 @@ enum class OnBlocked : std::uint8_t {
 };
 
 struct Settings {
-    Millis batch_target{50};     ///< `batch.target`: what a batch's time is aimed at
+    Millis batch_target{20};     ///< `batch.target`: what a batch's time is aimed at
     std::optional<int> workers;  ///< `batch.workers`: 1..8; nothing for `auto`
     bool plain{};                ///< `batch.order: plain`: page ranges, each row once, whatever it costs
     Throttle throttle{standard_throttle()};
@@ -116,13 +116,14 @@ struct Plan {
     Millis gate_after{};                ///< of Gate::after
     std::optional<UserExpr> gate_until;  ///< of Gate::until_sql: the query in brackets
     Millis quarantine{};                 ///< `drop.quarantine`: what is dropped stays aside so long; 0: dropped at once
+    std::string backup;                  ///< `backup.directory`; empty: nothing is dumped
     int approvals{1};                    ///< so many database users must approve a gate
     bool fire_triggers{true};            ///< else batches keep the application's triggers quiet
     Place fire_triggers_at;
     Settings settings;
     Notify notify;
-    /// Canonical text of `changes`, the phase lists, `gates`, `drop` and `fire_triggers: no`: what may not change once
-    /// the run began.
+    /// Canonical text of `changes`, the phase lists, `gates`, `drop`, `fire_triggers: no` and whether there is a
+    /// `backup`: what may not change once the run began.
     std::string identity;
 };
 

@@ -99,6 +99,7 @@ class Reader {
         if (auto const* node = found.at("approvals")) read_approvals(*node);
         if (auto const* node = found.at("fire_triggers")) read_fire_triggers(*node);
         if (auto const* node = found.at("drop")) read_drop(*node);
+        if (auto const* node = found.at("backup")) read_backup(*node);
         if (auto const* node = found.at("batch")) read_batch(*node);
         if (auto const* node = found.at("throttle")) read_throttle(*node);
         if (auto const* node = found.at("locks")) read_locks(*node);
@@ -292,6 +293,20 @@ class Reader {
         check_required(node, found, keys::drop);
         if (auto const* time = found.at("quarantine"))
             read_time(*time, "drop.quarantine", keys::quarantine, plan.quarantine);
+    }
+
+    void read_backup(YamlNode const& node) {
+        if (!is_mapping(node, "backup")) return;
+        auto const found = check_keys(node, keys::backup, "backup");
+        check_required(node, found, keys::backup);
+        auto const* directory = found.at("directory");
+        auto const* text = directory != nullptr ? scalar(*directory, "backup.directory", "a directory") : nullptr;
+        if (text == nullptr) return;
+        if (text->empty() || text->find('\0') != std::string::npos)
+            say(Code::bad_value, *directory, "\"backup.directory\" cannot be " + quote(*text),
+                "write a directory that is there, such as /var/backups/weir");
+        else
+            plan.backup = *text;
     }
 
     void read_fire_triggers(YamlNode const& node) {
@@ -1055,6 +1070,8 @@ class Reader {
         if (plan.approvals > 1) whole["approvals"] = plan.approvals;
         if (plan.quarantine.count() > 0) whole["drop"] = json::object{{"quarantine", plan.quarantine.count()}};
         if (!plan.fire_triggers) whole["fire_triggers"] = "no";
+        // Where it is written to may change.
+        if (!plan.backup.empty()) whole["backup"] = true;
         return json::serialize(whole);
     }
 

@@ -180,6 +180,10 @@ json::object top_schema(std::string_view key) {
     if (key == "changes") return reference("changes");
     if (key == "gates") return from_keys(keys::gates, gate_schema);
     if (key == "drop") return from_keys(keys::drop, [](std::string_view) { return reference("duration"); });
+    if (key == "backup")
+        return from_keys(keys::backup, [](std::string_view) {
+            return json::object{{"type", "string"}, {"minLength", 1}};
+        });
     if (key == "batch") return from_keys(keys::batch, batch_schema);
     if (key == "locks") return from_keys(keys::locks, locks_schema);
     if (key == "approvals") return {{"type", "integer"}, {"minimum", 1}, {"maximum", keys::approvals_max}};

@@ -21,6 +21,7 @@ enum class StepKind : std::uint8_t {
     standalone,     ///< cannot run in a transaction (VACUUM): begun, statement, probe, done
     fill,           ///< batches over page ranges, each with its progress row
     proof,          ///< a read-only pass over all pages
+    backup,         ///< pg_dump of tables, beside the database: begun, dump, done
 };
 std::string_view name(StepKind kind);
 
@@ -81,6 +82,9 @@ struct Step {
     Batch probe;               ///< standalone only: one SELECT that gives a Probe's word; empty: harmless to repeat
     bool may_fail{};           ///< standalone only: the run goes on without it, with a warning (VACUUM)
     std::optional<Rows> rows;  ///< fill and proof
+    /// What is in these tables before it is not all there after it, and no undo brings it back.
+    std::vector<TableName> destroys{};
+    std::vector<TableName> saves{};  ///< backup only: what is dumped, with all partitions
 };
 
 using Steps = std::vector<Step>;

@@ -59,6 +59,8 @@ std::string_view name(StepKind kind) {
             return "standalone";
         case StepKind::fill:
             return "fill";
+        case StepKind::backup:
+            return "backup";
         case StepKind::proof:
             return "proof";
     }

@@ -1,5 +1,6 @@
 #pragma once
 /// The commands: each prints to stdout what was asked for, to stderr what is wrong, and gives the exit code.
+#include <boost/json/object.hpp>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -15,6 +16,7 @@ inline constexpr std::string_view version = "0.1.0";
 int run_command(Options const&);
 int plan_command(Options const&);
 int status_command(Options const&);
+int status_metrics(Options const&);
 int approve_command(Options const&);
 int abort_command(Options const&);
 int pause_command(Options const&);
@@ -22,12 +24,16 @@ int resume_command(Options const&);
 int set_command(Options const&);
 int rollback_command(Options const&);
 int purge_command(Options const&);
+int ledger_command(Options const&);
 
 /// The plan file, or its problems (not-readable when it is not there).
 std::variant<Plan, Problems> load_plan(std::string const& path);
 
 /// Of an order that the server did not take.
 Problem order_refused(Outcome const&);
+
+/// Prints to stdout: the words, or for --json the document, in one line.
+void say(Options const&, boost::json::object const& document, std::string const& words);
 
 /// Prints to stderr and gives the exit code.
 int tell(Problem const&);

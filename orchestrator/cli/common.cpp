@@ -1,3 +1,4 @@
+#include <boost/json/serialize.hpp>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -13,6 +14,10 @@ namespace weir {
 Problem order_refused(Outcome const& outcome) {
     return problem_of(outcome, "cannot give the order",
                       "whoever orders needs INSERT on weir.orders; docs/security.md has the grants of an operator");
+}
+
+void say(Options const& options, boost::json::object const& document, std::string const& words) {
+    std::printf("%s\n", options.json ? boost::json::serialize(document).c_str() : words.c_str());
 }
 
 int tell(Problem const& problem) { return tell(Problems{problem}); }

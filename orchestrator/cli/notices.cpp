@@ -1,31 +1,13 @@
 #include "orchestrator/cli/notices.h"
 
 #include <algorithm>
-#include <cstdio>
 #include <utility>
 
 #include "metrics/instruments.h"
+#include "orchestrator/cli/text.h"
 
 namespace weir {
 namespace {
-
-std::string joined(std::vector<std::string> const& parts) {
-    std::string text;
-    for (auto const& part : parts) text += (text.empty() ? "" : "; ") + part;
-    return text;
-}
-
-std::string iso(Instant at) {
-    auto const day = std::chrono::floor<std::chrono::days>(at);
-    std::chrono::year_month_day const date{day};
-    std::chrono::hh_mm_ss const time{std::chrono::floor<std::chrono::seconds>(at - day)};
-    char text[64];
-    (void)std::snprintf(text, sizeof text, "%04d-%02u-%02uT%02d:%02d:%02dZ", static_cast<int>(date.year()),
-                        static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
-                        static_cast<int>(time.hours().count()), static_cast<int>(time.minutes().count()),
-                        static_cast<int>(time.seconds().count()));
-    return text;
-}
 
 std::string rough(Millis time) {
     auto const s = time.count() / 1000;
@@ -64,7 +46,7 @@ void Notices::look(Event const& event) {
         phase_ = name(phase->phase);
     } else if (auto const* pace = std::get_if<PaceChanged>(&event.what)) {
         bool const held = pace->pace <= 0 && std::ranges::none_of(pace->reasons, meant);
-        reason_ = held ? joined(pace->reasons) : "";
+        reason_ = held ? joined(pace->reasons, "; ") : "";
         if (!held) {
             held_since_.reset();
             held_told_ = false;
@@ -95,7 +77,7 @@ void Notices::say(std::string event, std::string text, std::map<std::string, std
     Notice notice{std::move(event), "weir: plan " + plan_ + " " + std::move(text), std::move(more)};
     notice.fields["plan"] = plan_;
     notice.fields["run"] = std::to_string(run_);
-    notice.fields["at"] = iso(at_);
+    notice.fields["at"] = iso(at_, false);
     if (!phase_.empty()) notice.fields["phase"] = phase_;
     if (auto const hint = notice.fields.find("hint"); hint != notice.fields.end() && !hint->second.empty())
         notice.text += " (" + hint->second + ")";

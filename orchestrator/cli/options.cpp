@@ -29,36 +29,56 @@ std::vector<VerbRow> const& verbs() {
          1,
          1,
          "PLAN",
-         {"database", "until", "approve", "no-wait", "take-over", "progress", "http", "linger"},
+         {"database", "until", "approve", "no-wait", "take-over", "subscribers-ready", "progress", "json", "http",
+          "linger"},
          "run a plan; continues by itself where an earlier run stopped"},
-        {"plan", Verb::plan, 1, 1, "PLAN", {"database"}, "show the compiled steps: SQL, locks, who waits, undo"},
+        {"plan",
+         Verb::plan,
+         1,
+         1,
+         "PLAN",
+         {"database", "json"},
+         "show the compiled steps: SQL, locks, who waits, undo"},
         {"status",
          Verb::status,
          0,
          1,
          "[NAME]",
-         {"database", "json", "watch"},
+         {"database", "json", "watch", "metrics"},
          "history and progress, from the ledger"},
-        {"approve", Verb::approve, 2, 2, "NAME GATE", {"database"}, "let a run that waits at a gate go on"},
-        {"abort", Verb::abort, 1, 1, "NAME", {"database", "progress"}, "undo a run, as long as contract has not begun"},
-        {"pause", Verb::pause, 1, 1, "NAME", {"database"}, "let a run begin nothing new until it is resumed"},
-        {"resume", Verb::resume, 1, 1, "NAME", {"database"}, "let a paused run go on"},
-        {"set", Verb::set, 3, 3, "NAME KEY VALUE", {"database"}, "change batch.…, throttle.… or locks.… of a live run"},
+        {"approve", Verb::approve, 2, 2, "NAME GATE", {"database", "json"}, "let a run that waits at a gate go on"},
+        {"abort",
+         Verb::abort,
+         1,
+         1,
+         "NAME",
+         {"database", "progress", "json"},
+         "undo a run, until it has dropped something or rests in quarantine"},
+        {"pause", Verb::pause, 1, 1, "NAME", {"database", "json"}, "let a run begin nothing new until it is resumed"},
+        {"resume", Verb::resume, 1, 1, "NAME", {"database", "json"}, "let a paused run go on"},
+        {"set",
+         Verb::set,
+         3,
+         3,
+         "NAME KEY VALUE",
+         {"database", "json"},
+         "change batch.…, throttle.… or locks.… of a live run"},
         {"rollback",
          Verb::rollback,
          1,
          1,
          "NAME",
-         {"database", "progress", "accept-loss", "approve"},
-         "bring back what a run holds in quarantine, and undo the run"},
+         {"database", "progress", "json", "accept-loss", "approve"},
+         "bring back what contract has set aside, and undo the run"},
         {"purge",
          Verb::purge,
          0,
          1,
          "[NAME]",
-         {"database", "progress"},
+         {"database", "progress", "json"},
          "drop what is in quarantine, where its time is over"},
-        {"version", Verb::version, 0, 0, "", {}, "print the version"},
+        {"ledger", Verb::ledger, 0, 0, "", {"json"}, "print the SQL of the ledger's tables, for subscribers"},
+        {"version", Verb::version, 0, 0, "", {"json"}, "print the version"},
         {"help", Verb::help, 0, 1, "", {}, "print this"},
     };
     return rows;
@@ -69,9 +89,10 @@ po::options_description described() {
     all.add_options()  //
         ("database", po::value<std::string>(), "")("until", po::value<std::string>(), "")(
             "approve", po::value<std::vector<std::string>>()->composing(), "")("no-wait", po::bool_switch(), "")(
-            "take-over", po::bool_switch(), "")("accept-loss", po::value<std::string>(), "")(
-            "progress", po::value<std::string>(), "")("linger", po::value<std::string>(), "")(
-            "http", po::value<std::string>(), "")("json", po::bool_switch(), "")("watch", po::bool_switch(), "")(
+            "take-over", po::bool_switch(), "")("subscribers-ready", po::bool_switch(), "")(
+            "accept-loss", po::value<std::string>(), "")("progress", po::value<std::string>(), "")(
+            "linger", po::value<std::string>(), "")("http", po::value<std::string>(), "")(
+            "json", po::bool_switch(), "")("watch", po::bool_switch(), "")("metrics", po::bool_switch(), "")(
             "help", po::bool_switch(), "")("words", po::value<std::vector<std::string>>(), "");
     return all;
 }
@@ -94,9 +115,10 @@ std::variant<Options, Problem> read_options(int argc, char const* const* argv) {
         po::store(po::command_line_parser(argc, argv).options(all).positional(positional).style(style).run(), given);
         po::notify(given);
     } catch (po::unknown_option const& error) {
-        std::vector<std::string_view> const names{"--database",    "--until",    "--approve", "--no-wait",
-                                                  "--take-over",   "--progress", "--http",    "--linger",
-                                                  "--accept-loss", "--watch",    "--json",    "--help"};
+        std::vector<std::string_view> const names{
+            "--database", "--until",   "--approve", "--no-wait",          "--take-over",
+            "--progress", "--http",    "--linger",  "--accept-loss",      "--watch",
+            "--json",     "--metrics", "--help",    "--subscribers-ready"};
         auto const near = nearest(error.get_option_name(), names);
         return usage("unknown option " + error.get_option_name(),
                      near.empty() ? "weir help" : "did you mean " + near + "?");
@@ -123,7 +145,7 @@ std::variant<Options, Problem> read_options(int argc, char const* const* argv) {
         if (given.count(std::string{name}) &&
             std::find(row->options.begin(), row->options.end(), name) == row->options.end())
             return usage("--" + std::string{name} + " is no option of " + std::string{row->name});
-    for (std::string_view const name : {"no-wait", "take-over", "json", "watch"})
+    for (std::string_view const name : {"no-wait", "take-over", "subscribers-ready", "json", "watch", "metrics"})
         if (given[std::string{name}].as<bool>() &&
             std::find(row->options.begin(), row->options.end(), name) == row->options.end())
             return usage("--" + std::string{name} + " is no option of " + std::string{row->name});
@@ -143,8 +165,12 @@ std::variant<Options, Problem> read_options(int argc, char const* const* argv) {
     }
     options.no_wait = given["no-wait"].as<bool>();
     options.take_over = given["take-over"].as<bool>();
+    options.subscribers_ready = given["subscribers-ready"].as<bool>();
     options.json = given["json"].as<bool>();
     options.watch = given["watch"].as<bool>();
+    options.metrics = given["metrics"].as<bool>();
+    if (options.metrics && (options.json || options.watch || !options.words.empty()))
+        return usage("--metrics stands alone", "weir status --metrics prints the series of all runs and ends");
     if (given.count("approve"))
         for (auto const& gate : given["approve"].as<std::vector<std::string>>()) {
             if (gate != "contract" && gate != "all")
@@ -173,7 +199,13 @@ std::variant<Options, Problem> read_options(int argc, char const* const* argv) {
         static constexpr std::array modes{"auto", "bar", "plain", "json", "none"};
         if (std::find(modes.begin(), modes.end(), options.progress) == modes.end())
             return usage("--progress " + options.progress + ": there is no such way", "auto, bar, plain, json or none");
+        if (options.json && options.progress != "json")
+            return usage("--json and --progress " + options.progress + " exclude each other",
+                         "--json is --progress json");
     }
+    bool const works = std::find(row->options.begin(), row->options.end(), "progress") != row->options.end();
+    if (works && options.json) options.progress = "json";
+    if (works && options.progress == "json") options.json = true;
     return options;
 }
 
@@ -185,14 +217,17 @@ std::string help_text() {
         text += line + std::string{verb.meaning} + "\n";
     }
     text +=
-        "\nall commands but version take\n"
+        "\nall commands but ledger, version and help take\n"
         "  --database URL            libpq URL or keywords, without a password; default: PGHOST, PGDATABASE, PGSERVICE "
         "…\n"
+        "all commands but help take\n"
+        "  --json                    JSON instead of text; docs/commands.md has the shapes\n"
         "run takes\n"
         "  --until PHASE             stop after expand, backfill, proof or contract\n"
         "  --approve GATE|all        approve a gate beforehand\n"
         "  --no-wait                 exit 3 at a gate, at a window, or when paused, instead of waiting\n"
         "  --take-over               end the sessions of the weir that works on this plan, and go on in its place\n"
+        "  --subscribers-ready       the subscribers of a publication FOR ALL TABLES have what weir ledger prints\n"
         "  --http ADDR:PORT          serve the dashboard, /metrics, /healthz and /readyz\n"
         "  --linger DURATION         keep /metrics after the end until it was scraped once more, so long at most\n"
         "  --progress WAY            auto, bar, plain, json or none\n"
@@ -200,8 +235,9 @@ std::string help_text() {
         "  --approve GATE|all        do not wait until nothing uses the new shape any more\n"
         "  --accept-loss N           roll back though exactly N values did not go back to the old column\n"
         "status takes\n"
-        "  --json                    one JSON document; with --watch one a second, when it changed\n"
-        "  --watch                   go on until the run NAME is over, or for ever\n"
+        "  --metrics                 series for Prometheus, such as for node_exporter's textfile collector\n"
+        "  --watch                   go on until the run NAME is over, or for ever; with --json a document each "
+        "second\n"
         "\nexit codes: 0 done, 1 problem in the plan, 2 usage, 3 waiting, 4 stopped (safe to run again),\n"
         "5 refused, 6 undone, 70 a bug in weir\n";
     return text;

@@ -12,7 +12,7 @@
 
 namespace weir {
 
-enum class Verb { run, plan, status, approve, abort, pause, resume, set, rollback, purge, version, help };
+enum class Verb { run, plan, status, approve, abort, pause, resume, set, rollback, purge, ledger, version, help };
 
 struct Options {
     Verb verb{Verb::help};
@@ -22,12 +22,14 @@ struct Options {
     std::set<std::string> approve;
     bool no_wait{};
     bool take_over{};
+    bool subscribers_ready{};
     std::optional<std::int64_t> accept_loss;
     std::string http;              ///< ADDR:PORT; empty: none
     std::optional<Millis> linger;  ///< how long the listener of `http` stays for a last scrape
     std::string progress{"auto"};  ///< auto, bar, plain, json, none
-    bool json{};
+    bool json{};                   ///< --json, and with it `progress` is json; and the other way round
     bool watch{};
+    bool metrics{};  ///< of status
 };
 
 /// Code::usage problems name the option and say what it takes. REQUIRES argv as main gets it.

@@ -8,9 +8,11 @@
 namespace weir {
 namespace {
 
-/// Writes the order into the ledger, for the live run of the plan that is named first. `check` may refuse it.
+/// Writes the order into the ledger, for the live run of the plan that is named first. `check` may refuse it. `told`:
+/// what the order is about.
 template <class Check>
-int give(Options const& options, OrderWord word, std::string const& argument, Check check, std::string const& said) {
+int give(Options const& options, OrderWord word, std::string const& argument, Check check, std::string const& said,
+         boost::json::object const& told = {}) {
     auto const& plan = options.words[0];
     auto const verb = std::string{name(word)};
     boost::asio::io_context io;
@@ -22,7 +24,9 @@ int give(Options const& options, OrderWord word, std::string const& argument, Ch
     if (auto problem = check(std::get<Prepared>(prepared))) return tell(*problem);
     auto const ordered = asker.ask(insert_order(plan, verb, argument));
     if (ordered.fate != Fate::done) return tell(order_refused(ordered));
-    std::printf("%s\n", said.c_str());
+    boost::json::object document{{"event", "ordered"}, {"plan", plan}, {"order", verb}};
+    document.insert(told.begin(), told.end());
+    say(options, document, said);
     return 0;
 }
 
@@ -40,7 +44,7 @@ int approve_command(Options const& options) {
             return Problem{Code::unknown_gate, {}, "plan " + plan + " has no gate", "it goes on by itself"};
         return {};
     };
-    return give(options, OrderWord::approve, gate, check, "approved: gate " + gate + " of " + plan);
+    return give(options, OrderWord::approve, gate, check, "approved: gate " + gate + " of " + plan, {{"gate", gate}});
 }
 
 int pause_command(Options const& options) {
@@ -59,7 +63,7 @@ int set_command(Options const& options) {
     auto const changed = with_setting({}, key, value);
     if (auto const* problems = std::get_if<Problems>(&changed)) return tell(*problems);
     return give(options, OrderWord::set, key + " " + value, always,
-                "ordered: " + key + " of " + options.words[0] + " becomes " + value);
+                "ordered: " + key + " of " + options.words[0] + " becomes " + value, {{"key", key}, {"value", value}});
 }
 
 }  // namespace weir

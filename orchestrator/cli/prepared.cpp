@@ -1,5 +1,7 @@
 #include "orchestrator/cli/prepared.h"
 
+#include <tuple>
+
 #include "orchestrator/cli/commands.h"
 #include "orchestrator/postgres/leadership.h"
 #include "orchestrator/postgres/world.h"
@@ -9,32 +11,59 @@
 namespace weir {
 namespace {
 
-std::variant<Program, Problems> compile_again(RunRecord const& record) {
+std::variant<std::pair<Program, Plan>, Problems> compile_again(RunRecord const& record) {
     auto const again = [](std::string message) {
         return Problems{{Code::changed_plan,
                          {},
                          std::move(message),
                          "finish the run with the weir that began it, or undo it with that one's `weir abort`"}};
     };
+    auto const number = std::to_string(static_cast<std::int64_t>(record.run));
     auto stored = read_plan(record.begin.plan, record.begin.name, operations());
     auto catalog = catalog_from_json(record.begin.catalog);
     if (std::holds_alternative<Problems>(stored) || std::holds_alternative<Problem>(catalog))
-        return again("run " + std::to_string(static_cast<std::int64_t>(record.run)) + " was begun by weir " +
-                     record.begin.version + ", and this one (" + std::string{version} + ") cannot read what it wrote");
+        return again("run " + number + " was begun by weir " + record.begin.version + ", and this one (" +
+                     std::string{version} + ") cannot read what it wrote");
+    if (fingerprint(std::get<Plan>(stored).identity) != record.begin.identity ||
+        std::get<Plan>(stored).name != record.begin.name)
+        return Problems{damaged("the plan in the first entry of run " + number + " is not the one that was begun")};
+    // A weir that finds more problems than the one that began it, or a snapshot that is another database's.
+    if (auto const problems = validate(std::get<Plan>(stored), std::get<Catalog>(catalog)); !problems.empty())
+        return again("run " + number + " was begun by weir " + record.begin.version + ", and this one (" +
+                     std::string{version} + ") finds problems in it: " + problems[0].message);
     auto program = compile(std::get<Plan>(stored), std::get<Catalog>(catalog), record.run);
     if (program.hash != record.begin.hash)
         return again("the program of the run was " + record.begin.hash + " (weir " + record.begin.version +
                      ") and would be " + program.hash + " (weir " + std::string{version} + ")");
-    return program;
+    return std::pair{std::move(program), std::get<Plan>(std::move(stored))};
+}
+
+/// Entries that no run of this program writes; nothing: all may stand there.
+std::string strange_entries(Program const& program, RunRecord const& record) {
+    std::set<std::string> ids;
+    std::string not_done;
+    for (auto const& step : program.steps) {
+        ids.insert(step.id);
+        bool const done = record.done.contains(step.id);
+        if (done && !not_done.empty()) return step.id + " is done, and " + not_done + " before it is not";
+        if (!done && not_done.empty()) not_done = step.id;
+        if (record.undone_steps.contains(step.id) && !done) return step.id + " is undone, and was never done";
+    }
+    for (auto const* steps : {&record.begun, &record.done, &record.undone_steps})
+        for (auto const& id : *steps)
+            if (!ids.contains(id)) return "the program has no step " + id;
+    return "";
 }
 
 std::variant<Prepared, Problems> live(RunRecord record) {
     auto program = compile_again(record);
     if (auto* problems = std::get_if<Problems>(&program)) return *problems;
+    if (auto const strange = strange_entries(std::get<0>(program).first, record); !strange.empty())
+        return Problems{damaged("run " + std::to_string(static_cast<std::int64_t>(record.run)) + ": " + strange)};
     Prepared ready;
     ready.ledger = true;
     ready.record = std::move(record);
-    ready.program = std::get<Program>(std::move(program));
+    std::tie(ready.program, ready.began) = std::get<0>(std::move(program));
     return ready;
 }
 
@@ -82,7 +111,10 @@ std::variant<Prepared, Problems> prepare(Asker& asker, Plan const& plan) {
         if (next.fate != Fate::done) return Problems{problem_of(next, "cannot read the ledger")};
         run = RunId{std::stoll(next.rows[0].fields[0].value_or("1"))};
     }
-    return Prepared{std::get<bool>(ledger), std::move(record), compile(plan, catalog, run), to_json(catalog)};
+    return Prepared{.ledger = std::get<bool>(ledger),
+                    .record = std::move(record),
+                    .program = compile(plan, catalog, run),
+                    .catalog = to_json(catalog)};
 }
 
 std::variant<Prepared, Problems> prepare_live(Asker& asker, std::string const& name) {
@@ -100,7 +132,7 @@ std::variant<Prepared, Problems> prepare_live(Asker& asker, std::string const& n
         return Problems{{Code::not_now,
                          {},
                          "plan " + name + " is " + std::string{how_it_ended(*record)} + " since " + record->ended_at,
-                         record->finished ? "what it dropped is gone; drop.quarantine keeps such columns for a while"
+                         record->finished ? "what it dropped is gone; drop.quarantine keeps it for a while"
                                           : "there is nothing to undo"}};
     return live(*std::move(record));
 }

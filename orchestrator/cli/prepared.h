@@ -14,8 +14,9 @@ namespace weir {
 struct Prepared {
     bool ledger{};                    ///< exists
     std::optional<RunRecord> record;  ///< the newest run of this name; its program is `program` unless it is over
-    Program program;                  ///< of the live run, compiled again from the ledger; else of a new one
-    std::string catalog;              ///< the snapshot of a new run, as the ledger will keep it
+    Program program{};                ///< of the live run, compiled again from the ledger; else of a new one
+    std::optional<Plan> began{};      ///< of a live run: the plan as it was when the run began
+    std::string catalog{};            ///< the snapshot of a new run, as the ledger will keep it
 };
 
 /// Of a run that is over: `done`, `undone`, `rolled back`.

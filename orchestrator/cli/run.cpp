@@ -6,22 +6,29 @@
 #include <algorithm>
 #include <csignal>
 #include <cstdio>
+#include <filesystem>
 #include <functional>
 #include <memory>
+#include <set>
 #include <thread>
 
 #include "metrics/instruments.h"
 #include "metrics/picture.h"
+#include "orchestrator/cli/alarm.h"
 #include "orchestrator/cli/commands.h"
 #include "orchestrator/cli/dashboard.h"
 #include "orchestrator/cli/foretell.h"
 #include "orchestrator/cli/notices.h"
 #include "orchestrator/cli/prepared.h"
 #include "orchestrator/cli/progress.h"
+#include "orchestrator/cli/status.h"
 #include "orchestrator/cli/watch.h"
+#include "orchestrator/machine/backup.h"
+#include "orchestrator/out/dump.h"
 #include "orchestrator/postgres/ear.h"
 #include "orchestrator/postgres/leadership.h"
 #include "orchestrator/postgres/shell.h"
+#include "orchestrator/postgres/uses.h"
 #include "phases/program.h"
 #include "plans/reader.h"
 
@@ -36,6 +43,8 @@ constexpr milliseconds reconnect_rest{1000};
 constexpr milliseconds first_reconnect_rest{100};
 constexpr milliseconds longest_reconnect_rest{2000};
 constexpr std::chrono::minutes reconnect_for{15};
+/// A server that restarts is back before that.
+constexpr milliseconds untold_for{3000};
 /// The server may take our own dead session for a living leader until it notices.
 constexpr std::chrono::minutes ghost_for{2};
 constexpr milliseconds dying_leader{1000};
@@ -65,8 +74,8 @@ class Clerk {
           plan_{std::move(plan)},
           run_{run},
           control_{session},
-          poll_{io},
-          again_{io} {}
+          poll_{io.get_executor()},
+          again_{io.get_executor()} {}
 
     /// Gives what was ordered before: a gate that is approved already must not be waited for. Not while the io_context
     /// runs.
@@ -97,15 +106,10 @@ class Clerk {
     }
     void listen_later() {
         if (stopped_) return;
-        again_.expires_after(reconnect_rest);
-        again_.async_wait([this](boost::system::error_code error) {
-            if (!error && !stopped_) listen();
-        });
+        again_.in(reconnect_rest, [this] { listen(); });
     }
     void poll() {
-        poll_.expires_after(orders_poll);
-        poll_.async_wait([this](boost::system::error_code error) {
-            if (error || stopped_) return;
+        poll_.in(orders_poll, [this] {
             read();
             poll();
         });
@@ -138,7 +142,7 @@ class Clerk {
     std::string plan_;
     RunId run_;
     Session& control_;
-    asio::steady_timer poll_, again_;
+    Alarm poll_, again_;
     std::function<void(Ordered)> give_;
     std::function<void(Lost)> lost_;
     std::int64_t last_{};
@@ -206,6 +210,15 @@ struct Outputs {
     bool take_over{};          ///< until the lead is ours for the first time
     std::optional<Epoch> led;  ///< the last that was acted under; nothing: none, or it cannot be known
     bool displaced{};          ///< another one has led since
+
+    /// Tells everybody who listens.
+    void say(decltype(Event::what) what) const {
+        Event const event{wall_now(), std::move(what)};
+        instruments.hear(event);
+        progress.hear(event);
+        notices.hear(event);
+        if (http) http->hear(event);
+    }
 };
 
 /// What came of one connection.
@@ -221,6 +234,7 @@ struct Running {
     Prepared ready;
     Settings settings;
     std::vector<Warned> warnings;
+    std::string backups;  ///< the directory; empty: the plan wants none
 };
 
 Ended drive(Running r, Epoch epoch, RunRecord record) {
@@ -260,7 +274,8 @@ Ended drive(Running r, Epoch epoch, RunRecord record) {
                  .settings = r.settings,
                  .tables = tables_of(config.program),
                  .picture = [&] { return picture.json(wall_now()); },
-                 .give = [&](Measured measured) { working->give(std::move(measured)); }}};
+                 .give = [&](Measured measured) { working->give(std::move(measured)); },
+                 .sized = [&](TableSized table) { working->announce(std::move(table)); }}};
     Clerk clerk{io, options.database, name, run, r.asker.session()};
     Foreteller foreteller{r.settings.schedule, [&](ForecastMade forecast) { working->announce(std::move(forecast)); }};
     auto& interrupts = r.outputs.interrupts;
@@ -270,13 +285,25 @@ Ended drive(Running r, Epoch epoch, RunRecord record) {
         http->program(config.program, config.record.done);
         listeners.insert(listeners.end() - 1, http);
     }
-    Shell::Config shell_config{options.database, name, listeners, [&](Finish const& finish) {
-                                   ended = {finish.exit, finish.lost};
-                                   over = true;
-                                   watch.stop();
-                                   clerk.stop();
-                                   interrupts.give = nullptr;
-                               }};
+    Dumper dumper{io.get_executor(),
+                  {.directory = r.backups,
+                   .address = r.asker.facts().address,
+                   .application_name = "weir " + name + " backup",
+                   .grew = [&](std::string const& step, std::int64_t bytes) {
+                       working->announce(DumpGrew{step, bytes});
+                   }}};
+    Shell::Config shell_config{.conninfo = options.database,
+                               .plan = name,
+                               .listeners = listeners,
+                               .finished =
+                                   [&](Finish const& finish) {
+                                       ended = {finish.exit, finish.lost};
+                                       over = true;
+                                       watch.stop();
+                                       clerk.stop();
+                                       interrupts.give = nullptr;
+                                   },
+                               .dumps = &dumper};
     Shell shell{io.get_executor(), std::move(shell_config), RunMachine{std::move(config)}, r.asker.session()};
     working = &shell;
     for (auto& warning : r.warnings) shell.announce(std::move(warning));
@@ -290,6 +317,33 @@ Ended drive(Running r, Epoch epoch, RunRecord record) {
     while (!over && io.run_one() > 0) {
     }
     return ended;
+}
+
+/// Whether the dumps that are ahead find room. What cannot be seen is no reason to stand still: a dump that finds none
+/// stops the run, and nothing is dropped.
+std::variant<std::monostate, Warned, Problem> tight_room(Asker& asker, Program const& program, RunRecord const& record,
+                                                         std::string const& directory) {
+    std::vector<TableName> tables;
+    for (auto const& step : program.steps)
+        if (!record.done.contains(step.id)) tables.insert(tables.end(), step.saves.begin(), step.saves.end());
+    auto const free = free_bytes(directory);
+    if (tables.empty() || !free) return {};
+    auto const asked = asker.ask(size_of_dumped(tables));
+    if (asked.fate != Fate::done || asked.rows.empty()) return {};
+    auto const size = std::stoll(asked.rows[0].fields[0].value_or("0"));
+    auto const found = "the directory for the backup, " + directory + ", has room for " +
+                       figure(static_cast<double>(*free), "B") + ", and the tables to dump take " +
+                       figure(static_cast<double>(size), "B");
+    switch (room_for(size, *free)) {
+        case Room::enough:
+            return {};
+        case Room::doubtful:
+            return Warned{found,
+                          "compressed they may fit; if not, the run stops at the dump, and nothing of them is dropped"};
+        case Room::none:
+            return Problem{Code::no_backup, {}, found, "make room there, or set backup.directory to a larger disk"};
+    }
+    return {};
 }
 
 /// Takes the lead and the ledger's word, then drives.
@@ -310,8 +364,9 @@ Stay act(Outputs& outputs, Asker& asker) {
     if (auto* problems = std::get_if<Problems>(&prepared)) return *problems;
     auto ready = std::get<Prepared>(std::move(prepared));
     auto const nothing_to_do = [&](RunRecord const& record) {
-        std::printf("plan %s is %s since %s: nothing to do\n", name.c_str(), std::string{how_it_ended(record)}.c_str(),
-                    record.ended_at.c_str());
+        auto const state = std::string{how_it_ended(record)};
+        say(outputs.options, {{"event", "nothing_to_do"}, {"plan", name}, {"state", state}, {"since", record.ended_at}},
+            "plan " + name + " is " + state + " since " + record.ended_at + ": nothing to do");
         return Ended{record.finished ? 0 : 6, {}};
     };
     if (ready.record && ready.record->finished) return nothing_to_do(*ready.record);
@@ -321,16 +376,57 @@ Stay act(Outputs& outputs, Asker& asker) {
                          "plan " + name + " has nothing in quarantine that may be dropped",
                          ready.record->rolling_back ? "it is being rolled back: weir rollback " + name + " goes on"
                                                     : "its run is not so far: weir status " + name + " shows it"}};
-    Settings settings = plan ? plan->settings : Settings{};
+    // Who has only the name goes by the plan as the ledger has it.
+    auto const& said = plan ? *plan : *ready.began;
+    Settings settings;
+    if (plan) settings = plan->settings;
+    settings.lock_timeout = said.settings.lock_timeout;
+    settings.lock_give_up = said.settings.lock_give_up;
+    settings.on_blocked = said.settings.on_blocked;
+    bool const saves = outputs.task == Task::run || outputs.task == Task::purge;
+    bool const goes_on = ready.record && !ready.record->undone;
+    std::string backups;
+    std::optional<Warned> room;
+    if (!said.backup.empty() && saves && backup_ahead(ready.program, goes_on ? *ready.record : RunRecord{})) {
+        std::error_code error;
+        backups = std::filesystem::absolute(said.backup, error).lexically_normal().string();
+        if (auto problem = dump_problem(backups, asker.facts().server_version)) return Problems{*problem};
+        auto const tight = tight_room(asker, ready.program, goes_on ? *ready.record : RunRecord{}, backups);
+        if (auto* problem = std::get_if<Problem>(&tight)) return Problems{*problem};
+        if (auto* warned = std::get_if<Warned>(&tight)) room = *warned;
+    }
     auto unreadable = try_signals(asker, name, tables_of(ready.program), settings);
+    if (room) unreadable.warnings.push_back(*room);
     if (plan && !unreadable.problems.empty()) return unreadable.problems;
     if (plan)
         if (auto problems = queries_run(asker, *plan)) return *problems;
+    if (saves && ready.record && ready.record->quarantined && !ready.record->rolling_back) {
+        auto const found = uses_of(asker, ready.record->run);
+        if (auto const* problem = std::get_if<Problem>(&found)) {
+            if (problem->code == Code::cannot_connect) return Problems{*problem};
+            unreadable.warnings.push_back({problem->message, problem->hint});
+        } else {
+            for (auto const& use : std::get<std::vector<Use>>(found))
+                unreadable.warnings.push_back(
+                    {"what is dropped when the quarantine is over is still used: " + to_text(use),
+                     "mend that first; weir rollback " + name + " brings it back as long as it is there"});
+        }
+    }
+    bool waited = false;
+    auto const waits = [&](std::string const& standbys) {
+        if (!std::exchange(waited, true))
+            outputs.say(
+                Warned{"waits for a synchronous standby: none of synchronous_standby_names ('" + standbys +
+                           "') confirms what weir writes to its ledger, so commits of the application wait, too",
+                       "bring back a standby, or change that setting; no step is taken and no table of yours is locked "
+                       "meanwhile"});
+        return outputs.interrupts.times() == 0;
+    };
     if (!ready.ledger)
-        if (auto problem = make_ledger(asker)) return Problems{*problem};
+        if (auto problem = make_ledger(asker, waits, outputs.options.subscribers_ready)) return Problems{*problem};
     // It may be raised without our hearing of it.
     outputs.led.reset();
-    auto const raised = raise_and_wait(asker, end_hands);
+    auto const raised = raise_and_wait(asker, end_hands, waits, outputs.options.subscribers_ready);
     if (auto const* problem = std::get_if<Problem>(&raised)) return Problems{*problem};
     auto const epoch = std::get<Epoch>(raised);
     outputs.led = epoch;
@@ -338,7 +434,7 @@ Stay act(Outputs& outputs, Asker& asker) {
         unreadable.warnings.push_back({"took over from " + ended, "that weir exits with code 5 as soon as it notices"});
 
     RunRecord record;
-    if (ready.record && !ready.record->undone) {
+    if (goes_on) {
         // What the predecessor's last strings did is known only now that its hands are gone.
         auto loaded = load_run(asker, name);
         if (auto* problem = std::get_if<Problem>(&loaded)) return Problems{*problem};
@@ -352,13 +448,17 @@ Stay act(Outputs& outputs, Asker& asker) {
         record.begin.version = version;
         record.begin.hash = ready.program.hash;
         record.begin.identity = fingerprint(plan->identity);
+        auto const newest = asker.ask(newest_order());
+        if (newest.fate != Fate::done) return Problems{problem_of(newest, "cannot read the ledger")};
+        record.begin.order = std::stoll(newest.rows[0].fields[0].value_or("0"));
         auto const began = asker.ask({sql("SET LOCAL synchronous_commit = on"), fence(epoch),
-                                      insert_entry(record.run, 1, epoch, EntryKind::began, "", record.begin)});
+                                      insert_entry(record.run, 1, epoch, EntryKind::began, "", record.begin)},
+                                     waits);
         if (began.fate != Fate::done) return Problems{problem_of(began, "cannot write the ledger")};
         record.last_seq = 1;
     }
-    return drive({outputs, asker, std::move(ready), settings, std::move(unreadable.warnings)}, epoch,
-                 std::move(record));
+    return drive({outputs, asker, std::move(ready), settings, std::move(unreadable.warnings), std::move(backups)},
+                 epoch, std::move(record));
 }
 
 /// A server as its history tells it: a promoted standby has the same system and a higher timeline.
@@ -411,15 +511,8 @@ int run_on(Outputs& outputs) {
     std::optional<Origin> seen;
     std::optional<std::chrono::steady_clock::time_point> lost_at;
     std::string lost;
+    std::set<std::string> told;  ///< why there is no connection, since it was lost
     milliseconds rest = first_reconnect_rest;
-    auto const tell_all = [&](decltype(Event::what) what) {
-        Event const event{std::chrono::time_point_cast<milliseconds>(std::chrono::system_clock::now()),
-                          std::move(what)};
-        outputs.instruments.hear(event);
-        outputs.progress.hear(event);
-        outputs.notices.hear(event);
-        if (outputs.http) outputs.http->hear(event);
-    };
     for (;;) {
         auto const stay = [&]() -> Stay {
             auto opened = Asker::open(io, outputs.options.database, {control_name(outputs.name), true});
@@ -439,6 +532,7 @@ int run_on(Outputs& outputs) {
             // It worked for a while: the patience begins anew.
             lost_at = now;
             lost = ended->lost;
+            told.clear();
             rest = first_reconnect_rest;
         } else {
             auto const& problems = std::get<Problems>(stay);
@@ -452,9 +546,11 @@ int run_on(Outputs& outputs) {
                                                     lost,
                                                     "when the server is back, run the same command again: it goes on "
                                                     "where the ledger stands"};
-                tell_all(Stopped{why});
+                outputs.say(Stopped{why});
                 return exit_code(why.code);
             }
+            if (!ghost && now - *lost_at >= untold_for && told.insert(problems[0].message).second)
+                outputs.say(Warned{problems[0].message + "; weir goes on trying", problems[0].hint});
         }
         if (outputs.interrupts.times() == 0) {
             asio::steady_timer timer{io, rest};
@@ -472,7 +568,7 @@ int run_on(Outputs& outputs) {
                               {},
                               "interrupted while the connection was lost",
                               "run the same command again to go on"};
-            tell_all(Stopped{why});
+            outputs.say(Stopped{why});
             return exit_code(why.code);
         }
     }
@@ -508,7 +604,7 @@ int with_outputs(Options const& options, Task task, Plan const* plan, std::strin
                     }};
     std::unique_ptr<DashboardServer> http;
     if (!options.http.empty()) {
-        http = std::make_unique<DashboardServer>(io, options.http, instruments);
+        http = std::make_unique<DashboardServer>(io, options.http, instruments, options.database, name);
         if (auto problem = http->start()) return tell(*problem);
     }
     Outputs outputs{io,      interrupts, options,           task, plan, name, progress, instruments,
@@ -557,13 +653,23 @@ int abort_command(Options const& options) {
     auto const may = asker.ask(may_write_ledger());
     if (may.fate != Fate::done) return tell(problem_of(may, "cannot read the ledger"));
     bool const operates = may.rows[0].fields[0] != "t";
+    auto const ordered_said = [&](std::string const& by) {
+        say(options, {{"event", "ordered"}, {"plan", name}, {"order", "abort"}},
+            "ordered: " + name + " is undone by the weir that runs it (" + by + ")");
+    };
     // Nobody works on it, or somebody on another run: then take_lead() says who.
     if (!led && !operates) return with_outputs(options, Task::abort, nullptr, name);
+    // Nobody would obey: whoever works on it next drops what is aside.
+    auto const& held = *std::get<Prepared>(prepared).record;
+    if (held.quarantined && !held.rolling_back)
+        return tell({Code::not_now,
+                     {},
+                     "contract of " + name + " is done, and what it set aside is in quarantine",
+                     "weir rollback " + name + " brings everything back"});
     auto const ordered = asker.ask(insert_order(name, "abort", ""));
     if (ordered.fate != Fate::done) return tell(order_refused(ordered));
     if (operates) {
-        std::printf("ordered: %s is undone by the weir that runs it (%s)\n", name.c_str(),
-                    led ? control_name(name).c_str() : "nobody now: by the next `weir run` of it");
+        ordered_said(led ? control_name(name) : "nobody now: by the next `weir run` of it");
         return 0;
     }
     // What looks like a leader may be the last moments of one that was killed: then nobody hears the order.
@@ -574,12 +680,12 @@ int abort_command(Options const& options) {
         if (still.rows.empty()) {
             auto record = load_run(asker, name);
             auto const* known = std::get_if<std::optional<RunRecord>>(&record);
-            if (known && *known && (*known)->undone) break;
+            if (known && *known && ((*known)->undone || (*known)->reopened)) break;
             return with_outputs(options, Task::abort, nullptr, name);
         }
         std::this_thread::sleep_for(orders_glance);
     }
-    std::printf("ordered: %s is undone by the weir that runs it (%s)\n", name.c_str(), control_name(name).c_str());
+    ordered_said(control_name(name));
     return 0;
 }
 
@@ -603,7 +709,9 @@ int purge_command(Options const& options) {
             due = listed.rows;
         }
     }
-    if (due.empty()) std::printf("no quarantine is over: nothing to do\n");
+    if (due.empty())
+        say(options, {{"event", "nothing_to_do"}, {"plan", ""}, {"state", ""}, {"since", ""}},
+            "no quarantine is over: nothing to do");
     for (auto const& row : due)
         if (int const exit = with_outputs(options, Task::purge, nullptr, row.fields[0].value_or("")); exit != 0)
             return exit;

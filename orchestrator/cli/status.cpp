@@ -13,38 +13,15 @@
 #include "orchestrator/cli/commands.h"
 #include "orchestrator/cli/prepared.h"
 #include "orchestrator/cli/progress.h"
+#include "orchestrator/cli/runs.h"
+#include "orchestrator/cli/text.h"
 #include "orchestrator/postgres/leadership.h"
+#include "orchestrator/postgres/uses.h"
 
 namespace weir {
 namespace {
 
 namespace json = boost::json;
-
-Batch list_runs(std::string const& name) {
-    Sql const which = name.empty() ? sql("true") : sql("b.detail->>'name' = {0}", Value{name});
-    return {sql(R"(SELECT b.run, b.detail->>'name', b.at::timestamptz(0), coalesce(last.kind, ''),
-  (SELECT max(e.at)::timestamptz(0) FROM weir.entries e WHERE e.run = b.run),
-  coalesce((SELECT e.step FROM weir.entries e WHERE e.run = b.run AND e.step <> '' ORDER BY e.seq DESC LIMIT 1), ''),
-  (SELECT count(DISTINCT e.step) FROM weir.entries e WHERE e.run = b.run AND e.kind = 'step_done'),
-  EXISTS (SELECT FROM weir.entries e WHERE e.run = b.run AND e.kind = 'gate_opened'),
-  EXISTS (SELECT FROM weir.entries e WHERE e.run = b.run AND e.kind = 'gate_approved'),
-  EXISTS (SELECT FROM weir.entries e WHERE e.run = b.run AND e.kind = 'aborting'),
-  CASE WHEN last.kind = 'stopped' THEN last.detail->>'message' END,
-  CASE WHEN last.kind = 'stopped' THEN last.detail->>'hint' END,
-  coalesce((SELECT CASE WHEN e.kind = 'paused' THEN e.detail->>'user' END FROM weir.entries e
-    WHERE e.run = b.run AND e.kind IN ('paused', 'resumed') ORDER BY e.seq DESC LIMIT 1), ''),
-  aside.until::timestamptz(0), pg_catalog.clock_timestamp() >= aside.until,
-  EXISTS (SELECT FROM weir.entries e WHERE e.run = b.run AND e.kind = 'rolling_back'),
-  EXISTS (SELECT FROM weir.entries e WHERE e.run = b.run AND e.kind = 'reopened'),
-  (SELECT coalesce(sum(s.last_value), 0) FROM pg_catalog.pg_sequences s
-    WHERE s.schemaname = 'weir_sync' AND s.sequencename ~ ('^r' || b.run || '_[0-9]+_lost$'))
-FROM weir.entries b
-LEFT JOIN LATERAL (SELECT e.kind, e.detail FROM weir.entries e WHERE e.run = b.run ORDER BY e.seq DESC LIMIT 1) last ON true
-LEFT JOIN LATERAL (SELECT e.at + pg_catalog.make_interval(secs => (e.detail->>'quarantine_ms')::pg_catalog.float8 / 1000) AS until
-  FROM weir.entries e WHERE e.run = b.run AND e.kind = 'quarantined' ORDER BY e.seq LIMIT 1) aside ON true
-WHERE b.kind = 'began' AND {0} ORDER BY b.run)",
-                which)};
-}
 
 Batch list_progress(std::string const& run) {
     return {
@@ -60,6 +37,14 @@ Batch list_proofs(std::string const& run) {
   coalesce(e.detail->>'rows_filled', '0'), coalesce(e.detail->>'rows_wrong', '0'), e.kind = 'checked'
 FROM weir.entries e WHERE e.run = {0}::bigint AND e.kind IN ('step_done', 'checked') AND e.detail ? 'rows_read'
 ORDER BY e.step, e.seq DESC)",
+                Value{run})};
+}
+
+/// The newest of each step.
+Batch list_backups(std::string const& run) {
+    return {sql(R"(SELECT DISTINCT ON (e.step) e.step, e.at::timestamptz(0), e.detail->>'file', e.detail->>'bytes',
+  e.detail->>'sha256'
+FROM weir.entries e WHERE e.run = {0}::bigint AND e.kind = 'backed_up' ORDER BY e.step, e.seq DESC)",
                 Value{run})};
 }
 
@@ -112,42 +97,30 @@ std::variant<std::vector<Rated>, Problem> read_work(Asker& asker, std::string co
     return now;
 }
 
-std::string state_of(Row const& row, bool led) {
-    std::string const last = field(row, 3);
-    if (last == "finished") return "done";
-    if (last == "undone") return "undone";
-    if (last == "rolled_back") return "rolled back";
-    if (field(row, 15) == "t") return led ? "rolling back" : "rolling back, nobody works on it";
-    if (!field(row, 13).empty()) return field(row, 14) == "t" ? "quarantine is over" : "in quarantine";
-    if (field(row, 9) == "t") return led ? "undoing" : "undoing, nobody works on it";
-    bool const at_gate = field(row, 7) == "t" && field(row, 8) != "t";
-    if (!field(row, 12).empty()) return led ? "paused" : "paused, nobody works on it";
-    if (last == "stopped") return at_gate ? "stopped at gate contract" : "stopped";
-    if (at_gate) return "waiting at gate contract";
-    return led ? "running" : "begun, nobody works on it";
-}
-
-bool is_over(std::string const& state) { return state == "done" || state == "undone" || state == "rolled back"; }
-bool is_aside(std::string const& state) { return state == "in quarantine" || state == "quarantine is over"; }
-
 /// As `%-Ns` does.
 std::string wide(std::string text, std::size_t columns) {
     text.resize(std::max(text.size(), columns), ' ');
     return text;
 }
 
-std::string words_of(Row const& row, std::string const& state, std::vector<Rated> const& progress,
-                     std::vector<ProofFigures> const& proofs, std::vector<std::string> const& live) {
+std::string words_of(Row const& row, Standing standing, bool led, std::vector<Rated> const& progress,
+                     std::vector<ProofFigures> const& proofs, std::vector<Row> const& backups,
+                     std::vector<std::string> const& uses, std::vector<std::string> const& live) {
     auto const name = printable(field(row, 1));
-    auto text = wide(name, 24) + " run " + wide(field(row, 0), 4) + " " + wide(state, 28) + " began " + field(row, 2);
+    auto text = wide(name, 24) + " run " + wide(field(row, 0), 4) + " " + wide(in_words(standing, led), 28) +
+                " began " + field(row, 2);
     auto const line = [&](std::string const& words) { text += "  " + printable(words) + "\n"; };
-    bool const over = is_over(state);
+    bool const over = is_over(standing);
     if (over) text += ", ended " + field(row, 4);
     text += "\n";
+    for (auto const& made : backups)
+        line(field(made, 0) + " backed up " + field(made, 1) + ": " + field(made, 2) + ", " + field(made, 3) +
+             " bytes, SHA-256 " + field(made, 4));
     if (over) return text;
-    if (is_aside(state)) {
+    if (is_aside(standing)) {
         line("set aside until " + field(row, 13) +
              (field(row, 17) == "0" ? "" : ", " + field(row, 17) + " values did not go back"));
+        for (auto const& use : uses) line(use);
         line("hint: weir rollback " + name + " brings it back; weir purge drops it then");
     }
     line(field(row, 6) + " steps done, last " + (field(row, 5).empty() ? "none" : field(row, 5)));
@@ -158,16 +131,17 @@ std::string words_of(Row const& row, std::string const& state, std::vector<Rated
         line("stopped: " + field(row, 10));
         line("hint: " + field(row, 11));
     }
-    if (state.starts_with("paused")) {
+    if (standing == Standing::paused) {
         line("paused by " + field(row, 12));
         line("hint: to go on: weir resume " + name);
     }
-    if (state.starts_with("rolling back"))
+    if (standing == Standing::rolling_back)
         line(std::string{"hint: "} +
-             (field(row, 16) == "t" ? "both columns are there and kept equal; when nothing uses the new shape any more"
-                                    : "to go on") +
+             (field(row, 16) == "t"
+                  ? "the old shape is there again beside the new one; when nothing uses the new one any more"
+                  : "to go on") +
              ": weir rollback " + name);
-    if (state.ends_with("at gate contract"))
+    if (standing == Standing::at_gate || standing == Standing::stopped_at_gate)
         line("hint: when the new application is deployed: weir approve " + name + " contract");
     return text;
 }
@@ -202,9 +176,9 @@ std::variant<Shown, Problem> look(Asker& asker, Options const& options, bool wat
     std::size_t ended = 0;
     for (auto const& row : runs) {
         bool const led = leader == control_name(field(row, 1));
-        auto const state = state_of(row, led);
-        bool const over = is_over(state);
-        shown.over = shown.over && (over || is_aside(state));
+        auto const standing = standing_of(row);
+        bool const over = is_over(standing);
+        shown.over = shown.over && (over || is_aside(standing));
         if (watched && over && name.empty()) {
             ++ended;
             continue;
@@ -216,6 +190,25 @@ std::variant<Shown, Problem> look(Asker& asker, Options const& options, bool wat
         if (proved.fate != Fate::done) return problem_of(proved, "cannot read the ledger");
         std::vector<ProofFigures> proofs;
         for (auto const& proof : proved.rows) proofs.push_back(proof_of(proof));
+        auto const backups = asker.ask(list_backups(field(row, 0)));
+        if (backups.fate != Fate::done) return problem_of(backups, "cannot read the ledger");
+        std::optional<json::array> uses;
+        std::vector<std::string> still_used;
+        if (!name.empty() && is_aside(standing)) {
+            auto const found = uses_of(asker, RunId{std::stoll(field(row, 0))});
+            if (auto const* problem = std::get_if<Problem>(&found))
+                still_used = {problem->message, "hint: " + problem->hint};
+            if (auto const* those = std::get_if<std::vector<Use>>(&found)) {
+                uses.emplace();
+                for (auto const& use : *those) {
+                    still_used.push_back("still used: " + to_text(use));
+                    uses->push_back(json::object{{use.of_table ? "table" : "column", use.column},
+                                                 {"was", use.was},
+                                                 {"how", use.how},
+                                                 {"by", use.by}});
+                }
+            }
+        }
         std::string picture;
         double age = 0;
         if (led && !over) {
@@ -226,7 +219,8 @@ std::variant<Shown, Problem> look(Asker& asker, Options const& options, bool wat
             }
         }
         if (!options.json) {
-            shown.text += words_of(row, state, progress, proofs, picture_lines(picture, age));
+            shown.text +=
+                words_of(row, standing, led, progress, proofs, backups.rows, still_used, picture_lines(picture, age));
             continue;
         }
         json::array steps;
@@ -247,27 +241,36 @@ std::variant<Shown, Problem> look(Asker& asker, Options const& options, bool wat
                                           {"rows_wrong", std::stoll(proof.rows_wrong)}});
         json::object document{{"plan", field(row, 1)},
                               {"run", std::stoll(field(row, 0))},
-                              {"state", state},
+                              {"state", in_words(standing, led)},
                               {"began", field(row, 2)},
                               {"last_entry", field(row, 4)},
                               {"last_step", field(row, 5)},
                               {"steps_done", std::stoll(field(row, 6))},
                               {"progress", std::move(steps)},
                               {"proofs", std::move(proven)}};
-        if (is_aside(state)) {
+        if (is_aside(standing)) {
             document["quarantine_until"] = field(row, 13);
             document["values_not_back"] = std::stoll(field(row, 17));
+            if (uses) document["uses"] = *std::move(uses);
         }
         if (!field(row, 10).empty()) {
             document["stopped"] = field(row, 10);
             document["hint"] = field(row, 11);
         }
+        json::array dumps;
+        for (auto const& made : backups.rows)
+            dumps.push_back(json::object{{"step", field(made, 0)},
+                                         {"at", field(made, 1)},
+                                         {"file", field(made, 2)},
+                                         {"bytes", std::stoll(field(made, 3))},
+                                         {"sha256", field(made, 4)}});
+        document["backups"] = std::move(dumps);
         boost::system::error_code unreadable;
         if (auto live = json::parse(picture, unreadable); !picture.empty() && !unreadable) {
             document["live"] = std::move(live);
             document["live_age_s"] = age;
         }
-        if (state.starts_with("paused")) document["paused_by"] = field(row, 12);
+        if (standing == Standing::paused) document["paused_by"] = field(row, 12);
         documents.push_back(std::move(document));
     }
     if (options.json)
@@ -322,6 +325,7 @@ int watch(Options const& options, boost::asio::io_context& io, Opened opened) {
 }  // namespace
 
 int status_command(Options const& options) {
+    if (options.metrics) return status_metrics(options);
     boost::asio::io_context io;
     auto opened = Asker::open(io, options.database, {"weir status", false});
     if (options.watch) return watch(options, io, std::move(opened));

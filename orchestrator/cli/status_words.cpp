@@ -5,8 +5,8 @@
 #include <cstdio>
 #include <utility>
 
-#include "orchestrator/cli/progress.h"
 #include "orchestrator/cli/status.h"
+#include "orchestrator/cli/text.h"
 
 namespace weir {
 namespace {
@@ -122,6 +122,9 @@ std::vector<std::string> picture_lines(std::string const& picture, double age) {
             left += (left.empty() ? "" : "; ") + forecast;
         if (!left.empty()) lines.push_back(text_of(whole, "step") + ": " + left);
     }
+    if (auto const bytes = number_of(whole, "dump_bytes"))
+        lines.push_back(text_of(whole, "step") + ": " + text_of(whole, "title") + ", " + figure(*bytes, "B") +
+                        " written by pg_dump");
     for (auto const& item : array_of(whole, "ways")) {
         if (!item.is_object()) continue;
         auto const& way = item.as_object();

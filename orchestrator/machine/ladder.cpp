@@ -234,12 +234,13 @@ void LockLadder::attempt(Ids& ids, Commands& out) {
         first = false;
     }
     for (auto const& statement_of_body : config_.body) {
-        // Each statement of a string has a statement_timeout of its own; together they may take the bound.
+        // Each statement of a string has a statement_timeout of its own; together they may take the bound, and no
+        // more where the server's clock was set back meanwhile.
         if (!config_.scans)
             batch.push_back(
-                sql("SELECT pg_catalog.set_config('statement_timeout', greatest(1, {0} - (extract(epoch FROM "
-                    "pg_catalog.clock_timestamp() - pg_catalog.transaction_timestamp()) * 1000)::pg_catalog.int8)"
-                    "::pg_catalog.text, true)",
+                sql("SELECT pg_catalog.set_config('statement_timeout', least({0}, greatest(1, {0} - (extract(epoch "
+                    "FROM pg_catalog.clock_timestamp() - pg_catalog.transaction_timestamp()) * 1000)"
+                    "::pg_catalog.int8))::pg_catalog.text, true)",
                     Int{config_.bound.count()}));
         batch.push_back(statement_of_body);
     }

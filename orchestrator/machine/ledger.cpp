@@ -32,6 +32,7 @@ constexpr std::array kinds{
     std::pair{EntryKind::step_begun, std::string_view{"step_begun"}},
     std::pair{EntryKind::step_done, std::string_view{"step_done"}},
     std::pair{EntryKind::step_told, std::string_view{"step_told"}},
+    std::pair{EntryKind::backed_up, std::string_view{"backed_up"}},
     std::pair{EntryKind::gate_opened, std::string_view{"gate_opened"}},
     std::pair{EntryKind::approval, std::string_view{"approval"}},
     std::pair{EntryKind::gate_approved, std::string_view{"gate_approved"}},
@@ -57,6 +58,12 @@ std::string_view name(EntryKind kind) {
 }
 
 Batch create_ledger() {
+    auto all = create_ledger_copy();
+    all.push_back(sql("INSERT INTO weir.meta (version, epoch) VALUES ({0}, 0)", Int{ledger_version}));
+    return all;
+}
+
+Batch create_ledger_copy() {
     return {
         sql("CREATE SCHEMA weir"),
         sql("COMMENT ON SCHEMA weir IS 'the ledger of weir, which changes this database''s schema; see "
@@ -65,7 +72,6 @@ Batch create_ledger() {
   one boolean PRIMARY KEY DEFAULT true CHECK (one),
   version integer NOT NULL,
   epoch bigint NOT NULL))"),
-        sql("INSERT INTO weir.meta (version, epoch) VALUES ({0}, 0)", Int{ledger_version}),
         sql(R"(CREATE TABLE weir.entries (
   run bigint NOT NULL,
   seq bigint NOT NULL,
@@ -186,9 +192,58 @@ Batch upgrade_ledger() {
 }
 
 Batch look_for_ledger() {
-    return {
-        sql("SELECT pg_catalog.to_regclass('weir.meta') IS NOT NULL, "
-            "EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname IN ('weir', 'weir_sync'))")};
+    return {sql(
+        "SELECT pg_catalog.to_regclass('weir.meta') IS NOT NULL, "
+        "EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname IN ('weir', 'weir_sync')), "
+        "pg_catalog.to_regclass('weir.entries') IS NOT NULL OR pg_catalog.to_regclass('weir.progress') IS NOT NULL")};
+}
+
+Batch look_for_parts() {
+    return {sql(R"(SELECT pg_catalog.string_agg(x.what, ', ' ORDER BY x.what) FROM (
+  SELECT 'table weir.' || n AS what FROM pg_catalog.unnest(ARRAY['entries', 'progress', 'orders']) n
+    WHERE pg_catalog.to_regclass('weir.' || n) IS NULL
+  UNION ALL SELECT 'table weir.heartbeat' FROM weir.meta m
+    WHERE m.version > 1 AND pg_catalog.to_regclass('weir.heartbeat') IS NULL
+  UNION ALL SELECT 'function weir.' || f FROM pg_catalog.unnest(ARRAY['fence(bigint)', 'same_file(oid, oid, oid)',
+      'check_sync(text, bigint, integer, integer)', 'sign_order()']) f
+    WHERE pg_catalog.to_regprocedure('weir.' || f) IS NULL
+  UNION ALL SELECT 'schema weir_sync' WHERE pg_catalog.to_regnamespace('weir_sync') IS NULL
+  UNION ALL SELECT 'trigger sign_order of weir.orders' WHERE pg_catalog.to_regclass('weir.orders') IS NOT NULL
+    AND NOT EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE t.tgrelid = pg_catalog.to_regclass('weir.orders')
+                      AND t.tgname = 'sign_order' AND t.tgenabled <> 'D')
+  UNION ALL SELECT 'primary key of weir.entries' WHERE pg_catalog.to_regclass('weir.entries') IS NOT NULL
+    AND NOT EXISTS (SELECT FROM pg_catalog.pg_index i WHERE i.indrelid = pg_catalog.to_regclass('weir.entries')
+                      AND i.indisprimary)) x)")};
+}
+
+Batch audit_ledger() {
+    std::vector<Sql> known;
+    for (auto const& kind : kinds) known.push_back(sql("{0}", Value{std::string{kind.second}}));
+    return {sql(R"(WITH r AS (SELECT e.run, count(*) AS n, max(e.seq) AS last, count(DISTINCT e.seq) AS different,
+    pg_catalog.bool_or(e.kind = 'began' AND e.seq = 1) AS begins FROM weir.entries e GROUP BY e.run)
+SELECT x.what FROM (
+  SELECT 1 AS n, 'run ' || r.run || ' has no first entry' AS what FROM r WHERE NOT r.begins
+  UNION ALL SELECT 2, 'run ' || r.run || ' has no entry ' || (SELECT min(s) FROM pg_catalog.generate_series(1, r.last) s
+      WHERE NOT EXISTS (SELECT FROM weir.entries e WHERE e.run = r.run AND e.seq = s)) || ' of ' || r.last
+    FROM r WHERE r.begins AND r.different <> r.last
+  UNION ALL SELECT 3, 'run ' || e.run || ' has two entries ' || e.seq FROM weir.entries e GROUP BY e.run, e.seq
+    HAVING count(*) > 1
+  UNION ALL SELECT 4, 'entry ' || e.seq || ' of run ' || e.run || ' is of the kind ' || e.kind || ', which weir never wrote'
+    FROM weir.entries e WHERE e.kind NOT IN ({0})
+  UNION ALL SELECT 5, 'an entry was written under epoch ' || max(e.epoch) || ', and weir.meta says ' || max(m.epoch)
+    FROM weir.entries e, weir.meta m HAVING max(e.epoch) > max(m.epoch)
+  UNION ALL SELECT 6, 'the epoch falls at entry ' || e.seq || ' of run ' || e.run
+    FROM (SELECT f.run, f.seq, f.epoch < pg_catalog.lag(f.epoch) OVER (PARTITION BY f.run ORDER BY f.seq) AS falls
+          FROM weir.entries f) e WHERE e.falls
+  UNION ALL SELECT 7, 'run ' || p.run || ' has no entries, and weir.progress has rows of it'
+    FROM weir.progress p WHERE p.run NOT IN (SELECT r.run FROM r) GROUP BY p.run
+  UNION ALL SELECT 8, 'run ' || f.run || ' has no entries, and function weir_sync.' || min(f.name) || ' is of it'
+    FROM (SELECT p.proname::text AS name, pg_catalog.substring(p.proname::text, '^r([0-9]+)_')::bigint AS run
+          FROM pg_catalog.pg_proc p WHERE p.pronamespace = pg_catalog.to_regnamespace('weir_sync')
+            AND p.proname ~ '^r[0-9]{{1,18}}_') f
+    WHERE f.run NOT IN (SELECT r.run FROM r) GROUP BY f.run) x
+ORDER BY x.n, x.what LIMIT 5)",
+                Sql::join(known, ", "))};
 }
 
 Batch read_meta() { return {sql("SELECT version, epoch FROM weir.meta")}; }
@@ -269,18 +324,21 @@ Batch gate_condition(RunId run, std::optional<Millis> after, std::optional<UserE
     return {sql("SET LOCAL transaction_read_only = on"), sql("SELECT {0}", is)};
 }
 
-namespace {
-
-/// The end of the quarantine that the entry `e` began.
 Sql end_of_quarantine() {
     return sql("e.at + pg_catalog.make_interval(secs => (e.detail->>'quarantine_ms')::pg_catalog.float8 / 1000)");
 }
 
-}  // namespace
+Sql values_lost(Sql const& run) {
+    return sql(
+        "(SELECT coalesce(pg_catalog.sum(s.last_value), 0) FROM pg_catalog.pg_sequences s\n"
+        "  WHERE s.schemaname = 'weir_sync' AND s.sequencename ~ ('^r' || {0} || '_[0-9]+_lost$'))",
+        run);
+}
 
 Batch quarantine_end(RunId run) {
     return {sql("SET LOCAL transaction_read_only = on"),
-            sql("SELECT pg_catalog.clock_timestamp() >= q.until, q.until::timestamptz(0)\n"
+            sql("SELECT pg_catalog.clock_timestamp() >= q.until, q.until::timestamptz(0), "
+                "pg_catalog.round(1000 * extract(epoch FROM q.until))::pg_catalog.int8\n"
                 "FROM (SELECT {1} AS until FROM weir.entries e WHERE e.run = {0} AND e.kind = 'quarantined' "
                 "ORDER BY e.seq LIMIT 1) q",
                 Int{static_cast<std::int64_t>(run)}, end_of_quarantine())};
@@ -288,9 +346,7 @@ Batch quarantine_end(RunId run) {
 
 Batch count_lost(RunId run) {
     return {sql("SET LOCAL transaction_read_only = on"),
-            sql("SELECT coalesce(pg_catalog.sum(s.last_value), 0) FROM pg_catalog.pg_sequences s\n"
-                "WHERE s.schemaname = 'weir_sync' AND s.sequencename ~ '^r{0}_[0-9]+_lost$'",
-                Int{static_cast<std::int64_t>(run)})};
+            sql("SELECT {0}", values_lost(sql("{0}", Int{static_cast<std::int64_t>(run)})))};
 }
 
 Batch list_due() {
@@ -329,6 +385,9 @@ Sql insert_entry(RunId run, std::int64_t seq, Epoch epoch, EntryKind kind, std::
     add("value", detail.value);
     count("quarantine_ms", detail.quarantine_ms);
     count("accept_loss", detail.accept_loss);
+    add("file", detail.file);
+    count("bytes", detail.bytes);
+    add("sha256", detail.sha256);
     return sql(
         "INSERT INTO weir.entries (run, seq, epoch, kind, step, detail) VALUES ({0}, {1}, {2}, {3}, {4}, "
         "pg_catalog.jsonb_build_object({5}))",
@@ -339,7 +398,8 @@ Sql insert_entry(RunId run, std::int64_t seq, Epoch epoch, EntryKind kind, std::
 Batch read_run(std::string const& plan_name) {
     return {sql(R"(SELECT e.run, e.seq, e.kind, e.step, e.at::timestamptz(0), e.detail->>'name', e.detail->>'plan',
   e.detail->>'catalog', e.detail->>'version', e.detail->>'hash', e.detail->>'identity',
-  e.detail->>'user', e.detail->>'order', e.detail->>'key', e.detail->>'value', e.detail->>'accept_loss'
+  e.detail->>'user', e.detail->>'order', e.detail->>'key', e.detail->>'value', e.detail->>'accept_loss',
+  e.detail->>'file', e.detail->>'bytes'
 FROM weir.entries e
 WHERE e.run = (SELECT max(b.run) FROM weir.entries b WHERE b.kind = 'began' AND b.detail->>'name' = {0})
 ORDER BY e.seq)",
@@ -368,6 +428,10 @@ std::optional<RunRecord> fold(std::vector<Row> const& rows) {
         }
         if (is(EntryKind::step_begun)) record.begun.insert(step);
         if (is(EntryKind::step_done)) record.done.insert(step);
+        if (is(EntryKind::backed_up)) {
+            record.done.insert(step);
+            record.backups[step] = {field(16), std::stoll("0" + field(17))};
+        }
         if (is(EntryKind::gate_opened)) record.gate_opened = true;
         if (is(EntryKind::approval)) record.approvals.insert(field(11));
         if (is(EntryKind::gate_approved)) record.gate_approved = true;
@@ -377,6 +441,7 @@ std::optional<RunRecord> fold(std::vector<Row> const& rows) {
         if (is(EntryKind::set)) record.settings.emplace_back(field(13), field(14));
         if (is(EntryKind::paused) || is(EntryKind::resumed) || is(EntryKind::set))
             record.last_order = std::max<std::int64_t>(record.last_order, std::stoll(field(12)));
+        if (is(EntryKind::stopped) && !field(12).empty()) record.refused_abort = std::stoll(field(12));
         if (is(EntryKind::step_undone)) record.undone_steps.insert(step);
         if (is(EntryKind::quarantined)) record.quarantined = true;
         if (is(EntryKind::rolling_back)) {
@@ -394,10 +459,15 @@ std::optional<RunRecord> fold(std::vector<Row> const& rows) {
 
 Batch next_run() { return {sql("SELECT coalesce(max(run), 0) + 1 FROM weir.entries")}; }
 
+Batch newest_order() { return {sql("SELECT coalesce(max(id), 0) FROM weir.orders")}; }
+
 Batch read_orders(std::string const& plan_name, RunId run, std::int64_t after) {
     return {
-        sql("SELECT o.id, o.word, o.argument, o.by_user FROM weir.orders o WHERE o.plan = {0} AND o.id > {1} "
-            "AND o.at >= (SELECT e.at FROM weir.entries e WHERE e.run = {2} AND e.kind = 'began') ORDER BY o.id",
+        // Not by the time that they were given: a clock may be set back. The first version noted no number.
+        sql("SELECT o.id, o.word, o.argument, o.by_user FROM weir.orders o, weir.entries e "
+            "WHERE o.plan = {0} AND o.id > {1} AND e.run = {2} AND e.kind = 'began' "
+            "AND CASE WHEN e.detail ? 'order' THEN o.id > (e.detail->>'order')::pg_catalog.int8 ELSE o.at >= e.at END "
+            "ORDER BY o.id",
             Value{plan_name}, Int{after}, Int{static_cast<std::int64_t>(run)})};
 }
 

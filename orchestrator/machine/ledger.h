@@ -5,6 +5,7 @@
 /// Entries are append-only; (run, seq) is their key, and an entry is the first write of its transaction: a second
 /// transaction for the same seq waits for the first instead of passing it.
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -24,10 +25,18 @@ enum class Epoch : std::int64_t {};
 
 /// Creates the schemas weir and weir_sync with all that is in them, in one string.
 Batch create_ledger();
+/// The same without its one row, for the subscribers of a publication FOR ALL TABLES, which get the rows from there.
+Batch create_ledger_copy();
 /// Makes an earlier version's ledger one of this version, in one string; one that is already stays as it is.
 Batch upgrade_ledger();
-/// One row: does schema weir hold a ledger ('t'/'f'), its version, its epoch; empty fields when there is none.
+/// One row: is table weir.meta there ('t'/'f'), is one of the ledger's schemas, is another table of a ledger.
 Batch look_for_ledger();
+/// One row: what of the ledger is not there, in words and separated by commas; NULL: nothing is missing. Only after
+/// look_for_ledger() said that there is one.
+Batch look_for_parts();
+/// What cannot stand in a ledger that only weir has written, in words, one a row and a few at most; no row: nothing.
+/// For all runs. REQUIRES all parts; needs what a reader of the ledger may.
+Batch audit_ledger();
 /// One row: version and epoch. Only after look_for_ledger() said that there is one.
 Batch read_meta();
 /// One row: 't' when the session's role may lead runs, 'f' when it may at most order. REQUIRES a ledger.
@@ -60,6 +69,7 @@ enum class EntryKind : std::uint8_t {
     step_begun,  ///< standalone, fill, proof
     step_done,
     step_told,  ///< the synchronous echo of a transactional step
+    backed_up,  ///< a dump is made; it ends its step, and may come again when the file was gone
     gate_opened,
     approval,  ///< one of several that a gate needs
     gate_approved,
@@ -87,26 +97,41 @@ struct EntryDetail {
     /// Of a proof (step_done, checked): rows looked at, filled again because they were found wrong, and wrong at the
     /// end.
     std::optional<std::int64_t> rows_read{}, rows_filled{}, rows_wrong{};
-    std::optional<std::int64_t> order{};          ///< paused, resumed, set: what was obeyed
+    /// Paused, resumed, set: what was obeyed. Stopped: what was refused. Began: the newest that was given before, to
+    /// this plan or another.
+    std::optional<std::int64_t> order{};
     std::string key{}, value{};                   ///< set
     std::optional<std::int64_t> quarantine_ms{};  ///< quarantined: for how long
     std::optional<std::int64_t> accept_loss{};    ///< rolling_back: so many values need not go back
+    std::string file{}, sha256{};                 ///< backed_up
+    std::optional<std::int64_t> bytes{};          ///< backed_up: the size of the file
 };
 
 /// One row: 't' when the gate's own condition holds: its time is over by the server's clock, or its query is true.
 /// REQUIRES one of both. Read only.
 Batch gate_condition(RunId run, std::optional<Millis> after, std::optional<UserExpr> const& until);
 
-/// One row: 't' when the quarantine is over by the server's clock, and its end as text. REQUIRES a quarantined entry.
-/// Read only.
+/// One row: 't' when the quarantine is over by the server's clock, its end as text, and in milliseconds since 1970.
+/// REQUIRES a quarantined entry. Read only.
 Batch quarantine_end(RunId run);
 /// One row: how many values did not go back to the columns that the run set aside. Read only.
 Batch count_lost(RunId run);
+/// When the quarantine ends that the entry `e` of an enclosing query began.
+Sql end_of_quarantine();
+/// As count_lost(), within a query: `run` gives the run's number.
+Sql values_lost(Sql const& run);
 /// Names of plans whose newest run is in a quarantine that is over, oldest first.
 Batch list_due();
 
 Sql insert_entry(RunId run, std::int64_t seq, Epoch epoch, EntryKind kind, std::string const& step,
                  EntryDetail const& detail = {});
+
+/// A dump as the ledger has it.
+struct BackupMade {
+    std::string file;
+    std::int64_t bytes{};
+    bool operator==(BackupMade const&) const = default;
+};
 
 /// The newest run of a plan name, whole: its begin, then what happened.
 struct RunRecord {
@@ -114,6 +139,7 @@ struct RunRecord {
     EntryDetail begin;
     std::int64_t last_seq{};
     std::set<std::string> begun, done, undone_steps;
+    std::map<std::string, BackupMade> backups;  ///< by step; the newest
     bool gate_opened{}, gate_approved{}, aborting{}, finished{}, undone{};
     bool quarantined{};                              ///< stays true when it is rolled back
     bool rolling_back{}, reopened{}, rolled_back{};  ///< beside `aborting` and `undone`
@@ -121,18 +147,21 @@ struct RunRecord {
     std::set<std::string> approvals;                 ///< database users
     std::string paused_by;                           ///< empty: not paused
     std::int64_t last_order{};  ///< of those that pause, resume or set: it and all before it were obeyed
+    std::optional<std::int64_t> refused_abort{};                ///< the newest order to abort that was refused
     std::vector<std::pair<std::string, std::string>> settings;  ///< changed by orders, in their order
     std::string began_at, ended_at;
 };
 
 /// Row fields: run, seq, kind, step, at, name, plan, catalog, version, hash, identity, user, order, key, value,
-/// accept_loss. Ordered by seq.
+/// accept_loss, file, bytes. Ordered by seq.
 Batch read_run(std::string const& plan_name);
 /// Nothing when there are no rows. Unknown kinds are passed over: a newer ledger is refused by its version.
 std::optional<RunRecord> fold(std::vector<Row> const& rows);
 /// One row: the number for a new run.
 Batch next_run();
 
+/// One row: the id of the newest order, 0 for none.
+Batch newest_order();
 /// Orders for a plan given since the run began and with ids beyond `after`, oldest first: id, word, argument, user.
 Batch read_orders(std::string const& plan_name, RunId run, std::int64_t after);
 Batch insert_order(std::string const& plan_name, std::string_view word, std::string const& argument);

@@ -1,8 +1,8 @@
 #pragma once
 /// How the machine and its shell speak: inputs go in, commands come out. Nothing here knows a socket or a clock.
 ///
-/// Every Connect, Execute and Rest gets exactly one Completed, also when it was cancelled; everything else comes
-/// unasked, at any time. All inputs are given on one thread.
+/// Every Connect, Execute, Rest, Dump and Look gets exactly one Completed, also when it was cancelled; everything else
+/// comes unasked, at any time. All inputs are given on one thread.
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -103,17 +103,30 @@ struct Limits {
     bool operator==(Limits const&) const = default;
 };
 
+/// A table for a dump. `rows`: it holds rows of its own, and the dump must hold them.
+struct DumpedTable {
+    std::string oid, schema, name;
+    bool rows{};
+    bool operator==(DumpedTable const&) const = default;
+};
+
 // clang-format off
 struct Connect  { CommandId id{}; SessionId session{}; };
 struct Execute  { CommandId id{}; SessionId session{}; Batch batch; Transaction transaction{}; Limits limits; };
 struct Rest     { CommandId id{}; Millis time{}; };
+/// Tables dumped to `file` in the plan's directory, checked and on disk. One row: the file's whole path, its size, its
+/// SHA-256. Else refused, with what happened, or canceled; then no file of that name is there. `lock_wait`: for the
+/// locks of pg_dump.
+struct Dump     { CommandId id{}; std::string step, file; std::vector<DumpedTable> tables; Millis lock_wait{}; };
+/// One row with the size of the file; no row when it is not there, or cannot be seen.
+struct Look     { CommandId id{}; std::string file; };
 struct Cancel   { CommandId target{}; };  ///< a wish; the answer is still the target's Completed
 struct Announce { Event event; };
 /// `lost`: why, when it ends because a connection was lost; another orchestrator may go on at once.
 struct Finish   { int exit{}; std::string lost{}; };
 // clang-format on
 
-using Command = std::variant<Connect, Execute, Rest, Cancel, Announce, Finish>;
+using Command = std::variant<Connect, Execute, Rest, Dump, Look, Cancel, Announce, Finish>;
 using Commands = std::vector<Command>;
 
 struct Ids {

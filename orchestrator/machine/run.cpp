@@ -4,6 +4,7 @@
 #include <cmath>
 #include <utility>
 
+#include "orchestrator/machine/room.h"
 #include "plans/keys.h"
 #include "plans/reader.h"
 
@@ -17,6 +18,7 @@ constexpr Millis hand_rest{50};
 constexpr Millis signals_every{1000};
 constexpr int standalone_tries = 40;
 constexpr Millis standalone_rest{250};
+constexpr int standalone_look = 13;  ///< tries, from one look at who is in the way to the next
 
 /// What the settings say of a signal; 0: no limit.
 void limit(Reading& reading, Throttle const& throttle) {
@@ -71,7 +73,7 @@ Step const* RunMachine::current() const {
 
 bool RunMachine::contracting() const {
     return std::any_of(config_.program.steps.begin(), config_.program.steps.end(), [&](Step const& s) {
-        return s.phase == Phase::contract && s.kind != StepKind::proof && is_done(s);
+        return s.phase == Phase::contract && s.kind != StepKind::proof && s.kind != StepKind::backup && is_done(s);
     });
 }
 
@@ -194,6 +196,7 @@ void RunMachine::advance(Commands& out) {
             return;
         }
     }
+    if (look_for_backup(out)) return;
     if (phase_ != step->phase) {
         phase_ = step->phase;
         say(out, PhaseBegan{*phase_});
@@ -211,6 +214,8 @@ void RunMachine::begin_step(Step const& step, Commands& out) {
         doing_ = Doing::beginning;
     } else if (step.kind == StepKind::standalone) {
         start_standalone(out);
+    } else if (step.kind == StepKind::backup) {
+        begin_backup(out);
     } else {
         start_backfill(step, out);
     }
@@ -279,6 +284,7 @@ void RunMachine::ladder_moved(Commands& out) {
 void RunMachine::start_standalone(Commands& out) {
     executed_ = false;
     busy_ = 0;
+    in_the_way_.clear();
     try_standalone(out);
 }
 
@@ -353,13 +359,22 @@ void RunMachine::on_standalone(Completed const& completed, Commands& out) {
         pending_ = ids_();
         out.emplace_back(Rest{*pending_, standalone_rest});
         doing_ = Doing::resting;
+        // Before it gives up, so that there is somebody to name.
+        if (busy_ % standalone_look == 0 && !asking_ && !step.locks.empty()) {
+            asking_ = ids_();
+            out.emplace_back(Execute{*asking_, control, {look_for(step.locks)}, Transaction::implicit, ask_limits});
+        }
         return;
     }
+    auto told = outcome;
+    if (busy)
+        for (auto const& blocker : in_the_way_)
+            told.message += (&blocker == &in_the_way_.front() ? "; in the way: " : "; ") + blocker;
     if (!step.may_fail) {
-        failed(outcome, out);
+        failed(told, out);
         return;
     }
-    say(out, Warned{"step " + step.id + " (" + step.title + ") did not work: " + outcome.message,
+    say(out, Warned{"step " + step.id + " (" + step.title + ") did not work: " + told.message,
                     "the run goes on; do it by hand when there is time"});
     conclude();
 }
@@ -475,7 +490,7 @@ void RunMachine::open_gate(Commands& out) {
     option_votes_ = false;
     if (!approval_user_.empty()) {
         approved(approval_user_, out);
-    } else if (config_.program.gate_after || config_.program.gate_until) {
+    } else if (gate_asks()) {
         ask_gate(out);
     } else if (config_.no_wait) {
         quit(3, RunState::waiting, out);
@@ -492,6 +507,7 @@ void RunMachine::approved(std::string const& user, Commands& out) {
 /// One database user approves; when enough of them have, so is the gate.
 void RunMachine::vote(std::string const& user, Commands& out) {
     if (!approval_user_.empty() || !record_.approvals.insert(user).second) return;
+    say(out, OrderTaken{"approve", "contract", user});
     auto const have = static_cast<int>(record_.approvals.size());
     if (config_.program.approvals > 1) {
         EntryDetail detail;
@@ -505,19 +521,39 @@ void RunMachine::vote(std::string const& user, Commands& out) {
     approval_user_ = all;
 }
 
+bool RunMachine::gate_asks() const { return config_.program.gate_after || config_.program.gate_until; }
+
 void RunMachine::ask_gate(Commands& out) {
     auto const& program = config_.program;
-    if (asking_gate_ || !(program.gate_after || program.gate_until)) return;
+    if (asking_gate_) return;
     asking_gate_ = ids_();
-    out.emplace_back(Execute{*asking_gate_, control,
-                             gate_condition(program.run, program.gate_after, program.gate_until), Transaction::implicit,
-                             gate_limits});
+    // Else a gate that nobody comes to would not notice that another leads, or that the ledger is gone. After a
+    // question that failed the fence is asked alone: which of both failed?
+    Batch question{fence(config_.epoch)};
+    gate_asked_ = gate_asks() && !(gate_asked_ && !gate_trouble_.empty());
+    if (gate_asked_)
+        for (auto& part : gate_condition(program.run, program.gate_after, program.gate_until))
+            question.push_back(std::move(part));
+    out.emplace_back(Execute{*asking_gate_, control, std::move(question), Transaction::implicit, gate_limits});
 }
 
 void RunMachine::gate_answered(Outcome const& outcome, Commands& out) {
     asking_gate_.reset();
-    if (is_gone(outcome.fate)) {
+    if (is_gone(outcome.fate) || outcome.fate == Fate::fenced) {
         failed(outcome, out);
+        return;
+    }
+    if (!gate_asked_) {
+        // Schema weir, the function of the fence, or its table.
+        bool const gone = outcome.fate == Fate::refused &&
+                          (outcome.sqlstate == "3F000" || outcome.sqlstate == "42883" || outcome.sqlstate == "42P01");
+        if (gone && doing_ == Doing::gate)
+            stop({Code::ledger_damaged,
+                  {},
+                  "the ledger in schema weir is gone: " + outcome.message,
+                  "the application goes on; columns under sync stay equal as long as their triggers are there; see "
+                  "\"When it is damaged\" in docs/ledger.md"},
+                 out);
         return;
     }
     if (outcome.fate != Fate::done) {
@@ -635,15 +671,18 @@ void RunMachine::stop_watching(Commands& out) {
 
 void RunMachine::start_abort(std::string const& user, Commands& out) {
     if (contracting()) {
+        if (!record_.quarantined && gone_for_good() == nullptr) {
+            rollback_wanted_ = true;
+            start_rollback(out);
+            return;
+        }
         abort_wanted_ = false;
-        Problem const why{Code::not_now,
-                          {},
-                          record_.quarantined ? "contract is done, and what it set aside is in quarantine"
-                                              : "contract has begun, and weir abort undoes only what comes before it",
-                          record_.quarantined || config_.program.quarantine.count() > 0
-                              ? std::string{record_.quarantined ? "" : "let the run finish contract, then: "} +
-                                    "weir rollback " + config_.program.plan + " brings everything back"
-                              : "let the run finish, and write a plan for the way back"};
+        Problem const why = record_.quarantined
+                                ? Problem{Code::not_now,
+                                          {},
+                                          "contract is done, and what it set aside is in quarantine",
+                                          "weir rollback " + config_.program.plan + " brings everything back"}
+                                : only_forward();
         if (config_.abort) {
             stop(why, out);
         } else {
@@ -686,22 +725,25 @@ void RunMachine::quarantine_answered(Outcome const& outcome, Commands& out) {
         advance(out);
         return;
     }
-    quit(0, RunState::quarantined, out, fields[1].value_or(""));
+    quit(0, RunState::quarantined, out, fields[1].value_or(""), Instant{Millis{std::stoll(fields[2].value_or("0"))}});
 }
 
 void RunMachine::start_rollback(Commands& out) {
     auto const& steps = config_.program.steps;
-    if (!record_.quarantined) {
+    if (!contracting()) {
         refuse({Code::not_now,
                 {},
                 "plan " + config_.program.plan + " has nothing in quarantine yet",
-                contracting() ? "let it finish contract (weir run), then roll it back"
-                              : "weir abort " + config_.program.plan + " undoes it"},
+                "weir abort " + config_.program.plan + " undoes it"},
                out);
         return;
     }
+    if (gone_for_good() != nullptr) {
+        refuse(only_forward(), out);
+        return;
+    }
     for (auto const& step : steps)
-        if (step.phase == Phase::quarantine && is_done(step)) {
+        if (step.phase == Phase::quarantine && step.kind != StepKind::backup && is_done(step)) {
             refuse({Code::not_now,
                     {},
                     "the quarantine is over, and step " + step.id + " (" + step.title + ") is done",
@@ -711,7 +753,7 @@ void RunMachine::start_rollback(Commands& out) {
         }
     Batch ask;
     for (auto const& step : steps)
-        if (!record_.undone_steps.contains(step.id))
+        if (is_done(step) && !record_.undone_steps.contains(step.id))
             ask.insert(ask.end(), step.undo_guard.begin(), step.undo_guard.end());
     auto const count = count_lost(config_.program.run);
     ask.insert(ask.end(), count.begin(), count.end());
@@ -729,13 +771,21 @@ void RunMachine::counted(Outcome const& outcome, Commands& out) {
             out);
         return;
     }
+    if (outcome.sqlstate == "WE006") {
+        refuse({Code::not_now,
+                {},
+                outcome.message,
+                "rename back what was set aside, or rename or drop what took its old name; then again: weir rollback " +
+                    config_.program.plan},
+               out);
+        return;
+    }
     if (outcome.fate != Fate::done || outcome.rows.empty()) {
         failed(outcome, out);
         return;
     }
     auto const lost = std::stoll(outcome.rows[0].fields[0].value_or("0"));
     auto const accepted = config_.accept_loss.value_or(record_.accept_loss.value_or(0));
-    rollback_wanted_ = false;
     if (lost != accepted) {
         auto const number = std::to_string(lost);
         refuse(
@@ -749,19 +799,27 @@ void RunMachine::counted(Outcome const& outcome, Commands& out) {
             out);
         return;
     }
+    if (!undoing_ && complete_way_back(out)) return;
+    rollback_wanted_ = false;
     if (undoing_ && record_.accept_loss.value_or(0) == accepted) {
         advance(out);
         return;
     }
     EntryDetail detail;
-    detail.user = config_.user;
+    detail.user = abort_user_;
     detail.accept_loss = accepted;
     write(EntryKind::rolling_back, "", detail, {}, out);
     doing_ = Doing::concluding;
 }
 
-/// Nothing was begun: the ledger stays as it is.
+/// Nothing was begun: the ledger stays as it is. That an order was refused is written down, or every weir to come would
+/// refuse it again and could not go forward.
 void RunMachine::refuse(Problem const& why, Commands& out) {
+    if (!config_.rollback && !config_.abort) {
+        refused_order_ = abort_order_;
+        stop(why, out);
+        return;
+    }
     say(out, Stopped{why});
     quit(exit_code(why.code), RunState::stopped, out);
 }
@@ -771,14 +829,14 @@ void RunMachine::undo_next(Commands& out) {
     for (std::size_t i = steps.size(); i-- > 0;) {
         auto const& step = steps[i];
         if (!is_done(step) || step.undo.empty() || record_.undone_steps.contains(step.id)) continue;
-        bool const gate = record_.quarantined && config_.program.gate && step.phase < Phase::contract;
+        bool const gate = record_.rolling_back && config_.program.gate && step.phase < Phase::contract;
         if (gate && !record_.reopened) {
             write(EntryKind::reopened, "", {}, {}, out);
             doing_ = Doing::concluding;
             return;
         }
         if (gate && !old_may_return_) {
-            say(out, Warned{"both columns are there again and kept equal: the old and the new application may run",
+            say(out, Warned{"the old shape is there again beside the new one: the old and the new application may run",
                             "when nothing uses the new shape any more: weir rollback " + config_.program.plan});
             quit(3, RunState::waiting, out);
             return;
@@ -788,7 +846,7 @@ void RunMachine::undo_next(Commands& out) {
         start_ladder(step, true, out);
         return;
     }
-    if (!record_.quarantined) {
+    if (!record_.rolling_back) {
         finish_run(EntryKind::undone, out);
         return;
     }
@@ -837,7 +895,7 @@ void RunMachine::note(EntryKind kind, EntryDetail detail, Ordered const& order) 
 /// Where nothing else of ours writes an entry; elsewhere they wait for the next step.
 void RunMachine::write_notes(Commands& out) {
     bool const free = doing_ == Doing::working || doing_ == Doing::gate || doing_ == Doing::watching ||
-                      doing_ == Doing::noting || doing_ == Doing::paused;
+                      doing_ == Doing::noting || doing_ == Doing::paused || doing_ == Doing::dumping;
     if (noting_ || notes_.empty() || !free) return;
     noting_ = ids_();
     auto const& [kind, detail] = notes_.front();
@@ -919,6 +977,8 @@ void RunMachine::wrote(Outcome const& outcome, Commands& out) {
                 advance(out);
             else if (step.kind == StepKind::standalone)
                 start_standalone(out);
+            else if (step.kind == StepKind::backup)
+                begin_backup(out);
             else
                 start_backfill(step, out);
             return;
@@ -927,6 +987,14 @@ void RunMachine::wrote(Outcome const& outcome, Commands& out) {
         case EntryKind::step_told:
             step_finished(out);
             return;
+        case EntryKind::backed_up: {
+            auto const& made = writing_detail_;
+            record_.backups[writing_step_] = {made.file, *made.bytes};
+            backups_seen_.insert(writing_step_);
+            say(out, BackedUp{writing_step_, made.file, *made.bytes, made.sha256});
+            step_finished(out);
+            return;
+        }
         case EntryKind::gate_opened:
             record_.gate_opened = true;
             if (stopping_ || abort_wanted_)
@@ -1006,6 +1074,7 @@ void RunMachine::on(Completed const& completed, Commands& out) {
         std::vector<std::string> whom;
         for (auto const& blocker : blockers_of(completed.outcome.rows)) whom.push_back(blocker.text);
         if (!whom.empty() && current()) say(out, WaitsFor{current()->id, whom});
+        in_the_way_ = std::move(whom);
         return;
     }
     if (pending_ != completed.command) return;
@@ -1056,6 +1125,15 @@ void RunMachine::on(Completed const& completed, Commands& out) {
             return;
         case Doing::counting:
             counted(outcome, out);
+            return;
+        case Doing::listing:
+            backup_listed(outcome, out);
+            return;
+        case Doing::dumping:
+            dumped(outcome, out);
+            return;
+        case Doing::looking:
+            looked_for_backup(outcome, out);
             return;
         case Doing::idle:
         case Doing::ladder:
@@ -1160,9 +1238,13 @@ void RunMachine::on_order(Ordered const& order, Commands& out) {
         if (doing_ == Doing::watching) stop_watching(out);
         return;
     }
-    if (undoing_ || abort_wanted_) return;
+    if (undoing_ || abort_wanted_ || rollback_wanted_ ||
+        (record_.refused_abort && order.order <= *record_.refused_abort))
+        return;
     abort_wanted_ = true;
     abort_user_ = order.user;
+    abort_order_ = order.order;
+    say(out, OrderTaken{"abort", "", order.user});
     if (doing_ == Doing::gate || doing_ == Doing::paused)
         advance(out);
     else if (doing_ == Doing::watching)
@@ -1179,6 +1261,7 @@ void RunMachine::pause(Ordered const& order, Commands& out) {
         return;
     }
     record_.paused_by = order.user;
+    say(out, OrderTaken{"pause", "", order.user});
     say(out, Paused{order.user});
     pause_told_ = true;
     note(EntryKind::paused, {}, order);
@@ -1189,6 +1272,7 @@ void RunMachine::go_on(Ordered const& order, Commands& out) {
     if (record_.paused_by.empty()) return;
     record_.paused_by.clear();
     pause_told_ = false;
+    say(out, OrderTaken{"resume", "", order.user});
     say(out, Resumed{order.user});
     note(EntryKind::resumed, {}, order);
     judge_pace(out);
@@ -1209,6 +1293,7 @@ void RunMachine::set(Ordered const& order, Commands& out) {
         return;
     }
     config_.settings = std::get<Settings>(std::move(changed));
+    say(out, OrderTaken{"set", order.argument, order.user});
     say(out, SettingChanged{detail.key, detail.value, order.user});
     note(EntryKind::set, detail, order);
     auto const& settings = config_.settings;
@@ -1236,8 +1321,9 @@ void RunMachine::stop_child(bool now, Commands& out) {
     } else if (doing_ == Doing::working) {
         backfill_->stop(now, out);
         backfill_moved(out);
-    } else if (pending_ && (doing_ == Doing::standalone || doing_ == Doing::repairing || doing_ == Doing::resting ||
-                            (doing_ == Doing::connecting && stopping_) || (unreplicated_ && stopping_))) {
+    } else if (pending_ && (doing_ == Doing::standalone || doing_ == Doing::dumping || doing_ == Doing::repairing ||
+                            doing_ == Doing::resting || (doing_ == Doing::connecting && stopping_) ||
+                            (unreplicated_ && stopping_))) {
         // An abort needs the hands: only who stops does without them.
         out.emplace_back(Cancel{*pending_});
     }
@@ -1246,8 +1332,14 @@ void RunMachine::stop_child(bool now, Commands& out) {
 // ---- how it ends ------------------------------------------------------------------------------------------------
 
 std::string RunMachine::refused_hint(Outcome const& outcome) const {
-    if (!current() || !current()->rows || undoing_)
-        return "mend what the server names, and run again; nothing of this step is left behind";
+    bool const batches = current() && current()->rows && !undoing_;
+    if (no_room(outcome))
+        return no_room_hint(outcome, batches ? "run again: it goes on where the batches stand"
+                                             : "run again; nothing of this step is left behind");
+    if (undoing_ && outcome.sqlstate == "23503")
+        return "delete such rows of the table aside, or put back what they refer to; then again: weir rollback " +
+               config_.program.plan;
+    if (!batches) return "mend what the server names, and run again; nothing of this step is left behind";
     auto const table = current()->rows->table.text();
     if (outcome.sqlstate == "21000")
         return "a subquery finds more than one row for a row of " + table +
@@ -1260,7 +1352,10 @@ std::string RunMachine::refused_hint(Outcome const& outcome) const {
 void RunMachine::failed(Outcome const& outcome, Commands& out) {
     std::string const where =
         current() && doing_ != Doing::connecting ? "step " + current()->id + " (" + current()->title + "): " : "";
-    std::string const words = outcome.message + (outcome.detail.empty() ? "" : " (" + outcome.detail + ")");
+    // The server's own hint is for whoever typed the statement: it would advise CASCADE.
+    auto const detail =
+        outcome.detail.starts_with("hint: ") ? "" : outcome.detail.substr(0, outcome.detail.find("\nhint: "));
+    std::string const words = outcome.message + (detail.empty() ? "" : " (" + detail + ")");
     switch (outcome.fate) {
         case Fate::fenced:
             stop({Code::other_leader, {}, where + words, "another weir took over; `weir status` names it"}, out);
@@ -1295,14 +1390,35 @@ void RunMachine::failed(Outcome const& outcome, Commands& out) {
                      out);
                 return;
             }
+            if (outcome.sqlstate == "WE005") {
+                stop({Code::statement_refused,
+                      {},
+                      where + words,
+                      "make it on the column that stays, drop it here, and run again; nothing of this step is left "
+                      "behind"},
+                     out);
+                return;
+            }
+            if (outcome.sqlstate == "WE006") {
+                stop({Code::statement_refused,
+                      {},
+                      where + words,
+                      "make it what it was when the run began, and run again; nothing of this step is left behind"},
+                     out);
+                return;
+            }
             if (outcome.sqlstate == "WE003")
                 stop({Code::trigger_changed,
                       {},
                       where + words,
-                      "rows may have been written past the sync; `weir abort` undoes the run, or mend the triggers"},
+                      undoing_ || gone_for_good() != nullptr
+                          ? "rows may have been written past the sync, and the run can go neither on nor back: compare "
+                            "both columns and end it by hand as in \"When it is damaged\" in docs/ledger.md"
+                          : "rows may have been written past the sync, and nothing mends that: weir abort " +
+                                config_.program.plan + " undoes the run; then run it again"},
                      out);
             else
-                stop({Code::statement_refused,
+                stop({no_room(outcome) ? Code::no_room : Code::statement_refused,
                       {},
                       where + "the server refuses (" + outcome.sqlstate + "): " + words,
                       refused_hint(outcome)},
@@ -1321,8 +1437,10 @@ void RunMachine::stop(Problem const& why, Commands& out) {
         return;
     }
     say(out, Stopped{why});
-    bool const may_write =
-        why.code != Code::connection_lost && why.code != Code::other_leader && doing_ != Doing::connecting;
+    // Nobody judges its pace and its schedule any more.
+    if (backfill_) backfill_->stop(false, out);
+    bool const may_write = why.code != Code::connection_lost && why.code != Code::other_leader &&
+                           why.code != Code::ledger_damaged && doing_ != Doing::connecting;
     if (!may_write) {
         quit(*exit_, RunState::stopped, out);
         return;
@@ -1330,13 +1448,14 @@ void RunMachine::stop(Problem const& why, Commands& out) {
     EntryDetail detail;
     detail.message = why.message;
     detail.hint = why.hint;
+    detail.order = refused_order_;
     write(EntryKind::stopped, "", detail, {}, out);
     doing_ = Doing::concluding;
 }
 
-void RunMachine::quit(int exit, RunState state, Commands& out, std::string until) {
+void RunMachine::quit(int exit, RunState state, Commands& out, std::string until, std::optional<Instant> until_at) {
     // Of a connection that was lost the run goes on with another.
-    if (lost_.empty()) say(out, RunDone{state, at_.steady - run_began_, std::move(until)});
+    if (lost_.empty()) say(out, RunDone{state, at_.steady - run_began_, std::move(until), until_at});
     exit_ = exit;
     doing_ = Doing::over;
     out.emplace_back(Finish{exit, lost_});

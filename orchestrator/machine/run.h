@@ -3,10 +3,13 @@
 ///
 ///   expand ─> backfill ─> proof ─> [gate] ─> contract ─> finished
 ///      └──────────┴─────────┴────────┴─ abort ─> undoing, step by step backwards ─> undone
-///   contract ─> quarantine: the machine ends, and a later one goes on when its time is over, or rolls back: everything
-///   is undone, contract included anywhere: paused by an order: nothing new is begun, what runs ends; batches stand
-///   still. An undo is not paused. anywhere: stopped (exit 4), safe to resume: a new machine goes on from what the
-///   ledger says
+///
+/// contract ─> quarantine: the machine ends; a later one goes on when its time is over, or undoes all, contract
+/// included. In the midst of contract an abort does so at once, as long as no step of it has destroyed anything.
+///
+/// Anywhere: paused by an order: nothing new is begun, what runs ends; batches stand still. An undo is not paused.
+///
+/// Anywhere: stopped (exit 4), safe to resume: a new machine goes on from what the ledger says.
 ///
 /// A step that fails never undoes by itself.
 #include <cstdint>
@@ -50,7 +53,7 @@ class RunMachine {
         std::set<std::string> approve;  ///< gates approved by option; `all` for every one
         bool no_wait{};                 ///< exit 3 at a closed gate, and where the schedule holds a fill or a proof
         bool abort{};                   ///< undo instead of going on
-        bool rollback{};                ///< undo what is in quarantine, and all before it
+        bool rollback{};                ///< undo what contract has done, and all before it
         std::optional<std::int64_t> accept_loss;  ///< with `rollback`: exactly so many values need not go back
         bool may_set_deadlock_timeout{};
         SweepTuning sweep{};
@@ -83,6 +86,9 @@ class RunMachine {
         paused,
         asking_end,  // of the quarantine
         counting,    // what a rollback would lose
+        listing,     // what there is to dump
+        dumping,
+        looking,  // whether the dump of an earlier orchestrator is still there
         over,
     };
 
@@ -104,9 +110,16 @@ class RunMachine {
     void watch_moved(Commands& out);
     void stop_watching(Commands& out);
     void step_finished(Commands& out);
+    void begin_backup(Commands& out);
+    void backup_listed(Outcome const& outcome, Commands& out);
+    void dumped(Outcome const& outcome, Commands& out);
+    bool look_for_backup(Commands& out);
+    void looked_for_backup(Outcome const& outcome, Commands& out);
+    void backup_failed(std::string const& why, Commands& out);
     void open_gate(Commands& out);
     void approved(std::string const& user, Commands& out);
     void vote(std::string const& user, Commands& out);
+    bool gate_asks() const;  ///< its time or its query may open it
     void ask_gate(Commands& out);
     void gate_answered(Outcome const& outcome, Commands& out);
     void rest_in_quarantine(Commands& out);
@@ -114,6 +127,9 @@ class RunMachine {
     void quarantine_answered(Outcome const& outcome, Commands& out);
     void start_rollback(Commands& out);
     void counted(Outcome const& outcome, Commands& out);
+    bool complete_way_back(Commands& out);
+    Step const* gone_for_good() const;
+    Problem only_forward() const;
     void refuse(Problem const& why, Commands& out);
     void undo_next(Commands& out);
     void finish_run(EntryKind kind, Commands& out);
@@ -142,7 +158,7 @@ class RunMachine {
     void failed(Outcome const& outcome, Commands& out);
     std::string refused_hint(Outcome const& outcome) const;
     void stop(Problem const& why, Commands& out);
-    void quit(int exit, RunState state, Commands& out, std::string until = {});
+    void quit(int exit, RunState state, Commands& out, std::string until = {}, std::optional<Instant> until_at = {});
     void say(Commands& out, decltype(Event::what) what) const;
     bool is_done(Step const& step) const { return record_.done.contains(step.id); }
     bool contracting() const;
@@ -180,20 +196,26 @@ class RunMachine {
     bool shut_{};                     ///< the schedule holds the child
     bool stopping_{}, undoing_{}, abort_wanted_{}, rollback_wanted_{};
     bool quarantine_over_{};
-    bool old_may_return_{};            // the application of the old shape is deployed: nothing needs the new column
-    bool option_votes_{};              // --approve: when the gate opens
-    bool executed_{};                  // the standalone statement ran; the probe that follows must say done
-    int busy_{};                       // tries of a standalone statement that met a lock
-    int hand_pid_{};                   // of the first hand, whose statements may wait long
-    std::optional<CommandId> asking_;  // whom it waits for
-    bool unreplicated_{};              // the entry is committed, and waits for a synchronous standby
+    std::set<std::string> backups_seen_;   ///< steps whose dump is there: made or looked for by this machine
+    std::string looking_;                  ///< the step whose dump is looked for
+    bool old_may_return_{};                // the application of the old shape is deployed: nothing needs the new column
+    bool option_votes_{};                  // --approve: when the gate opens
+    bool executed_{};                      // the standalone statement ran; the probe that follows must say done
+    int busy_{};                           // tries of a standalone statement that met a lock
+    std::vector<std::string> in_the_way_;  // of it, when somebody looked last
+    int hand_pid_{};                       // of the first hand, whose statements may wait long
+    std::optional<CommandId> asking_;      // whom it waits for
+    bool unreplicated_{};                  // the entry is committed, and waits for a synchronous standby
     std::string abort_user_, approval_user_;
+    std::int64_t abort_order_{};
+    std::optional<std::int64_t> refused_order_;
     // Entries of orders are written beside what runs, one at a time; whatever else is to be written waits for them,
     // because an entry's number is known only when the one before it stands.
     std::deque<std::pair<EntryKind, EntryDetail>> notes_;
     std::optional<CommandId> noting_;
     std::optional<CommandId> asking_gate_;  ///< whether its own condition holds
     std::string gate_trouble_;
+    bool gate_asked_{};  // with its condition; else the fence alone
     bool entry_waits_{}, pause_told_{};
     std::string writing_step_;
     Batch writing_guard_;

@@ -1,16 +1,15 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <chrono>
-#include <cstring>
 
 #include "orchestrator/out/notifier.h"
+#include "orchestrator/out/process.h"
 
 namespace weir {
 namespace {
@@ -18,77 +17,27 @@ namespace {
 constexpr std::size_t last_words = 1000;
 constexpr int glance_ms = 50;
 
-std::vector<char*> pointers(std::vector<std::string>& texts) {
-    std::vector<char*> all;
-    for (auto& text : texts) all.push_back(text.data());
-    all.push_back(nullptr);
-    return all;
-}
-
-std::vector<std::string> merged(std::map<std::string, std::string> const& more) {
-    std::vector<std::string> all;
-    for (char** entry = environ; *entry != nullptr; ++entry) {
-        std::string_view const text{*entry};
-        if (!more.contains(std::string{text.substr(0, text.find('='))})) all.emplace_back(text);
-    }
-    // A byte 0 would end the text, and so hide what follows it.
-    for (auto const& [name, value] : more) all.push_back(name + "=" + value.substr(0, value.find('\0')));
-    return all;
-}
-
-struct Spawned {
+struct Started {
     pid_t pid{-1};
     int output{-1};
     int error{};
 };
 
-Spawned spawn(std::vector<std::string> command, std::map<std::string, std::string> const& environment) {
-    Spawned made;
+Started start(std::vector<std::string> const& command, std::map<std::string, std::string> const& environment) {
     std::array<int, 2> ends{};
-    if (::pipe2(ends.data(), O_CLOEXEC) != 0) {
-        made.error = errno;
-        return made;
-    }
-    posix_spawn_file_actions_t files;
-    posix_spawnattr_t attributes;
-    posix_spawn_file_actions_init(&files);
-    posix_spawnattr_init(&attributes);
-    posix_spawn_file_actions_addopen(&files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-    posix_spawn_file_actions_adddup2(&files, ends[1], STDOUT_FILENO);
-    posix_spawn_file_actions_adddup2(&files, ends[1], STDERR_FILENO);
-    // Libraries open descriptors of their own, and not all of them close on exec.
-    posix_spawn_file_actions_addclosefrom_np(&files, STDERR_FILENO + 1);
-    sigset_t none, all;
-    sigemptyset(&none);
-    sigfillset(&all);
-    posix_spawnattr_setsigmask(&attributes, &none);
-    posix_spawnattr_setsigdefault(&attributes, &all);
-    // A group of its own: Ctrl-C is for weir, and what the command started can be ended with it.
-    posix_spawnattr_setpgroup(&attributes, 0);
-    posix_spawnattr_setflags(
-        &attributes, static_cast<short>(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP));
-    auto variables = merged(environment);
-    made.error = ::posix_spawnp(&made.pid, command[0].c_str(), &files, &attributes, pointers(command).data(),
-                                pointers(variables).data());
-    posix_spawn_file_actions_destroy(&files);
-    posix_spawnattr_destroy(&attributes);
+    if (::pipe2(ends.data(), O_CLOEXEC) != 0) return {-1, -1, errno};
+    auto const made = spawn(command, environment, ends[1], ends[1]);
     ::close(ends[1]);
-    if (made.error == 0)
-        made.output = ends[0];
-    else
-        ::close(ends[0]);
-    return made;
+    if (made.error != 0) ::close(ends[0]);
+    return {made.pid, made.error == 0 ? ends[0] : -1, made.error};
 }
 
 }  // namespace
 
 Commanded run_hook(std::vector<std::string> const& command, std::map<std::string, std::string> const& environment,
                    Millis limit, std::function<bool()> const& stop) {
-    auto const child = spawn(command, environment);
-    if (child.error != 0) {
-        std::array<char, 256> words{};
-        return {false, "it cannot be started: " + std::string{::strerror_r(child.error, words.data(), words.size())}};
-    }
+    auto const child = start(command, environment);
+    if (child.error != 0) return {false, "it cannot be started: " + words_of_errno(child.error)};
     auto const deadline = std::chrono::steady_clock::now() + limit;
     std::string said;
     bool open = true, stopped = false, late = false;

@@ -259,6 +259,12 @@ SELECT json_build_object(
       AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast', 'weir', 'weir_sync')
       AND n.nspname !~ '^pg_(toast_)?temp_'
       AND c.oid NOT IN (SELECT oid FROM described)),
+  'aside_tables', (
+    SELECT coalesce(json_agg(json_build_object('table', json_build_array(n.nspname, c.relname), 'comment', d.description)
+                             ORDER BY n.nspname COLLATE "C", c.relname COLLATE "C"), '[]')
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    JOIN pg_description d ON d.classoid = 'pg_class'::regclass AND d.objoid = c.oid AND d.objsubid = 0
+    WHERE c.relname LIKE 'weir\_q%' AND c.relkind IN ('r', 'p')),
   'answers', '[]'::json))",
                 Sql::join(schemas, ", "), Sql::join(names, ", "), table())};
 }

@@ -178,6 +178,34 @@ std::vector<Host> hosts_of(Options const& options) {
     return hosts;
 }
 
+/// What libpq marks with `*` is secret: whoever needs it finds it where libpq found it, in a file or the environment.
+std::string address_of(PGconn* raw, std::string const& conninfo) {
+    Options const options{PQconninfo(raw), &PQconninfoFree};
+    // Which service it was, the connection does not keep.
+    Options const given{PQconninfoParse(conninfo.c_str(), nullptr), &PQconninfoFree};
+    std::string text;
+    auto const add = [&](std::string_view key, std::string_view value) {
+        if (value.empty()) return;
+        text += (text.empty() ? "" : " ") + std::string{key} + "='";
+        for (char const c : value) text += (c == '\'' || c == '\\' ? "\\" : "") + std::string{c};
+        text += "'";
+    };
+    auto const own = {"host",   "hostaddr",         "port",           "target_session_attrs",
+                      "dbname", "application_name", "client_encoding"};
+    for (auto const* option = options.get(); option != nullptr && option->keyword != nullptr; ++option)
+        if (option->val != nullptr && option->dispchar[0] == '\0' &&
+            std::find(own.begin(), own.end(), std::string_view{option->keyword}) == own.end())
+            add(option->keyword, option->val);
+    if (auto const* service = value_of(given, "service")) add("service", service);
+    add("host", PQhost(raw));
+    if (value_of(options, "hostaddr") != nullptr) add("hostaddr", PQhostaddr(raw));
+    add("port", PQport(raw));
+    add("dbname", PQdb(raw));
+    // A name may lead to several machines: never to one that is behind.
+    add("target_session_attrs", "primary");
+    return text;
+}
+
 Handle start(std::string const& conninfo, SessionRole const& role, Host const& host) {
     // What stands before dbname gives way to the user's own; what stands after it does not.
     std::vector<char const*> keys{"keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout",
@@ -386,6 +414,7 @@ std::variant<std::unique_ptr<Connection>, Outcome> Connection::open(std::string 
     facts.user = field(3);
     facts.database = field(4);
     facts.may_set_deadlock_timeout = field(5) == "t";
+    facts.address = address_of(connection->world_->raw.get(), conninfo);
     return connection;
 }
 

@@ -2,6 +2,7 @@
 
 #include <boost/json.hpp>
 
+#include "orchestrator/postgres/belongings.h"
 #include "plans/expression.h"
 
 namespace weir {
@@ -133,6 +134,8 @@ Batch ask(QuietQuestion const&) {
     return batch;
 }
 
+Batch ask(DropQuestion const& question) { return ask_belongings(question); }
+
 Batch ask(MappingQuestion const& question) {
     bool const identity = question.forward.empty() && question.reverse.empty();
     bool const two_way = identity || !question.reverse.empty();
@@ -243,11 +246,21 @@ Batch judge_batch(Question const& question) {
     return std::visit([](auto const& asked) { return ask(asked); }, question);
 }
 
-Answer judge_answer(Question const&, Outcome const& outcome) {
+Answer judge_answer(Question const& question, Outcome const& outcome) {
     Answer answer;
     if (outcome.sqlstate != "WE100") {
         answer.sqlstate = outcome.sqlstate.empty() ? "XX000" : outcome.sqlstate;
         answer.error = outcome.message.empty() ? "the server gave no answer" : outcome.message;
+        return answer;
+    }
+    if (std::holds_alternative<DropQuestion>(question)) {
+        auto found = belongings_from_json(outcome.message);
+        if (auto const* problem = std::get_if<Problem>(&found)) {
+            answer.sqlstate = "XX000";
+            answer.error = problem->message;
+        } else {
+            answer.belongings = std::get<Belongings>(std::move(found));
+        }
         return answer;
     }
     json::error_code error;

@@ -50,7 +50,8 @@ std::variant<std::optional<Epoch>, Problem> epoch_of(Asker& asker) {
 }
 
 /// A new table of the ledger in a publication FOR ALL TABLES stops its subscribers, which do not have it.
-std::optional<Problem> sent_to_subscribers(Asker& asker) {
+std::optional<Problem> sent_to_subscribers(Asker& asker, bool ready) {
+    if (ready) return std::nullopt;
     auto const published =
         asker.ask({sql("SELECT pubname FROM pg_catalog.pg_publication WHERE puballtables ORDER BY 1")});
     if (published.fate != Fate::done) return problem_of(published, "cannot look at the publications");
@@ -59,15 +60,16 @@ std::optional<Problem> sent_to_subscribers(Asker& asker) {
                        {},
                        "publication " + published.rows[0].fields[0].value_or("?") +
                            " is FOR ALL TABLES: its subscribers would stop at the first row of the ledger",
-                       "list the tables in the publication; this version cannot work beside FOR ALL TABLES"};
+                       "run on every subscriber what `weir ledger` prints, then weir run with --subscribers-ready; or "
+                       "list the tables in the publication"};
     return std::nullopt;
 }
 
-std::optional<Problem> upgrade(Asker& asker) {
+std::optional<Problem> upgrade(Asker& asker, bool subscribers_ready) {
     auto const meta = asker.ask(read_meta());
     if (meta.fate != Fate::done || meta.rows.empty()) return problem_of(meta, "cannot read the ledger");
     if (std::stoi(meta.rows[0].fields[0].value_or("0")) >= ledger_version) return std::nullopt;
-    if (auto problem = sent_to_subscribers(asker)) return problem;
+    if (auto problem = sent_to_subscribers(asker, subscribers_ready)) return problem;
     auto const upgraded = asker.ask(upgrade_ledger());
     if (upgraded.fate != Fate::done) return problem_of(upgraded, "cannot upgrade the ledger");
     return std::nullopt;
@@ -151,6 +153,7 @@ std::variant<bool, Problem> has_ledger(Asker& asker) {
     if (look.fate != Fate::done) return problem_of(look, "cannot look for the ledger", readers_grant);
     if (!yes(look)) {
         if (!yes(look, 1)) return false;
+        if (yes(look, 2)) return damaged("table weir.meta is missing");
         return Problem{Code::ledger_version,
                        {},
                        "schema weir or weir_sync exists, and it is no ledger of weir's",
@@ -158,27 +161,30 @@ std::variant<bool, Problem> has_ledger(Asker& asker) {
     }
     auto const meta = asker.ask(read_meta());
     if (meta.fate != Fate::done) return problem_of(meta, "cannot read the ledger", readers_grant);
-    if (meta.rows.empty())
-        return Problem{
-            Code::ledger_version, {}, "table weir.meta is empty", "the ledger was tampered with: restore it"};
+    if (meta.rows.empty()) return damaged("table weir.meta is empty");
     if (std::stoi(meta.rows[0].fields[0].value_or("0")) > ledger_version)
         return Problem{Code::ledger_version,
                        {},
                        "the ledger is of version " + meta.rows[0].fields[0].value_or("?") + ", and this weir knows " +
                            std::to_string(ledger_version),
                        "use the weir that wrote it, or a newer one"};
+    auto const parts = asker.ask(look_for_parts());
+    if (parts.fate != Fate::done || parts.rows.empty())
+        return problem_of(parts, "cannot read the ledger", readers_grant);
+    if (auto const& missing = parts.rows[0].fields[0]) return damaged("missing: " + *missing);
     return true;
 }
 
-std::optional<Problem> make_ledger(Asker& asker) {
-    if (auto problem = sent_to_subscribers(asker)) return problem;
-    auto const made = asker.ask(create_ledger());
+std::optional<Problem> make_ledger(Asker& asker, Asker::Waits const& waits, bool subscribers_ready) {
+    if (auto problem = sent_to_subscribers(asker, subscribers_ready)) return problem;
+    auto const made = asker.ask(create_ledger(), waits);
     if (made.fate != Fate::done) return problem_of(made, "cannot create schema weir for the ledger");
     return std::nullopt;
 }
 
-std::variant<Epoch, Problem> raise_and_wait(Asker& asker, bool end_them) {
-    auto const raised = asker.ask(raise_epoch());
+std::variant<Epoch, Problem> raise_and_wait(Asker& asker, bool end_them, Asker::Waits const& waits,
+                                            bool subscribers_ready) {
+    auto const raised = asker.ask(raise_epoch(), waits);
     if (raised.fate != Fate::done || raised.rows.empty()) return problem_of(raised, "cannot raise the ledger's epoch");
     Epoch const epoch{std::stoll(raised.rows[0].fields[0].value_or("0"))};
     auto const deadline = std::chrono::steady_clock::now() + hands_deadline;
@@ -186,7 +192,7 @@ std::variant<Epoch, Problem> raise_and_wait(Asker& asker, bool end_them) {
         auto const hands = asker.ask(try_all_hands());
         if (hands.fate != Fate::done) return problem_of(hands, "cannot look for working sessions");
         if (yes(hands)) {
-            if (auto problem = upgrade(asker)) return *std::move(problem);
+            if (auto problem = upgrade(asker, subscribers_ready)) return *std::move(problem);
             return epoch;
         }
         if (end_them) {
@@ -204,10 +210,28 @@ std::variant<Epoch, Problem> raise_and_wait(Asker& asker, bool end_them) {
     }
 }
 
+Problem damaged(std::string const& faults) {
+    return {Code::ledger_damaged,
+            {},
+            "the ledger in schema weir is not as weir leaves it: " + faults,
+            "nothing was begun or gone on with; put the ledger back as it was, or see \"When it is damaged\" in "
+            "docs/ledger.md"};
+}
+
 std::variant<std::optional<RunRecord>, Problem> load_run(Asker& asker, std::string const& plan_name) {
+    auto const audit = asker.ask(audit_ledger());
+    if (audit.fate != Fate::done) return problem_of(audit, "cannot read the ledger", readers_grant);
+    std::string faults;
+    for (auto const& row : audit.rows) faults += (faults.empty() ? "" : "; ") + row.fields[0].value_or("?");
+    if (!faults.empty()) return damaged(faults);
     auto const rows = asker.ask(read_run(plan_name));
     if (rows.fate != Fate::done) return problem_of(rows, "cannot read the ledger", readers_grant);
-    return fold(rows.rows);
+    try {
+        return fold(rows.rows);
+    } catch (std::exception const&) {
+        return damaged("an entry of run " + rows.rows[0].fields[0].value_or("?") +
+                       " holds no number where weir writes one");
+    }
 }
 
 }  // namespace weir

@@ -42,11 +42,14 @@ struct Job {
 /// What the threads share. It outlives the session when a cancel is still on its way.
 struct Shared {
     std::mutex mutex;
-    std::condition_variable changed;
+    std::condition_variable work;   // for the session's thread, and for who waits for its end
+    std::condition_variable watch;  // for the side thread
     std::deque<Job> jobs;
     std::shared_ptr<Breaker> breaker;
     JobId running{};  // 0: nothing that a cancel may be sent for
     Clock::time_point give_up{};
+    // When the side thread looks by itself; one that ends later need not wake it, so that it costs a batch nothing.
+    Clock::time_point looks_at{Clock::time_point::max()};
     JobId cancel_up_to{};
     bool sending{}, stopping{}, worker_done{};
     int abort_fd{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
@@ -78,7 +81,8 @@ void send_cancel(std::shared_ptr<Shared> const& shared) {
         breaker->cancel();
         std::lock_guard const lock{shared->mutex};
         shared->sending = false;
-        shared->changed.notify_all();
+        shared->work.notify_all();
+        shared->watch.notify_all();
     }}.detach();
 }
 
@@ -89,32 +93,31 @@ void watch(std::shared_ptr<Shared> const& shared) {
     Clock::time_point first{};
     Clock::time_point next{};
     while (!shared->worker_done) {
-        if (shared->running == 0) {
-            shared->changed.wait(lock);
-            continue;
-        }
         auto const now = Clock::now();
-        if (shared->running > shared->cancel_up_to && now < shared->give_up) {
-            if (shared->give_up == Clock::time_point::max())
-                shared->changed.wait(lock);
+        bool const idle = shared->running == 0;
+        if (idle || (shared->running > shared->cancel_up_to && now < shared->give_up)) {
+            shared->looks_at = idle ? Clock::time_point::max() : shared->give_up;
+            if (shared->looks_at == Clock::time_point::max())
+                shared->watch.wait(lock);
             else
-                shared->changed.wait_until(lock, shared->give_up);
+                shared->watch.wait_until(lock, shared->looks_at);
             continue;
         }
+        shared->looks_at = Clock::time_point::max();
         if (watched != shared->running) {
             watched = shared->running;
             first = next = now;
         }
         if (now >= first + patience) {
             shared->breaker->cut();
-            shared->changed.wait_for(lock, patience);
+            shared->watch.wait_for(lock, patience);
             continue;
         }
         if (now >= next) {
             next = now + cancel_again;
             if (!shared->sending) send_cancel(shared);
         }
-        shared->changed.wait_until(lock, next);
+        shared->watch.wait_until(lock, next);
     }
 }
 
@@ -130,7 +133,7 @@ class Worker {
             Job job;
             {
                 std::unique_lock lock{shared_->mutex};
-                shared_->changed.wait(lock, [&] { return shared_->stopping || !shared_->jobs.empty(); });
+                shared_->work.wait(lock, [&] { return shared_->stopping || !shared_->jobs.empty(); });
                 if (shared_->stopping) break;
                 job = std::move(shared_->jobs.front());
                 shared_->jobs.pop_front();
@@ -142,7 +145,8 @@ class Worker {
         std::lock_guard const lock{shared_->mutex};
         shared_->breaker.reset();
         shared_->worker_done = true;
-        shared_->changed.notify_all();
+        shared_->work.notify_all();
+        shared_->watch.notify_all();
     }
 
   private:
@@ -188,7 +192,7 @@ class Worker {
         shared_->running = job.id;
         shared_->give_up =
             job.limits.give_up > Millis::zero() ? Clock::now() + job.limits.give_up : Clock::time_point::max();
-        shared_->changed.notify_all();
+        if (shared_->give_up < shared_->looks_at) shared_->watch.notify_all();
         return true;
     }
 
@@ -196,8 +200,7 @@ class Worker {
     void disarm() {
         std::unique_lock lock{shared_->mutex};
         shared_->running = 0;
-        shared_->changed.notify_all();
-        shared_->changed.wait_for(lock, std::chrono::seconds{1}, [&] { return !shared_->sending; });
+        shared_->work.wait_for(lock, std::chrono::seconds{1}, [&] { return !shared_->sending; });
     }
 
     Outcome implicit(Job const& job) {
@@ -246,7 +249,7 @@ struct Session::World {
         std::lock_guard const lock{shared->mutex};
         job.id = ++last_id;
         shared->jobs.push_back(std::move(job));
-        shared->changed.notify_all();
+        shared->work.notify_all();
     }
 };
 
@@ -278,8 +281,9 @@ Session::~Session() {
         shared.cancel_up_to = all_jobs;
         dropped.swap(shared.jobs);
         shared.raise_abort();
-        shared.changed.notify_all();
-        if (!shared.changed.wait_for(lock, patience_at_end, [&] { return shared.worker_done; }) && shared.breaker)
+        shared.work.notify_all();
+        shared.watch.notify_all();
+        if (!shared.work.wait_for(lock, patience_at_end, [&] { return shared.worker_done; }) && shared.breaker)
             shared.breaker->cut();
     }
     world_->worker.join();
@@ -307,7 +311,7 @@ void Session::cancel() noexcept {
     std::lock_guard const lock{shared.mutex};
     shared.cancel_up_to = std::max(shared.cancel_up_to, world_->last_id);
     shared.raise_abort();
-    shared.changed.notify_all();
+    shared.watch.notify_all();
 }
 
 ConnectionFacts const& Session::facts() const { return world_->facts; }

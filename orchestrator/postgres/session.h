@@ -25,6 +25,7 @@ struct ConnectionFacts {
     std::string user;                 ///< who logged in (session_user); SET ROLE does not change it
     std::string database;
     int pid{};
+    std::string address;  ///< libpq's keywords for another program that works on the same server; no secret in them
 };
 
 /// A PGconn, the thread that alone touches it, and at most one statement at a time. The SQLSTATE comes from verbose

@@ -4,6 +4,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <map>
+#include <optional>
 #include <utility>
 
 namespace weir {
@@ -67,6 +68,7 @@ struct Shell::World : std::enable_shared_from_this<Shell::World> {
     std::map<SessionId, std::unique_ptr<Session>> hands;
     std::map<CommandId, SessionId> running;
     std::map<CommandId, std::unique_ptr<boost::asio::steady_timer>> resting;
+    std::optional<CommandId> dumping;
     Failpoint failpoint;
     bool over{};
     boost::asio::steady_timer ticking{home};
@@ -127,7 +129,23 @@ struct Shell::World : std::enable_shared_from_this<Shell::World> {
                            });
                            resting[c.id] = std::move(timer);
                        },
+                       [&](Dump& c) {
+                           failpoint.sending();
+                           dumping = c.id;
+                           config.dumps->dump(c, [self = weak_from_this(), id = c.id](Outcome outcome) {
+                               auto const world = self.lock();
+                               if (!world) return;
+                               world->dumping.reset();
+                               world->reply(id)(std::move(outcome));
+                           });
+                       },
+                       [&](Look& c) {
+                           config.dumps->look(c, [self = weak_from_this(), id = c.id](Outcome outcome) {
+                               if (auto const world = self.lock()) world->reply(id)(std::move(outcome));
+                           });
+                       },
                        [&](Cancel& c) {
+                           if (dumping == c.target) config.dumps->cancel();
                            if (auto const timer = resting.find(c.target); timer != resting.end())
                                timer->second->cancel();
                            if (auto const at = running.find(c.target); at != running.end())

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "orchestrator/machine/dumps.h"
 #include "orchestrator/machine/run.h"
 #include "orchestrator/postgres/session.h"
 
@@ -17,9 +18,10 @@ class Shell {
   public:
     struct Config {
         std::string conninfo;
-        std::string plan;                        ///< for application_name
-        std::vector<Listener*> listeners;        ///< in this order; they outlive the shell
+        std::string plan;                             ///< for application_name
+        std::vector<Listener*> listeners;             ///< in this order; they outlive the shell
         std::function<void(Finish const&)> finished;  ///< once; the sessions are closed after it returns
+        Dumps* dumps{};  ///< outlives the shell's last input; only a program with a backup needs it
     };
 
     /// `control` is connected and holds the leader's lock; it belongs to the caller and outlives the shell.

@@ -169,6 +169,21 @@ TEST_F(Partitions, OneThatIsCreatedWithRows) {
     EXPECT_EQ(value("SELECT count(*) FROM users_4 WHERE full_name IS NOT NULL"), "3000");
 }
 
+TEST_F(Partitions, SmallOnesAreNotCutSmaller) {
+    // A row a page, 8 partitions of 200 pages.
+    sql("CREATE TABLE users (id bigint NOT NULL, name text NOT NULL, note text) PARTITION BY HASH (id)");
+    for (int i = 0; i < 8; ++i)
+        sql("CREATE TABLE users_" + std::to_string(i) + " PARTITION OF users FOR VALUES WITH (MODULUS 8, REMAINDER " +
+            std::to_string(i) + ") WITH (fillfactor = 10)");
+    sql("INSERT INTO users SELECT i, repeat('x', 700), '' FROM generate_series(1, 1600) i");
+    sql("ANALYZE users");
+    fill(rename(), "backfill");
+    ASSERT_EQ(ran.status, 0) << told(ran);
+    // 1600 pages in 16 parts: two a partition.
+    EXPECT_EQ(value("SELECT max(to_page - from_page) FROM weir.progress WHERE step = 'backfill.1'"), "100");
+    EXPECT_EQ(value("SELECT count(*) FROM users WHERE full_name IS DISTINCT FROM name"), "0");
+}
+
 TEST_F(Partitions, OneThatIsTruncated) {
     make_partitions();
     in_the_middle(rename(slow), "TRUNCATE users_1");

@@ -57,7 +57,7 @@ inline Outcome failure(Fate fate, std::string sqlstate = "", std::string message
 
 inline TableName users() { return {Ident::of("public"), Ident::of("users")}; }
 
-/// `SELECT forward('expand.1')` and `SELECT undo('expand.1')`.
+/// `SELECT forward('expand.1')` and `SELECT undo('expand.1')`. What cannot be undone destroys.
 inline Step transactional(std::string const& id, Phase phase, bool undoable = true) {
     Step step;
     step.id = id;
@@ -66,7 +66,10 @@ inline Step transactional(std::string const& id, Phase phase, bool undoable = tr
     step.title = "change " + id;
     step.locks = step.holds = step.undo_locks = {{users(), LockMode::access_exclusive}};
     step.forward = {sql("SELECT forward({0})", Value{id})};
-    if (undoable) step.undo = {sql("SELECT undo({0})", Value{id})};
+    if (undoable)
+        step.undo = {sql("SELECT undo({0})", Value{id})};
+    else
+        step.destroys = {users()};
     return step;
 }
 

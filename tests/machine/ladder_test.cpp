@@ -119,8 +119,8 @@ TEST_F(LadderTest, OneStringInOrder) {
     config.body.push_back(sql("COMMENT users"));
     start_looking();
     auto const left =
-        "SELECT pg_catalog.set_config('statement_timeout', greatest(1, 100 - (extract(epoch FROM "
-        "pg_catalog.clock_timestamp() - pg_catalog.transaction_timestamp()) * 1000)::pg_catalog.int8)"
+        "SELECT pg_catalog.set_config('statement_timeout', least(100, greatest(1, 100 - (extract(epoch "
+        "FROM pg_catalog.clock_timestamp() - pg_catalog.transaction_timestamp()) * 1000)::pg_catalog.int8))"
         "::pg_catalog.text, true);\n";
     EXPECT_EQ(text(sent()),
               std::string{"SET LOCAL synchronous_commit = local;\nSELECT weir.fence(1);\nSELECT entry();\n"

@@ -10,9 +10,10 @@ namespace {
 
 using testing::HasSubstr;
 
-Row entry(int seq, std::string kind, std::string step = "") {
+/// As read_run() asks for it; `order` of orders that were obeyed, or refused.
+Row entry(int seq, std::string kind, std::string step = "", std::string order = "") {
     return row({"7", std::to_string(seq), std::move(kind), std::move(step), "at " + std::to_string(seq), "", "", "", "",
-                "", ""});
+                "", "", "", std::move(order), "", "", "", "", ""});
 }
 
 /// What a record holds, in one line.
@@ -31,6 +32,7 @@ std::string shown(std::optional<RunRecord> const& record) {
     if (record->finished) text += " FINISHED";
     if (record->undone) text += " UNDONE";
     if (!record->ended_at.empty()) text += " ended " + record->ended_at;
+    if (record->refused_abort) text += " refused " + std::to_string(*record->refused_abort);
     return text;
 }
 
@@ -57,6 +59,7 @@ TEST(Fold, Table) {
              Case{{began, entry(2, "finished")}, "last 2 FINISHED ended at 2"},
              Case{{began, entry(2, "of a later version", "x")}, "last 2"},
              Case{{began, entry(9, "stopped")}, "last 9"},
+             Case{{began, entry(2, "stopped", "", "41"), entry(3, "step_done", "fill")}, "last 3 done:fill refused 41"},
          }) {
         EXPECT_EQ(shown(fold(rows)), record);
     }

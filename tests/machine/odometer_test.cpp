@@ -24,8 +24,11 @@ class Odometer {
             if (depth > 400) sim.world.object("no end in sight");
             if (sim.pending.empty() && !sim.exit) sim.world.object("nothing in flight, and not over");
             if (!sim.pending.empty() && sim.exit) sim.world.object("Finish with commands in flight");
-            // A run that stopped is run again: whoever was interrupted, or met a fault.
-            bool const again = sim.exit == 4;
+            // A run that stopped is run again: whoever was interrupted, or met a fault. So is what waits until nothing
+            // uses the new shape.
+            bool const reopened = sim.exit == 3 && sim.world.has("reopened");
+            if (reopened) sim.config.rollback = true;
+            bool const again = sim.exit == 4 || reopened;
             if (again && sim.starts > 8) sim.world.object("it stops again and again");
             if (sim.exit && !again) sim.world.judge_end(*sim.exit, sim.config.program);
             if (!sim.world.objections.empty()) {
@@ -173,6 +176,32 @@ TEST(Odometer, AbortAndFault) {
     turn(simulation(whole(), 32, 16), {1, 0, 1, 0, false}, "two ranges, an abort, 1 fault");
 }
 
+/// Change, set two columns aside behind the gate, each with a step of its way back, drop them later.
+Program kept() {
+    auto const way_back = [](std::string const& id) {
+        auto step = transactional(id, Phase::contract);
+        step.forward.clear();
+        step.locks.clear();
+        return step;
+    };
+    auto made = program({transactional("expand.1", Phase::expand), transactional("contract.1", Phase::contract),
+                         way_back("contract.2"), transactional("contract.3", Phase::contract), way_back("contract.4"),
+                         transactional("quarantine.1", Phase::quarantine, false)},
+                        true);
+    made.quarantine = Millis{1000};
+    return made;
+}
+
+TEST(Odometer, AbortInContract) {
+    auto sim = simulation(kept(), 0, 16);
+    sim.world.script = std::make_shared<Script const>(sim.config.program);
+    turn(sim, {1, 0, 1, 0, false}, "set aside, an abort, 1 fault");
+    turn(sim, {0, 1, 1, 0, false}, "set aside, an abort, 1 kill");
+    turn(sim, {0, 0, 1, 1, false}, "set aside, an abort, an interrupt");
+    sim.config.program.gate = sim.world.rules.gate = false;
+    turn(sim, {0, 1, 1, 0, false}, "set aside without a gate, an abort, 1 kill");
+}
+
 TEST(Odometer, InterruptAndFault) {
     turn(simulation(small(), 32, 16), {1, 0, 0, 1, false}, "two ranges, an interrupt, 1 fault");
 }
@@ -185,6 +214,20 @@ TEST(Odometer, Standalone) {
     turn(simulation(steps, 0, 16), {1, 1, 0, 0, false}, "standalone, 1 fault, 1 kill");
     turn(simulation(steps, 0, 16), {0, 1, 0, 1, false}, "standalone, 1 kill, an interrupt");
     turn(simulation(steps, 0, 16), {1, 0, 1, 0, false}, "standalone, 1 fault, an abort");
+}
+
+TEST(Odometer, Backup) {
+    Step save;
+    save.id = "contract.1";
+    save.phase = Phase::contract;
+    save.kind = StepKind::backup;
+    save.saves = {users()};
+    auto drop = transactional("contract.2", Phase::contract, false);
+    drop.destroys = {users()};
+    auto const steps = program({transactional("expand.1", Phase::expand), save, drop}, true);
+    turn(simulation(steps, 0, 16), {1, 1, 0, 0, false}, "backup, 1 fault, 1 kill");
+    turn(simulation(steps, 0, 16), {0, 0, 0, 1, false}, "backup, an interrupt");
+    turn(simulation(steps, 0, 16), {1, 0, 1, 0, false}, "backup, 1 fault, an abort");
 }
 
 }  // namespace

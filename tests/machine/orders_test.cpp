@@ -178,6 +178,29 @@ TEST(Orders, ASettingHoldsFromTheNextBatchAndAfterARestart) {
     EXPECT_THAT(sim.world.objections, IsEmpty());
 }
 
+TEST(Orders, WhenOneCannotBeWrittenNothingNewBegins) {
+    auto sim = approved();
+    sim.world.right.assign(2000, false);
+    sim.start();
+    ASSERT_TRUE(sim.until(has_verb(Verb::update)));
+    sim.order(OrderWord::set, "ops", "batch.target 10ms");
+    auto const order = sim.until(writes("set"));
+    ASSERT_TRUE(order);
+    sim.answer(*order, Answer::deadlock);
+    // What ran ends before the stop is written.
+    auto const runs = [](Sim::Pending const& p) { return !writes("stopped")(p); };
+    for (std::size_t left = sim.pending.size() - 1; left > 0; --left) {
+        auto const one = std::find_if(sim.pending.begin(), sim.pending.end(), runs);
+        ASSERT_NE(one, sim.pending.end());
+        sim.answer(static_cast<std::size_t>(one - sim.pending.begin()), Answer::done);
+    }
+    ASSERT_THAT(sim.pending, SizeIs(1));
+    EXPECT_TRUE(writes("stopped")(sim.pending[0]));
+    sim.calm();
+    EXPECT_EQ(sim.exit, 4);
+    EXPECT_THAT(sim.world.objections, IsEmpty());
+}
+
 TEST(Orders, ASettingThatIsWrongIsToldAndChangesNothing) {
     auto sim = approved();
     sim.start();
@@ -244,11 +267,20 @@ TEST(Gates, AConditionThatFailsIsToldOnceAndTheGateWaits) {
     for (int i = 0; i < 3; ++i) {
         auto const asked = sim.until(has_verb(Verb::condition));
         ASSERT_TRUE(asked);
-        sim.answer(*asked, Answer::refused);
+        sim.answer(*asked, Answer::refused, "42P01");
+        ASSERT_TRUE(sim.waits());
+        sim.give(Ticked{});
+        EXPECT_FALSE(sim.until(has_verb(Verb::condition))) << "it may be the ledger that is gone: the fence is asked";
         ASSERT_TRUE(sim.waits());
         sim.give(Ticked{});
     }
     EXPECT_THAT(sim.heard<Warned>(), SizeIs(1));
+    auto gone = sim;
+    gone.answer(0, Answer::refused, "3F000");
+    gone.give(Ticked{});
+    gone.answer(0, Answer::refused, "3F000");
+    gone.calm();
+    EXPECT_EQ(gone.exit, 5);
     sim.world.condition = true;
     sim.calm();
     EXPECT_EQ(sim.exit, 0);

@@ -48,6 +48,7 @@ TEST(QuarantinedRun, EndsWhereTheQuarantineBegins) {
     ASSERT_THAT(sim.heard<RunDone>(), SizeIs(1));
     EXPECT_EQ(sim.heard<RunDone>()[0].state, RunState::quarantined);
     EXPECT_EQ(sim.heard<RunDone>()[0].until, "then");
+    EXPECT_EQ(sim.heard<RunDone>()[0].until_at, Instant{std::chrono::seconds{1'764'000'000}});
     expect_right(sim);
 }
 
@@ -95,6 +96,179 @@ TEST(QuarantinedRun, WithoutAGateItIsRolledBackInOneGo) {
     sim.calm();
     EXPECT_EQ(sim.exit, 6);
     expect_right(sim);
+}
+
+// ---- in the midst of contract ---------------------------------------------------------------------------------------
+
+/// Two columns, each set aside with a step that is only its way back.
+Sim midway(bool gate) {
+    auto const way_back = [](std::string const& id) {
+        auto step = transactional(id, Phase::contract);
+        step.forward.clear();
+        step.locks.clear();
+        return step;
+    };
+    auto made = program({transactional("expand.1", Phase::expand), transactional("contract.1", Phase::contract),
+                         way_back("contract.2"), transactional("contract.3", Phase::contract), way_back("contract.4"),
+                         transactional("quarantine.1", Phase::quarantine, false)},
+                        gate);
+    made.quarantine = Millis{1000};
+    Sim sim{std::move(made)};
+    sim.world.script = std::make_shared<Script const>(sim.config.program);
+    sim.world.right.clear();
+    sim.config.approve = {"contract"};
+    sim.keep_events = true;
+    return sim;
+}
+
+std::vector<std::string> since(Sim const& sim, std::size_t before) {
+    auto journal = sim.world.journal();
+    journal.erase(journal.begin(), journal.begin() + static_cast<std::ptrdiff_t>(before));
+    std::erase_if(journal, [](auto const& line) { return line.starts_with("step_told"); });
+    return journal;
+}
+
+TEST(MidwayRun, IsUndoneByCommandAndWaitsAtItsGate) {
+    auto sim = midway(true);
+    sim.start();
+    ASSERT_TRUE(sim.until(writes("step_done", "contract.3")));
+    sim.kill(0);
+    auto const before = sim.world.journal().size();
+    sim.config.abort = true;
+    sim.start();
+    sim.calm();
+    EXPECT_EQ(sim.exit, 3);
+    EXPECT_THAT(sim.heard<Warned>().back().hint, ::testing::HasSubstr("weir rollback"));
+    sim.config.abort = false;
+    sim.config.rollback = true;
+    sim.config.approve.clear();
+    sim.start();
+    sim.calm();
+    EXPECT_EQ(sim.exit, 6);
+    EXPECT_THAT(since(sim, before), ElementsAre("rolling_back", "step_undone contract.2", "step_undone contract.1",
+                                                "reopened", "step_undone expand.1", "rolled_back"));
+    expect_right(sim);
+}
+
+TEST(MidwayRun, FirstTakesTheStepThatItsWayBackStandsOn) {
+    auto sim = midway(false);
+    sim.start();
+    ASSERT_TRUE(sim.until(writes("step_told", "contract.1")));
+    sim.kill(0);
+    auto const before = sim.world.journal().size();
+    sim.config.rollback = true;
+    sim.start();
+    sim.calm();
+    EXPECT_EQ(sim.exit, 6);
+    EXPECT_THAT(since(sim, before), ElementsAre("step_done contract.2", "rolling_back", "step_undone contract.2",
+                                                "step_undone contract.1", "step_undone expand.1", "rolled_back"));
+    expect_right(sim);
+}
+
+TEST(MidwayRun, IsUndoneByAnOrderWhileItWaitsForItsLock) {
+    auto sim = midway(true);
+    sim.start();
+    auto const at = sim.until(writes("step_done", "contract.3"));
+    ASSERT_TRUE(at);
+    sim.answer(*at, Sim::Answer::lock_busy);
+    sim.order(OrderWord::abort, "otto");
+    sim.calm();
+    EXPECT_EQ(sim.exit, 3) << "its own --approve is for the way forward";
+    EXPECT_FALSE(sim.world.has("step_done", "contract.3"));
+    EXPECT_TRUE(sim.world.has("reopened"));
+    sim.config.rollback = true;
+    sim.start();
+    sim.calm();
+    EXPECT_EQ(sim.exit, 6);
+    expect_right(sim);
+}
+
+TEST(MidwayRun, RefusesToLoseWhatWasNotAccepted) {
+    auto sim = midway(true);
+    sim.start();
+    ASSERT_TRUE(sim.until(writes("step_done", "contract.3")));
+    sim.kill(0);
+    auto const before = sim.world.journal();
+    sim.world.lost = 2;
+    sim.config.abort = true;
+    sim.start();
+    sim.calm();
+    EXPECT_EQ(sim.exit, 4);
+    EXPECT_EQ(sim.heard<Stopped>().back().why.code, Code::would_lose);
+    EXPECT_THAT(sim.heard<Stopped>().back().why.hint, ::testing::HasSubstr("--accept-loss 2"));
+    EXPECT_EQ(sim.world.journal(), before) << "a refusal writes nothing";
+    sim.config.abort = false;
+    sim.config.rollback = true;
+    sim.config.accept_loss = 2;
+    sim.start();
+    sim.calm();
+    EXPECT_EQ(sim.exit, 6);
+    expect_right(sim);
+}
+
+TEST(MidwayRun, AnOrderThatWasRefusedIsNotTakenAgain) {
+    auto sim = midway(true);
+    sim.start();
+    ASSERT_TRUE(sim.until(writes("step_done", "contract.3")));
+    sim.world.lost = 1;
+    sim.order(OrderWord::abort, "otto");
+    sim.calm();
+    EXPECT_EQ(sim.exit, 4);
+    EXPECT_EQ(sim.heard<Stopped>().back().why.code, Code::would_lose);
+    sim.start();
+    sim.calm();
+    EXPECT_EQ(sim.exit, 0) << "forward, for whoever has read that";
+    EXPECT_TRUE(sim.world.has("quarantined"));
+    expect_right(sim);
+    // A new order is a new question.
+    auto other = midway(false);
+    other.start();
+    ASSERT_TRUE(other.until(writes("step_done", "contract.3")));
+    other.world.lost = 1;
+    other.order(OrderWord::abort, "otto");
+    other.calm();
+    ASSERT_EQ(other.exit, 4);
+    other.world.lost = 0;
+    other.start();
+    other.order(OrderWord::abort, "otto");
+    other.calm();
+    EXPECT_EQ(other.exit, 6);
+    expect_right(other);
+}
+
+TEST(MidwayRun, TriggersTouchedAfterTheStepEndTheWayBackAndNotTheWayForward) {
+    auto sim = midway(true);
+    sim.config.program.steps[1].undo_guard = {sql("SELECT weir.check_sync('users', 1, 1, 4)")};
+    sim.start();
+    ASSERT_TRUE(sim.until(writes("step_done", "contract.3")));
+    sim.kill(0);
+    sim.world.triggers_touched = true;
+    sim.config.abort = true;
+    sim.start();
+    sim.calm();
+    EXPECT_EQ(sim.exit, 4);
+    EXPECT_EQ(sim.heard<Stopped>().back().why.code, Code::trigger_changed);
+    sim.config.abort = false;
+    sim.start();
+    sim.calm();
+    EXPECT_EQ(sim.exit, 0);
+    expect_right(sim);
+}
+
+TEST(MidwayRun, IsNotUndoneOnceSomethingIsGone) {
+    auto sim = midway(true);
+    sim.config.program.steps[1].destroys = {users()};
+    sim.start();
+    ASSERT_TRUE(sim.until(writes("step_done", "contract.3")));
+    sim.kill(0);
+    auto const before = sim.world.journal();
+    sim.config.rollback = true;
+    sim.start();
+    sim.calm();
+    EXPECT_EQ(sim.exit, 5);
+    EXPECT_EQ(sim.heard<Stopped>().back().why.code, Code::not_now);
+    EXPECT_THAT(sim.heard<Stopped>().back().why.message, ::testing::HasSubstr("step contract.1 (change contract.1)"));
+    EXPECT_EQ(sim.world.journal(), before);
 }
 
 TEST(QuarantinedRun, RefusesToLoseWhatWasNotAccepted) {
@@ -165,6 +339,26 @@ TEST(QuarantinedRun, KilledAtEachPointOfTheRollback) {
     sim.keep_events = false;
     sim.config.rollback = true;
     kill_everywhere(sim, 6, 2);
+}
+
+TEST(MidwayRun, KilledAtEachPointOfItsUndo) {
+    auto sim = midway(false);
+    sim.keep_events = false;
+    int points = 0;
+    for (int cut = 0; cut < 200; ++cut) {
+        auto begun = sim;
+        begun.start();
+        for (int i = 0; i < cut && !begun.exit; ++i) begun.answer(0, Sim::Answer::done);
+        if (begun.exit) break;
+        if (!begun.world.has("step_done", "contract.1")) continue;
+        begun.kill(0);
+        if (begun.world.has("quarantined")) continue;
+        ++points;
+        begun.config.abort = true;
+        kill_everywhere(begun, 6, 1);
+        if (::testing::Test::HasFailure()) return;
+    }
+    EXPECT_GE(points, 5);
 }
 
 TEST(QuarantinedRun, KilledAtEachPointOfThePurge) {

@@ -40,6 +40,7 @@ class RandomWorld {
         for (auto& weight : weights_) weight = chance(40) ? below(8) : 0;
         for (auto& weight : surprises_) weight = chance(40) ? 1 + below(4) : 0;
         if (chance(30)) make_schedule();
+        if (chance(30)) sim_.world.lost = below(3);
         trouble_ = 20 + below(120);
         sim_.start();
     }
@@ -100,7 +101,7 @@ class RandomWorld {
 
     Program make_program() {
         auto steps = whole();
-        switch (below(4)) {
+        switch (below(5)) {
             case 0:
                 break;
             case 1:
@@ -113,6 +114,13 @@ class RandomWorld {
             case 3:
                 steps.steps.resize(4);
                 steps.gate = false;
+                break;
+            case 4:
+                steps.steps.back() = transactional("contract.2", Phase::contract);
+                steps.steps.push_back(transactional("contract.3", Phase::contract));
+                steps.steps.push_back(transactional("quarantine.1", Phase::quarantine, false));
+                steps.quarantine = Millis{1000};
+                steps.gate = chance(70);
                 break;
         }
         return steps;
@@ -137,6 +145,11 @@ class RandomWorld {
     }
 
     void again() {
+        // Nothing uses the new shape any more.
+        if (sim_.exit == 3 && sim_.world.has("reopened")) {
+            sim_.config.rollback = true;
+            sim_.config.accept_loss = sim_.world.lost;
+        }
         // Whoever is gone leaves in flight what it had in flight; it commits or not before the next one acts.
         sim_.kill(static_cast<unsigned>(dice_()));
         sim_.start();
@@ -276,13 +289,14 @@ class RandomWorld {
         if (sim_.exit)
             again();
         else if (sim_.pending.empty()) {
+            // Before the tick, with which a gate is asked for.
+            if (sim_.waits()) sim_.order(OrderWord::resume);
+            if (sim_.waits()) sim_.order(OrderWord::approve);
             if (!sim_.config.settings.schedule.windows.empty()) {
                 sim_.now += Millis{20'000};
                 sim_.give(Ticked{});
             }
             measure(0);
-            if (sim_.waits()) sim_.order(OrderWord::resume);
-            if (sim_.waits()) sim_.order(OrderWord::approve);
         } else {
             sim_.answer(0, sim_.pending[0].canceled ? Answer::canceled : Answer::done);
             if (below(10) == 0) measure(0);

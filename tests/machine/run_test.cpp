@@ -247,7 +247,7 @@ TEST(Run, RepeatsTheProofWhileTheGateIsOpen) {
     sim.calm();
     sim.now += gate_proof_every / 2;
     sim.give(Ticked{});
-    EXPECT_TRUE(sim.waits()) << "not yet";
+    EXPECT_FALSE(sim.until(has_verb(Verb::count, "proof.1.again"))) << "not yet";
     auto const before = sim.heard<ProofDone>().size();
     for (int times = 0; times < 2; ++times) {
         sim.now += gate_proof_every;
@@ -265,6 +265,42 @@ TEST(Run, RepeatsTheProofWhileTheGateIsOpen) {
     EXPECT_THAT(sim.world.objections, IsEmpty());
 }
 
+TEST(Run, AGateThatNobodyComesToIsLeftWhenAnotherLeads) {
+    auto sim = simulation();
+    sim.start();
+    sim.calm();
+    ASSERT_TRUE(sim.waits());
+    sim.give(Ticked{});
+    sim.give(Ticked{});
+    ASSERT_THAT(sim.pending, SizeIs(1)) << "one question at a time";
+    EXPECT_EQ(sim.pending[0].session, control);
+    sim.calm();
+    ASSERT_TRUE(sim.waits());
+    ++sim.world.epoch;
+    sim.give(Ticked{});
+    sim.calm();
+    EXPECT_EQ(sim.exit, 5);
+    EXPECT_THAT(codes_of(sim), ElementsAre("other-leader"));
+}
+
+TEST(Run, AGateWhoseLedgerIsGoneIsLeft) {
+    for (auto const* state : {"3F000", "42883", "42P01"}) {
+        auto sim = simulation();
+        sim.start();
+        sim.calm();
+        auto const entries = sim.world.journal();
+        sim.give(Ticked{});
+        sim.answer(0, Answer::refused, "57014");
+        ASSERT_TRUE(sim.waits()) << "that says nothing of the ledger";
+        sim.give(Ticked{});
+        sim.answer(0, Answer::refused, state);
+        sim.calm();
+        EXPECT_EQ(sim.exit, 5);
+        EXPECT_THAT(codes_of(sim), ElementsAre("ledger-damaged"));
+        EXPECT_EQ(sim.world.journal(), entries) << "there is none to write to";
+    }
+}
+
 TEST(Run, TheProofOfADeletionIsNotRepeatedAtTheGate) {
     auto program = whole();
     for (auto& step : program.steps)
@@ -275,7 +311,8 @@ TEST(Run, TheProofOfADeletionIsNotRepeatedAtTheGate) {
     ASSERT_TRUE(sim.waits());
     sim.now += gate_proof_every;
     sim.give(Ticked{});
-    EXPECT_TRUE(sim.waits()) << "rows that were written meanwhile are not for this run to delete";
+    EXPECT_FALSE(sim.until(has_verb(Verb::count, "proof.1.again")))
+        << "rows that were written meanwhile are not for this run to delete";
     sim.order(OrderWord::approve);
     sim.calm();
     EXPECT_EQ(sim.exit, 0);
@@ -421,6 +458,8 @@ TEST(Run, AbortIsRefusedOnceContractDroppedSomething) {
             sim.calm();
             EXPECT_EQ(sim.exit, 5);
             EXPECT_THAT(codes_of(sim), ElementsAre("not-now"));
+            EXPECT_THAT(sim.heard<Stopped>()[0].why.message, HasSubstr("step contract.2 (change contract.2) is done"));
+            EXPECT_THAT(sim.heard<Stopped>()[0].why.hint, HasSubstr("only forward is possible"));
             sim.config.abort = false;
             sim.start();
         } else {
@@ -494,11 +533,12 @@ TEST(Run, AStepThatTheServerRefusesStopsAndNeverUndoes) {
     struct Case {
         std::string kind, step, sqlstate, code;
     };
-    for (auto const& [kind, step, sqlstate, code] : {Case{"step_done", "expand.1", "42501", "statement-refused"},
-                                                     Case{"step_done", "proof.2", "23502", "statement-refused"},
-                                                     Case{"step_done", "backfill.1", "WE003", "trigger-changed"},
-                                                     Case{"gate_approved", "", "23505", "statement-refused"},
-                                                     Case{"finished", "", "53100", "statement-refused"}}) {
+    for (auto const& [kind, step, sqlstate, code] :
+         {Case{"step_done", "expand.1", "42501", "statement-refused"},
+          Case{"step_done", "proof.2", "23502", "statement-refused"},
+          Case{"step_done", "backfill.1", "WE003", "trigger-changed"},
+          Case{"gate_approved", "", "23505", "statement-refused"}, Case{"step_begun", "backfill.1", "53100", "no-room"},
+          Case{"step_done", "proof.2", "53100", "no-room"}, Case{"finished", "", "53100", "no-room"}}) {
         auto sim = approved_simulation();
         sim.start();
         auto const at = sim.until(writes(kind, step));
@@ -513,6 +553,67 @@ TEST(Run, AStepThatTheServerRefusesStopsAndNeverUndoes) {
         sim.calm();
         EXPECT_EQ(sim.exit, 0);
         EXPECT_THAT(sim.world.objections, IsEmpty());
+    }
+}
+
+TEST(Run, WhatTheServerHasNoRoomForStopsAtOnceAndSaysWhatToDo) {
+    struct Case {
+        std::string sqlstate, hint;
+    };
+    for (auto const& [sqlstate, hint] : {Case{"53100", "disk is full: make room"}, Case{"53200", "memory"},
+                                         Case{"53400", "a limit of its settings"}}) {
+        auto sim = approved_simulation();
+        sim.start();
+        auto const batch = sim.until(has_verb(Verb::update));
+        ASSERT_TRUE(batch);
+        sim.answer(*batch, Answer::refused, sqlstate);
+        sim.calm();
+        EXPECT_EQ(sim.exit, 4);
+        EXPECT_THAT(codes_of(sim), ElementsAre("no-room"));
+        EXPECT_THAT(last_message(sim),
+                    AllOf(HasSubstr(sqlstate), HasSubstr(hint), HasSubstr("where the batches stand")));
+        EXPECT_THAT(sim.heard<BatchRetried>(), IsEmpty());
+        sim.start();
+        sim.calm();
+        EXPECT_EQ(sim.exit, 0);
+        EXPECT_THAT(sim.world.objections, IsEmpty());
+    }
+}
+
+/// Then it stops without having written why; what is there is enough to go on.
+TEST(Run, ALedgerThatHasNoRoomForTheLastEntryEndsTheRunAllTheSame) {
+    auto sim = approved_simulation();
+    sim.start();
+    auto const batch = sim.until(has_verb(Verb::update));
+    ASSERT_TRUE(batch);
+    sim.answer(*batch, Answer::refused, "53100");
+    auto const entry = sim.until(writes("stopped"));
+    ASSERT_TRUE(entry);
+    sim.answer(*entry, Answer::refused, "53100");
+    sim.calm();
+    EXPECT_EQ(sim.exit, 4);
+    EXPECT_THAT(codes_of(sim), ElementsAre("no-room"));
+    sim.start();
+    sim.calm();
+    EXPECT_EQ(sim.exit, 0);
+    EXPECT_THAT(sim.world.objections, IsEmpty());
+}
+
+TEST(Run, TriggersThatWereTouchedInContractLeaveNoAbort) {
+    auto steps = whole();
+    steps.steps.push_back(transactional("contract.3", Phase::contract, false));
+    for (auto const& [step, hint] :
+         {std::pair{"backfill.1", "weir abort"}, std::pair{"contract.3", "end it by hand"}}) {
+        Sim sim{steps};
+        sim.keep_events = true;
+        sim.config.approve = {"contract"};
+        sim.start();
+        auto const at = sim.until(writes("step_done", step));
+        ASSERT_TRUE(at) << step;
+        sim.answer(*at, Answer::refused, "WE003");
+        sim.calm();
+        ASSERT_THAT(sim.heard<Stopped>(), SizeIs(1)) << step;
+        EXPECT_THAT(sim.heard<Stopped>()[0].why.hint, HasSubstr(hint));
     }
 }
 
@@ -639,7 +740,11 @@ TEST_F(StandaloneTest, ABusyLockIsTriedAgainAfterARest) {
 
 TEST_F(StandaloneTest, BusyForEver) {
     for (bool const may_fail : {false, true}) {
-        auto sim = simulation_of(false, may_fail);
+        auto whole = program({standalone("expand.1", Phase::expand, false, may_fail)}, false);
+        whole.steps[0].locks = {{users(), LockMode::share_update_exclusive}};
+        auto sim = simulation(std::move(whole));
+        sim.world.right.clear();
+        sim.world.in_the_way = {row({"42 1/1", "42", "session", "t", "f", "9000", "pid 42 (user web)", ""})};
         sim.start();
         int tries = 0;
         while (auto const at = sim.until(has_verb(Verb::forward))) {
@@ -649,7 +754,9 @@ TEST_F(StandaloneTest, BusyForEver) {
         EXPECT_EQ(tries, 40);
         sim.calm();
         EXPECT_EQ(sim.exit, may_fail ? 0 : 4);
-        EXPECT_THAT(sim.heard<Warned>(), SizeIs(may_fail ? 1 : 0));
+        EXPECT_THAT(sim.heard<WaitsFor>(), SizeIs(3)) << "it looked before it gave up";
+        auto const told = may_fail ? sim.heard<Warned>().at(0).message : sim.heard<Stopped>().at(0).why.message;
+        EXPECT_THAT(told, HasSubstr("; in the way: pid 42 (user web)"));
     }
 }
 
@@ -863,7 +970,7 @@ TEST_F(PacedRun, RisesToFullPaceAndSaysSo) {
     for (std::size_t i = 2; i < all.size(); ++i)
         EXPECT_TRUE(all[i] == 1 || all[i] >= all[i - 1] + 0.1) << "a small move is not told";
     auto const& told = sim.heard<PaceChanged>();
-    EXPECT_THAT(told[1].reasons, ElementsAre("pace 10 %, rising: no signal is near its limit"));
+    EXPECT_THAT(told[1].reasons, ElementsAre("pace 20 %, rising: no signal is near its limit"));
     EXPECT_THAT(told.back().reasons, IsEmpty());
 }
 
@@ -1105,7 +1212,7 @@ TEST_F(ScheduledRun, ProofsOfAnOpenGateAreRepeatedInTheWindow) {
     sim.calm();
     ASSERT_TRUE(sim.waits());
     at(23h);
-    EXPECT_TRUE(sim.waits()) << "it would be time";
+    EXPECT_FALSE(sim.until(has_verb(Verb::count, "proof.1.again"))) << "it would be time";
     at(22h);
     ASSERT_TRUE(sim.until(has_verb(Verb::count, "proof.1.again")));
     at(23h);

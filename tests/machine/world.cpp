@@ -29,23 +29,23 @@ std::int64_t needed(std::string_view text, std::string_view mark) {
     return number(*rest);
 }
 
-void progress_action(std::string_view text, Tx::Action& action) {
+void progress_action(std::string_view text, Tx::Action& action, std::int64_t run) {
     action.step = quoted(text, "p.step = ");
     action.stripe = needed(text, "p.from_page = ");
     if (after(text, "next_page = ")) action.next = needed(text, "next_page = ");
-    if (needed(text, "p.run = ") != 1) throw std::logic_error{"progress of another run"};
+    if (needed(text, "p.run = ") != run) throw std::logic_error{"progress of another run"};
 }
 
-Tx::Action rows_action(Tx::Verb verb, std::string_view text) {
+Tx::Action rows_action(Tx::Verb verb, std::string_view text, std::int64_t run) {
     Tx::Action action;
     action.verb = verb;
     action.from = needed(text, "ctid >= '(");
     action.to = needed(text, "ctid < '(");
-    if (after(text, "UPDATE weir.progress")) progress_action(text, action);
+    if (after(text, "UPDATE weir.progress")) progress_action(text, action, run);
     return action;
 }
 
-void read(std::string_view text, Tx& tx) {
+void read(std::string_view text, Tx& tx, std::int64_t run) {
     using Verb = Tx::Verb;
     auto const simple = [&](Verb verb, std::string_view mark) {
         Tx::Action action;
@@ -56,15 +56,15 @@ void read(std::string_view text, Tx& tx) {
     if (text == "SET LOCAL synchronous_commit = on") tx.synchronous = true;
     if (starts_with(text, "SET LOCAL ") || starts_with(text, "LOCK TABLE ")) return;
     if (starts_with(text, "SELECT pg_catalog.set_config('weir.hot'")) return;
-    if (starts_with(text, "SELECT pg_catalog.set_config('statement_timeout'")) return;
-    if (starts_with(text, "SELECT '\"public\".\"users\"'::pg_catalog.regclass")) return;
+    if (starts_with(text, "SELECT ") && text.ends_with("::pg_catalog.regclass")) return;
+    if (starts_with(text, "DROP SEQUENCE IF EXISTS weir_sync.")) return;
     if (starts_with(text, "SELECT weir.fence(")) {
         tx.epoch = needed(text, "fence(");
     } else if (starts_with(text, "INSERT INTO weir.entries ")) {
         auto const values = *after(text, "VALUES (");
         Tx::Action action;
         action.verb = Verb::entry;
-        if (number(values) != 1) throw std::logic_error{"entry of another run"};
+        if (number(values) != run) throw std::logic_error{"entry of another run"};
         action.number = needed(values, ", ");
         auto const kind = values.find('\'');
         action.kind = quoted(values.substr(kind - 1), " ");
@@ -74,6 +74,8 @@ void read(std::string_view text, Tx& tx) {
         if (after(values, "'key', ")) action.key = quoted(values, "'key', ");
         if (after(values, "'accept_loss', ")) action.value = quoted(values, "'accept_loss', ");
         if (after(values, "'value', ")) action.value = quoted(values, "'value', ");
+        if (after(values, "'file', ")) action.dump = quoted(values, "'file', ");
+        if (after(values, "'bytes', ")) action.bytes = quoted(values, "'bytes', ");
         tx.actions.push_back(std::move(action));
     } else if (starts_with(text, "SELECT forward(")) {
         simple(Verb::forward, "forward(");
@@ -90,7 +92,7 @@ void read(std::string_view text, Tx& tx) {
         simple(Verb::stripes, "p.step = ");
     } else if (starts_with(text, "SELECT p.leaf")) {
         simple(Verb::list, "p.step = ");
-    } else if (starts_with(text, "WITH u AS (UPDATE ONLY") && after(text, "generate_series(")) {
+    } else if (starts_with(text, "WITH u AS (UPDATE ONLY") && after(text, "FROM pg_catalog.generate_series(")) {
         Tx::Action action;
         action.verb = Verb::sweep;
         action.from = needed(text, "generate_series(");
@@ -100,7 +102,7 @@ void read(std::string_view text, Tx& tx) {
     } else if (starts_with(text, "UPDATE weir.progress p SET")) {
         Tx::Action action;
         action.verb = Verb::moved;
-        progress_action(text, action);
+        progress_action(text, action, run);
         action.tells_horizon = after(text, "backend_xmin").has_value();
         tx.actions.push_back(std::move(action));
     } else if (starts_with(text, "SELECT EXISTS (SELECT FROM pg_catalog.pg_class c")) {
@@ -109,22 +111,26 @@ void read(std::string_view text, Tx& tx) {
         tx.actions.push_back({.verb = Verb::condition});
     } else if (starts_with(text, "SELECT pg_catalog.clock_timestamp() >= q.until")) {
         tx.actions.push_back({.verb = Verb::end});
-    } else if (starts_with(text, "SELECT coalesce(pg_catalog.sum(s.last_value)")) {
+    } else if (starts_with(text, "SELECT (SELECT coalesce(pg_catalog.sum(s.last_value)")) {
         tx.actions.push_back({.verb = Verb::lost});
+    } else if (starts_with(text, "SELECT c.oid, n.nspname, c.relname")) {
+        tx.actions.push_back({.verb = Verb::tables});
     } else if (starts_with(text, "SELECT (SELECT least(")) {
         tx.actions.push_back({.verb = Verb::horizon});
+    } else if (tx.synchronous && starts_with(text, "SELECT pg_catalog.pg_logical_emit_message(")) {
+        // It confirms an entry; what measures the commits of others while a fill works is not synchronous by order.
     } else if (starts_with(text, "SELECT pg_catalog.pg_logical_emit_message(") ||
                starts_with(text, "VACUUM (TRUNCATE false)")) {
         tx.actions.push_back({.verb = Verb::aside});
-    } else if (starts_with(text, "WITH u AS (UPDATE ONLY")) {
-        tx.actions.push_back(rows_action(Verb::update, text));
+    } else if (starts_with(text, "WITH u AS (UPDATE ONLY") || starts_with(text, "WITH u AS (DELETE FROM ONLY")) {
+        tx.actions.push_back(rows_action(Verb::update, text, run));
     } else if (starts_with(text, "WITH l AS MATERIALIZED")) {
-        tx.actions.push_back(rows_action(Verb::update, text));
+        tx.actions.push_back(rows_action(Verb::update, text, run));
         tx.actions.back().skips = true;
     } else if (starts_with(text, "WITH n AS MATERIALIZED")) {
-        tx.actions.push_back(rows_action(Verb::count, text));
+        tx.actions.push_back(rows_action(Verb::count, text, run));
     } else if (starts_with(text, "WITH k AS (SELECT")) {
-        tx.actions.push_back(rows_action(Verb::keys, text));
+        tx.actions.push_back(rows_action(Verb::keys, text, run));
         tx.actions.back().number = needed(text, "p.misses + ");
     } else if (starts_with(text, "SELECT weir.same_file(")) {
         Tx::Action action;
@@ -142,24 +148,111 @@ void read(std::string_view text, Tx& tx) {
     } else if (starts_with(text, "SELECT pg_catalog.pg_cancel_backend(") ||
                starts_with(text, "SELECT pg_catalog.pg_terminate_backend(")) {
         tx.ends = true;
+    } else if (starts_with(text, "SELECT ") && text.ends_with(" LIMIT 10")) {
+        tx.actions.push_back({.verb = Verb::whole});
     } else {
         throw std::logic_error{"a statement that the world does not know: " + std::string{text}};
     }
 }
 
+std::vector<std::string> texts(Batch const& batch) {
+    std::vector<std::string> all;
+    for (auto const& statement : batch) all.push_back(statement.text());
+    return all;
+}
+
+/// What of the program begins at this statement; two steps may be the same to the letter (a VACUUM twice).
+Script::Known const* known(std::vector<std::string> const& batch, std::size_t at, Tx const& tx, World const& world) {
+    if (!world.script) return nullptr;
+    auto const found = world.script->by_first.find(batch[at]);
+    if (found == world.script->by_first.end()) return nullptr;
+    for (auto const& one : found->second) {
+        bool same = one.standalone == tx.standalone && at + one.texts.size() <= batch.size();
+        for (std::size_t i = 0; same && i < one.texts.size(); ++i) same = batch[at + i] == one.texts[i];
+        if (!same) continue;
+        auto const entry = std::find_if(tx.actions.begin(), tx.actions.end(),
+                                        [](Tx::Action const& a) { return a.verb == Tx::Verb::entry; });
+        if (entry != tx.actions.end()) {
+            auto const* kind = one.verb == Tx::Verb::undo ? "step_undone" : "step_done";
+            if (entry->step != one.step || entry->kind != kind) continue;
+        } else if (!world.has("step_begun", one.step) || world.has("step_done", one.step)) {
+            continue;
+        }
+        return &one;
+    }
+    return nullptr;
+}
+
 }  // namespace
 
-Tx parse(Execute const& command) {
+Script::Script(Program const& program) {
+    std::map<std::string, std::size_t> numbers;
+    for (auto const& step : program.steps) {
+        auto const add = [&](Tx::Verb verb, Batch const& batch, bool alone) {
+            if (!batch.empty()) by_first[batch[0].text()].push_back({verb, step.id, texts(batch), alone});
+        };
+        bool const alone = step.kind == StepKind::standalone;
+        add(Tx::Verb::forward, step.forward, alone);
+        add(Tx::Verb::undo, step.undo, false);
+        add(Tx::Verb::probe, step.probe, alone);
+        if (step.kind == StepKind::transactional && step.forward.empty()) silent.insert(step.id);
+        for (auto const& statement : step.undo_guard) guards.insert(statement.text());
+        if (!step.rows) continue;
+        for (auto const& statement : step.rows->guard) guards.insert(statement.text());
+        part[step.id] =
+            numbers.try_emplace(step.rows->table.text() + " " + step.rows->todo.text(), numbers.size()).first->second;
+    }
+    parts = std::max<std::size_t>(numbers.size(), 1);
+}
+
+Tx parse(Execute const& command, World const& world) {
     Tx tx;
     tx.standalone = command.transaction == Transaction::standalone;
-    for (auto const& statement : command.batch) {
-        read(statement.text(), tx);
-        if (after(statement.text(), "ok_after_gate")) tx.after_gate = true;
+    auto batch = texts(command.batch);
+    // The bound is renewed between the statements of a step.
+    std::erase_if(
+        batch, [](auto const& text) { return starts_with(text, "SELECT pg_catalog.set_config('statement_timeout'"); });
+    for (std::size_t i = 0; i < batch.size(); ++i) {
+        auto const& text = batch[i];
+        if (auto const* one = known(batch, i, tx, world)) {
+            tx.actions.push_back({.verb = one->verb, .step = one->step});
+            i += one->texts.size() - 1;
+            continue;
+        }
+        if (world.script && world.script->guards.contains(text)) {
+            tx.actions.push_back({.verb = Tx::Verb::guard});
+            continue;
+        }
+        read(text, tx, world.run);
+        if (after(text, "ok_after_gate")) tx.after_gate = true;
+        if (!world.script || tx.actions.empty() || tx.actions.back().verb != Tx::Verb::entry) continue;
+        auto const entry = tx.actions.back();
+        if (entry.kind == "step_done" && world.script->silent.contains(entry.step))
+            tx.actions.push_back({.verb = Tx::Verb::forward, .step = entry.step});
     }
+    // The progress of a fill stands in a statement of its own, and says whose it is.
+    for (auto& action : tx.actions)
+        if (action.step.empty() && (action.verb == Tx::Verb::update || action.verb == Tx::Verb::sweep))
+            for (auto const& other : tx.actions)
+                if (other.verb == Tx::Verb::moved) action.step = other.step;
     return tx;
 }
 
 // ---- the world --------------------------------------------------------------------------------------------------
+
+std::int64_t World::pages() const { return static_cast<std::int64_t>(right.size() / (script ? script->parts : 1)); }
+
+std::int64_t World::offset(std::string const& step) const {
+    if (!script) return 0;
+    auto const found = script->part.find(step);
+    if (found == script->part.end()) throw std::logic_error{"no rows are known of step " + step};
+    return static_cast<std::int64_t>(found->second) * pages();
+}
+
+bool World::all_right(std::string const& step) const {
+    auto const first = right.begin() + offset(step);
+    return std::all_of(first, first + pages(), [](bool r) { return r; });
+}
 
 World::Stripe* World::stripe(std::string const& step, std::int64_t from) {
     for (auto& s : progress[step])
@@ -170,16 +263,34 @@ World::Stripe* World::stripe(std::string const& step, std::int64_t from) {
 void World::apply_forward(std::string const& step) {
     if (++applied[step] > 1 && !rules.repeatable.contains(step)) object(step + " was applied twice");
     if (damaged.contains(step)) object(step + " was done over its own damage");
-    if (has("aborting")) object(step + " was applied after the abort");
+    if (undoes()) object(step + " was applied after the abort");
     for (auto const& other : rules.order) {
         if (other == step) break;
-        if (!has("step_done", other)) object(step + " was applied before " + other);
+        if (!is_done(other)) object(step + " was applied before " + other);
     }
+    destroy(step);
     if (!rules.gate_guarded.contains(step)) return;
     if (rules.gate && !has("gate_approved")) object(step + " was applied before the gate was approved");
-    for (auto const& proof : rules.proofs)
+    // A proof may stand after it: contract deletes rows, too.
+    auto const here = std::find(rules.order.begin(), rules.order.end(), step);
+    for (auto const& proof : rules.proofs) {
+        if (std::find(rules.order.begin(), here, proof) == here) continue;
         if (!has("step_done", proof)) object(step + " was applied before " + proof + " was complete");
-    if (!all_right()) object(step + " was applied with wrong rows");
+        if (!all_right(proof)) object(step + " was applied with wrong rows");
+    }
+}
+
+/// What its dump is for must be in the ledger and in its file by then.
+void World::destroy(std::string const& step) {
+    auto const saved = rules.saved_by.find(step);
+    if (saved == rules.saved_by.end()) return;
+    auto const made = std::find_if(entries.rbegin(), entries.rend(),
+                                   [&](Entry const& e) { return e.kind == "backed_up" && e.step == saved->second; });
+    if (made == entries.rend())
+        object(step + " destroys and nothing is backed up");
+    else if (auto const dump = dumps.find(made->dump);
+             dump == dumps.end() || std::to_string(dump->second) != made->bytes)
+        object(step + " destroys and its dump is gone");
 }
 
 void World::apply_undo(std::string const& step, bool entered) {
@@ -189,11 +300,16 @@ void World::apply_undo(std::string const& step, bool entered) {
     }
     if (++undone[step] > 1) object(step + " was undone twice");
     if (count(applied, step) == 0) object(step + " was undone and never done");
-    if (!has("aborting") && !has("rolling_back")) object(step + " was undone without an abort");
+    if (!undoes()) object(step + " was undone without an abort");
     for (auto other = rules.order.rbegin(); other != rules.order.rend() && *other != step; ++other)
-        if (count(applied, *other) > count(undone, *other) && !rules.gate_guarded.contains(*other) &&
-            has("step_done", *other) && rules.undoable.contains(*other))
+        if (count(applied, *other) > count(undone, *other) && has("step_done", *other) &&
+            rules.undoable.contains(*other))
             object(step + " was undone before " + *other);
+    if (auto const needed = rules.way_back.find(step); needed != rules.way_back.end())
+        for (auto const& other : needed->second)
+            if (count(undone, other) == 0) object(step + " was undone without " + other);
+    if (has("rolling_back") && rules.gate && !rules.gate_guarded.contains(step) && !has("reopened"))
+        object(step + " was undone before the gate was open again");
 }
 
 void World::apply_entry(Tx::Action const& action) {
@@ -208,13 +324,14 @@ void World::apply_entry(Tx::Action const& action) {
             }
         if (std::find(rules.proofs.begin(), rules.proofs.end(), action.step) != rules.proofs.end()) {
             if (stripes == progress.end() && !right.empty()) object(action.step + " proved nothing");
-            if (!all_right()) object(action.step + " is called proven with wrong rows");
+            if (!all_right(action.step)) object(action.step + " is called proven with wrong rows");
         }
     }
     if (!action.order.empty())
         for (auto const& e : entries)
             if (e.order == action.order) object("order " + action.order + " was obeyed twice");
-    entries.push_back({action.number, action.kind, action.step, action.order, action.key, action.value, action.user});
+    entries.push_back({action.number, action.kind, action.step, action.order, action.key, action.value, action.user,
+                       action.dump, action.bytes});
 }
 
 void World::list(std::string const& step, Outcome& outcome) const {
@@ -234,7 +351,8 @@ Outcome World::perform(Tx const& tx) {
     if (!tx.epoch && !tx.standalone)  // reading needs none
         for (auto const& action : tx.actions)
             if (action.verb != Verb::probe && action.verb != Verb::horizon && action.verb != Verb::aside &&
-                action.verb != Verb::condition && action.verb != Verb::end && action.verb != Verb::lost)
+                action.verb != Verb::condition && action.verb != Verb::guard && action.verb != Verb::end &&
+                action.verb != Verb::lost && action.verb != Verb::tables)
                 object("a transaction without a fence");
     bool entered = false;
     for (auto const& action : tx.actions) {
@@ -270,7 +388,13 @@ Outcome World::perform(Tx const& tx) {
                 if (hands_refused > 0) --hands_refused;
                 break;
             case Verb::end:
-                outcome.rows = {row({quarantine_over ? "t" : "f", "then"})};
+                outcome.rows = {row({quarantine_over ? "t" : "f", "then", "1764000000000"})};
+                break;
+            case Verb::tables:
+                outcome.rows = {row({"16390", "public", "users_p1", "t"})};
+                if (table_gone) break;
+                for (auto const& [schema, table] : rules.dumped)
+                    outcome.rows.push_back(row({"16384", schema, table, "f"}));
                 break;
             case Verb::lost:
                 outcome.rows = {row({std::to_string(lost)})};
@@ -306,9 +430,8 @@ Outcome World::perform(Tx const& tx) {
                 break;
             case Verb::stripes: {
                 auto& stripes = progress[action.step];
-                auto const pages = static_cast<std::int64_t>(right.size());
-                for (std::int64_t at = stripes.empty() ? 0 : stripes.back().to; at < pages; at += width)
-                    stripes.push_back({at, std::min(at + width, pages), at, 0});
+                for (std::int64_t at = stripes.empty() ? 0 : stripes.back().to; at < pages(); at += width)
+                    stripes.push_back({at, std::min(at + width, pages()), at, 0});
                 break;
             }
             case Verb::list:
@@ -324,11 +447,17 @@ Outcome World::perform(Tx const& tx) {
             }
             case Verb::aside:
                 break;
+            case Verb::whole:
+                outcome.rows.clear();
+                for (auto const& proof : rules.proofs)
+                    if (has("step_begun", proof) && !has("step_done", proof) && !all_right(proof))
+                        outcome.rows.push_back(row({"id=1"}));
+                break;
             case Verb::sweep: {
                 // One row stands for a page: a sweep makes every second one right.
                 bool take = true;
                 for (auto page = action.from; page < action.to; ++page) {
-                    auto const at = static_cast<std::size_t>(page);
+                    auto const at = static_cast<std::size_t>(offset(action.step) + page);
                     if (action.skips || hopeless.contains(page) || right.at(at)) continue;
                     if (take) {
                         right[at] = true;
@@ -336,7 +465,7 @@ Outcome World::perform(Tx const& tx) {
                     }
                     take = !take;
                 }
-                if (written > 0 && has("aborting")) object("rows were swept after the abort");
+                if (written > 0 && undoes()) object("rows were swept after the abort");
                 update = &action;
                 break;
             }
@@ -355,13 +484,13 @@ Outcome World::perform(Tx const& tx) {
             case Verb::update: {
                 written = 0;
                 for (auto page = action.from; page < action.to; ++page) {
-                    auto const at = static_cast<std::size_t>(page);
+                    auto const at = static_cast<std::size_t>(offset(action.step) + page);
                     // Passing over locked rows is at its worst here: all of them are locked.
                     if (action.skips || hopeless.contains(page) || right.at(at)) continue;
                     right[at] = true;
                     ++written;
                 }
-                if (written > 0 && has("aborting")) object("rows were filled after the abort");
+                if (written > 0 && undoes()) object("rows were filled after the abort");
                 outcome.rows = {row({std::to_string(written)})};
                 update = &action;
                 break;
@@ -369,7 +498,7 @@ Outcome World::perform(Tx const& tx) {
             case Verb::count: {
                 std::int64_t wrong = 0;
                 for (auto page = action.from; page < action.to; ++page)
-                    if (!right.at(static_cast<std::size_t>(page))) ++wrong;
+                    if (!right.at(static_cast<std::size_t>(offset(action.step) + page))) ++wrong;
                 outcome.rows = {row({std::to_string(action.to - action.from), std::to_string(wrong)})};
                 if (wrong == 0) move(action, action);
                 break;
@@ -377,7 +506,7 @@ Outcome World::perform(Tx const& tx) {
             case Verb::keys:
                 outcome.rows.clear();
                 for (auto page = action.from; page < action.to && outcome.rows.size() < 10; ++page)
-                    if (!right.at(static_cast<std::size_t>(page)))
+                    if (!right.at(static_cast<std::size_t>(offset(action.step) + page)))
                         outcome.rows.push_back(row({"id=" + std::to_string(page)}));
                 move(action, action);
                 stripe(action.step, action.stripe)->misses += action.number;
@@ -404,6 +533,37 @@ void World::move(Tx::Action const& action, Tx::Action const& update) {
     s->next = action.next;
 }
 
+void World::judge_now(Program const& program) {
+    std::set<std::string_view> told_done, told_undone;
+    for (auto const& e : entries) {
+        if (e.kind == "step_done") told_done.insert(e.step);
+        if (e.kind == "step_undone") told_undone.insert(e.step);
+    }
+    for (auto const& step : program.steps) {
+        if (step.kind != StepKind::transactional) continue;
+        if (count(applied, step.id) != (told_done.contains(step.id) ? 1 : 0))
+            object("the ledger and the database disagree on " + step.id);
+        if (count(undone, step.id) != (told_undone.contains(step.id) ? 1 : 0) && !step.undo.empty())
+            object("the ledger and the database disagree on the undo of " + step.id);
+    }
+}
+
+std::string World::print() const {
+    std::string all;
+    auto const add = [&](auto const&... parts) { ((all += parts, all += '\x1f'), ...); };
+    for (auto const& e : entries) add(e.kind, e.step, e.order, e.key, e.value, e.user);
+    for (auto const* map : {&applied, &undone})
+        for (auto const& [step, times] : *map) add("did", step, std::to_string(times));
+    for (auto const& step : damaged) add("damaged", step);
+    for (auto const& [step, stripes] : progress)
+        for (auto const& s : stripes)
+            add("stripe", step, std::to_string(s.from), std::to_string(s.next), std::to_string(s.misses));
+    for (auto const& [step, noted] : files) add("file", step, std::to_string(noted));
+    for (bool const r : right) all += r ? '1' : '0';
+    add(quarantine_over ? "over" : "", condition ? "open" : "");
+    return all;
+}
+
 void World::judge_end(int exit, Program const& program) {
     if (exit == 0) {
         bool const rests = has("quarantined") && !has("finished");
@@ -414,7 +574,7 @@ void World::judge_end(int exit, Program const& program) {
                 if (count(applied, step.id) > 0) object(step.id + " while the quarantine lasts");
                 continue;
             }
-            if (!has("step_done", step.id)) object(step.id + " is not done at the end");
+            if (!is_done(step.id)) object(step.id + " is not done at the end");
             bool const acts = step.kind == StepKind::transactional || step.kind == StepKind::standalone;
             if (acts && !step.may_fail && count(applied, step.id) != 1)
                 object(step.id + " was not applied once at the end");
@@ -423,12 +583,20 @@ void World::judge_end(int exit, Program const& program) {
         if (!all_right()) object("wrong rows at the end");
     } else if (exit == 6) {
         bool const back = has("rolled_back");
-        if (back && has("quarantined") != back) object("rolled back and never in quarantine");
+        bool const contracted = std::any_of(program.steps.begin(), program.steps.end(), [&](Step const& step) {
+            return step.phase == Phase::contract && step.kind != StepKind::proof && step.kind != StepKind::backup &&
+                   has("step_done", step.id);
+        });
+        if (back != contracted) object(back ? "rolled back before contract" : "contract is undone without a rollback");
         if (!has("undone") && !back) object("exit 6 without its entry");
         for (auto const& step : program.steps) {
             if (has("step_done", step.id) && !step.undo.empty() && count(undone, step.id) != 1)
                 object(step.id + " is left behind");
-            if (step.phase >= Phase::contract && count(applied, step.id) > (back ? count(undone, step.id) : 0))
+            // Of contract's steps without an undo a rollback leaves those alone that destroy nothing.
+            bool const stays =
+                back && step.undo.empty() && !(step.kind == StepKind::transactional && !step.destroys.empty());
+            if (step.phase >= Phase::contract && !stays &&
+                count(applied, step.id) > (back ? count(undone, step.id) : 0))
                 object("undone after " + step.id);
         }
     } else {
@@ -442,8 +610,6 @@ namespace {
 
 /// A part of a fill or a proof; listing its pages is none.
 bool works(Tx const& tx) {
-    // What only confirms an entry is an empty commit too.
-    if (tx.synchronous) return false;
     return std::any_of(tx.actions.begin(), tx.actions.end(), [](Tx::Action const& a) {
         using Verb = Tx::Verb;
         return a.verb == Verb::update || a.verb == Verb::sweep || a.verb == Verb::count || a.verb == Verb::keys ||
@@ -501,12 +667,17 @@ void Sim::take(Commands const& commands) {
         if (auto const* connect = std::get_if<Connect>(&command)) {
             begin(connect->id, Kind::connect, connect->session);
         } else if (auto const* execute = std::get_if<Execute>(&command)) {
-            auto const& tx = begin(execute->id, Kind::execute, execute->session).tx = parse(*execute);
+            auto const& tx = begin(execute->id, Kind::execute, execute->session).tx = parse(*execute, world);
             if (works(tx) && !opening(config.settings.schedule, stamp(now).wall).open)
                 world.object("work that begins while the schedule is closed");
         } else if (auto const* rest = std::get_if<Rest>(&command)) {
             begin(rest->id, Kind::rest, control).time = rest->time;
             if (rest->time <= Millis{0} || rest->time > Millis{3000}) world.object("a rest out of bounds");
+        } else if (auto const* dump = std::get_if<Dump>(&command)) {
+            auto& made = begin(dump->id, Kind::dump, control);
+            made.dump = *dump;
+        } else if (auto const* look = std::get_if<Look>(&command)) {
+            begin(look->id, Kind::look, control).file = look->file;
         } else if (auto const* cancel = std::get_if<Cancel>(&command)) {
             auto const found =
                 std::find_if(pending.begin(), pending.end(), [&](Pending const& p) { return p.id == cancel->target; });
@@ -534,6 +705,17 @@ void Sim::answer(std::size_t which, Answer how, std::string const& sqlstate) {
             connected.insert(p.session);
         else
             outcome = failure(how == Answer::canceled ? Fate::canceled : Fate::lost);
+    } else if (p.kind == Kind::dump) {
+        auto const file = "/backups/" + p.dump.file;
+        auto const size = 1000 + static_cast<std::int64_t>(world.dumps.size());
+        if (how == Answer::done && world.dumps.emplace(file, size).second)
+            outcome.rows = {row({file, std::to_string(size), "abc123"})};
+        else
+            outcome = failure(how == Answer::canceled ? Fate::canceled : Fate::refused, "", "pg_dump ended with 1");
+    } else if (p.kind == Kind::look) {
+        auto const file = world.dumps.find(p.file);
+        if (how == Answer::done && file != world.dumps.end()) outcome.rows = {row({std::to_string(file->second)})};
+        if (how != Answer::done) outcome = failure(Fate::refused, "", "nobody looked");
     } else if (!connected.contains(p.session)) {
         outcome = failure(Fate::lost, "", "not connected");
     } else {
@@ -574,13 +756,19 @@ void Sim::answer(std::size_t which, Answer how, std::string const& sqlstate) {
     give(Completed{p.id, std::move(outcome)});
 }
 
-void Sim::kill(unsigned applied) {
+World Sim::after_kill(unsigned applied) const {
+    auto after = world;
     unsigned bit = 1;
     for (auto const& p : pending)
         if (p.kind == Kind::execute && connected.contains(p.session)) {
-            if ((applied & bit) != 0) (void)world.perform(p.tx);
+            if ((applied & bit) != 0) (void)after.perform(p.tx);
             bit <<= 1U;
         }
+    return after;
+}
+
+void Sim::kill(unsigned applied) {
+    world = after_kill(applied);
     pending.clear();
     machine.reset();
     exit.reset();

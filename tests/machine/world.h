@@ -4,6 +4,7 @@
 /// Both are copyable, so that a test can branch over everything that may come next.
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -36,10 +37,12 @@ struct Tx {
         lost,       // what did not go back
         count,
         keys,
+        whole,  // is any row left that is not right?
         hand,
         probe,
         guard,
-        file
+        file,
+        tables  // to dump
     };
     struct Action {
         Verb verb{};
@@ -48,7 +51,7 @@ struct Tx {
         std::int64_t stripe{}, next{};  ///< of the progress row; next 0: it is not touched
         std::int64_t number{};          ///< seq, file, misses
         bool skips{}, tells_horizon{};
-        std::string order{}, key{}, value{}, user{};  ///< of an entry
+        std::string order{}, key{}, value{}, user{}, dump{}, bytes{};  ///< of an entry
     };
     std::vector<Action> actions;
     std::optional<std::int64_t> epoch;
@@ -59,11 +62,28 @@ struct Tx {
     bool synchronous{};
 };
 
+/// The strings of a compiled program, so that the world knows which step a real statement belongs to.
+struct Script {
+    struct Known {
+        Tx::Verb verb{};  ///< forward, undo or probe
+        std::string step;
+        std::vector<std::string> texts;  ///< all of it, in order
+        bool standalone{};
+    };
+    std::map<std::string, std::vector<Known>> by_first;
+    std::set<std::string> silent;             ///< transactional steps that have nothing to do forward
+    std::set<std::string> guards;             ///< what only raises
+    std::map<std::string, std::size_t> part;  ///< of a fill or a proof: which rows it is about
+    std::size_t parts{1};
+
+    explicit Script(Program const& program);
+};
+
 struct World {
     struct Entry {
         std::int64_t seq{};
         std::string kind, step;
-        std::string order{}, key{}, value{}, user{};
+        std::string order{}, key{}, value{}, user{}, dump{}, bytes{};
     };
     struct Stripe {
         std::int64_t from{}, to{}, next{}, misses{};
@@ -74,13 +94,19 @@ struct World {
         std::vector<std::string> proofs;     ///< of the program, in order
         std::vector<std::string> order;      ///< all steps
         std::set<std::string> undoable;      ///< steps with an undo
-        std::set<std::string> probed;        ///< standalone steps that can be damaged
-        std::set<std::string> repeatable;    ///< standalone steps without a probe
+        /// Of a step: those after it that only have an undo, on which its own stands.
+        std::map<std::string, std::vector<std::string>> way_back;
+        std::set<std::string> probed;                          ///< standalone steps that can be damaged
+        std::set<std::string> repeatable;                      ///< standalone steps without a probe
+        std::map<std::string, std::string> saved_by;           ///< steps that destroy, with the one that dumps before
+        std::set<std::pair<std::string, std::string>> dumped;  ///< schemas and tables
         bool gate{};
     };
 
     // How this world is made.
     Steered rules;
+    std::shared_ptr<Script const> script;  ///< nothing: steps say their own name
+    std::int64_t run{1};
     std::int64_t width{32};
     double rows_a_page{10};  ///< as the server estimates
     bool partitioned{};
@@ -94,10 +120,13 @@ struct World {
     std::set<std::string> damaged;
     std::map<std::string, std::vector<Stripe>> progress;
     std::map<std::string, std::int64_t> files;  ///< of the table, as noted with the progress
-    std::vector<bool> right = std::vector<bool>(64, false);
-    std::set<std::int64_t> hopeless;  ///< pages that no fill makes right
+    std::vector<bool> right =
+        std::vector<bool>(64, false);  ///< a page each; part after part where a script has several
+    std::set<std::int64_t> hopeless;   ///< pages that no fill makes right
     bool triggers_touched{};
-    bool condition{};  ///< of the gate
+    std::map<std::string, std::int64_t> dumps;  ///< files beside the database, with their sizes
+    bool table_gone{};                          ///< it is not there to be dumped
+    bool condition{};                           ///< of the gate
     bool quarantine_over{};
     int lost{};                   ///< values that did not go back
     int hands_refused{};          ///< so often a newcomer is in the way of a hand
@@ -123,10 +152,13 @@ struct World {
     std::vector<Row> rows() const {
         std::vector<Row> made;
         for (auto const& e : entries)
-            made.push_back(row({"1", std::to_string(e.seq), e.kind, e.step, "then", "", "", "", "", "", "", e.user,
-                                e.order, e.key, e.value, e.kind == "rolling_back" ? e.value : ""}));
+            made.push_back(
+                row({std::to_string(run), std::to_string(e.seq), e.kind, e.step, "then", "", "", "", "", "", "", e.user,
+                     e.order, e.key, e.value, e.kind == "rolling_back" ? e.value : "", e.dump, e.bytes}));
         return made;
     }
+    bool undoes() const { return has("aborting") || has("rolling_back"); }
+    bool is_done(std::string const& step) const { return has("step_done", step) || has("backed_up", step); }
     /// `began` and what came after, one word each: `step_done expand.1`.
     std::vector<std::string> journal() const {
         std::vector<std::string> lines;
@@ -136,12 +168,21 @@ struct World {
 
     /// Commits the whole string or nothing.
     Outcome perform(Tx const& tx);
+    /// What must hold at any moment: a transactional step is done where its entry is, and nowhere else.
+    void judge_now(Program const& program);
+    /// Everything that a newcomer could see, but the epoch.
+    std::string print() const;
     /// What must hold when a run has ended with this exit code.
     void judge_end(int exit, Program const& program);
 
   private:
+    std::int64_t pages() const;
+    /// Of the first page of the rows that the step is about.
+    std::int64_t offset(std::string const& step) const;
+    bool all_right(std::string const& step) const;
     Stripe* stripe(std::string const& step, std::int64_t from);
     void apply_forward(std::string const& step);
+    void destroy(std::string const& step);
     void apply_undo(std::string const& step, bool entered);
     void apply_entry(Tx::Action const& action);
     void move(Tx::Action const& action, Tx::Action const& update);
@@ -149,10 +190,10 @@ struct World {
     void list(std::string const& step, Outcome& outcome) const;
 };
 
-Tx parse(Execute const& command);
+Tx parse(Execute const& command, World const& world);
 
 struct Sim {
-    enum class Kind { connect, execute, rest };
+    enum class Kind { connect, execute, rest, dump, look };
     struct Pending {
         CommandId id{};
         Kind kind{};
@@ -160,6 +201,8 @@ struct Sim {
         Tx tx;
         bool canceled{};
         Millis time{};  ///< of a rest
+        Dump dump{};
+        std::string file{};  ///< that is looked for
     };
     enum class Answer { done, lock_busy, deadlock, canceled, refused, lost, lost_after_commit };
 
@@ -176,20 +219,31 @@ struct Sim {
     std::vector<Event> events;
 
     explicit Sim(Program program) {
+        std::string acts;
         for (auto const& step : program.steps) {
             world.rules.order.push_back(step.id);
+            if (step.phase == Phase::contract && step.kind == StepKind::transactional && step.forward.empty())
+                world.rules.way_back[acts].push_back(step.id);
+            else
+                acts = step.id;
             if (step.kind == StepKind::proof) world.rules.proofs.push_back(step.id);
             if (!step.undo.empty()) world.rules.undoable.insert(step.id);
             if (!step.probe.empty())
                 world.rules.probed.insert(step.id);
             else if (step.kind == StepKind::standalone)
                 world.rules.repeatable.insert(step.id);
-            if (step.phase == Phase::quarantine) world.rules.aside.insert(step.id);
+            for (auto const& other : program.steps)
+                if (!step.destroys.empty() && other.kind == StepKind::backup && other.phase == step.phase)
+                    world.rules.saved_by[step.id] = other.id;
+            for (auto const& table : step.saves) world.rules.dumped.emplace(table.schema.text(), table.name.text());
+            if (step.phase == Phase::quarantine && step.kind != StepKind::backup) world.rules.aside.insert(step.id);
             if (step.phase == Phase::contract) world.rules.gate_guarded.insert(step.id);
         }
+        world.run = static_cast<std::int64_t>(program.run);
         world.rules.gate = program.gate;
         config.settings.workers = 2;
         config.settings.plain = true;
+        config.settings.batch_target = Millis{50};  // ranges large enough that few make a run
         config.sweep.pages_at_least = 0;
         config.settings.throttle = {};
         config.user = "olga";
@@ -203,6 +257,8 @@ struct Sim {
     void answer(std::size_t which, Answer how, std::string const& sqlstate = "55000");
     /// The process dies; what was in flight commits where `applied` has a bit, in order.
     void kill(unsigned applied);
+    /// The world that such a death leaves behind.
+    World after_kill(unsigned applied) const;
     /// Answers everything with `done`, first in, first out, until the run ends, waits, or `turns` are over.
     void calm(int turns = 2000);
     /// The same until a pending command satisfies it; its place among the pending ones.
@@ -237,6 +293,8 @@ inline auto has_verb(Tx::Verb verb, std::string step = "") {
                            [&](Tx::Action const& a) { return a.verb == verb && (step.empty() || a.step == step); });
     };
 }
+/// For Sim::until.
+inline bool dumps(Sim::Pending const& p) { return p.kind == Sim::Kind::dump; }
 /// For Sim::until: the string that writes this entry.
 inline auto writes(std::string kind, std::string step = "") {
     return [kind = std::move(kind), step = std::move(step)](Sim::Pending const& p) {

@@ -97,7 +97,7 @@ TEST_F(WebWatchTest, OneThatHangsDelaysNoOther) {
 }
 
 TEST_F(WebWatchTest, ReadsWeirsOwnListener) {
-    HttpListener listener{io.get_executor(), "127.0.0.1:0", [] { return std::string{}; }};
+    HttpListener listener{io.get_executor(), "127.0.0.1:0", HttpSite{[] { return ""; }, {}, {}}};
     ASSERT_FALSE(listener.start());
     watch({.http = {http_check("health", "http://127.0.0.1:" + std::to_string(listener.local_port()) + "/healthz")},
            .prometheus = {},
@@ -135,7 +135,7 @@ struct PrometheusTest : WebWatchTest {
         char name[] = "/tmp/weir-prometheus-XXXXXX";
         folder = ::mkdtemp(name);
         listener.emplace(io.get_executor(), "127.0.0.1:0",
-                         [] { return std::string{"weir_test{part=\"a\"} 0.25\nweir_test{part=\"b\"} 0.75\n"}; });
+                         HttpSite{[] { return "weir_test{part=\"a\"} 0.25\nweir_test{part=\"b\"} 0.75\n"; }, {}, {}});
         ASSERT_FALSE(listener->start());
         std::ofstream{folder / "prometheus.yml"}
             << "global: { scrape_interval: 200ms, scrape_timeout: 200ms }\nscrape_configs:\n  - job_name: weir\n"

@@ -100,7 +100,7 @@ changes:
 TEST(Reader, HasTheDefaultsOfTheManual) {
     auto const plan = with("");
     EXPECT_EQ(plan.settings, Settings{});
-    EXPECT_EQ(plan.settings.batch_target, Millis{50});
+    EXPECT_EQ(plan.settings.batch_target, Millis{20});
     EXPECT_FALSE(plan.settings.workers);
     EXPECT_EQ(plan.settings.throttle, standard_throttle());
     EXPECT_EQ(plan.settings.lock_timeout, Millis{100});
@@ -297,10 +297,10 @@ TEST(Setting, ChangesOneAndKeepsTheOthers) {
     wanted.throttle = {};
     EXPECT_EQ(changed("throttle", "none"), wanted);
     wanted = base;
-    wanted.batch_target = Millis{20};
-    EXPECT_EQ(changed("batch.target", "20ms"), wanted);
+    wanted.batch_target = Millis{30};
+    EXPECT_EQ(changed("batch.target", "30ms"), wanted);
     wanted.workers = 1;
-    EXPECT_EQ(changed("batch", "{ target: 20ms, workers: 1 }"), wanted);
+    EXPECT_EQ(changed("batch", "{ target: 30ms, workers: 1 }"), wanted);
     EXPECT_EQ(changed("batch.workers", "auto").workers, std::nullopt);
     EXPECT_EQ(changed("locks.give_up", "1h").lock_give_up, Millis{3'600'000});
 }

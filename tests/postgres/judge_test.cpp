@@ -207,5 +207,33 @@ TEST_F(Judge, without_an_answer_says_so) {
     EXPECT_EQ(judge_answer(ExpressionQuestion{users, "1", "integer"}, canceled).sqlstate, "57014");
 }
 
+TEST_F(Judge, whatGoesWithATable) {
+    server.psql(database, R"(
+CREATE TABLE logs (id int PRIMARY KEY, "who's" int REFERENCES users, line text) PARTITION BY RANGE (id);
+DO $$ BEGIN FOR i IN 1..200 LOOP
+  EXECUTE format('CREATE TABLE logs_%s PARTITION OF logs FOR VALUES FROM (%s) TO (%s)', i, i, i + 1);
+END LOOP; END $$;
+COMMENT ON TABLE logs IS E'two\n"lines"';
+CREATE VIEW seen AS SELECT line FROM logs_7;
+CREATE FUNCTION told() RETURNS int LANGUAGE sql AS 'SELECT count(*)::int FROM Logs';
+CREATE FUNCTION others() RETURNS int LANGUAGE sql AS 'SELECT count(*)::int FROM logs_7';
+)");
+    TableName const logs{Ident::of("public"), Ident::of("logs")};
+    auto const answer = ask(DropQuestion{logs});
+    ASSERT_TRUE(answer.belongings) << answer.error;
+    auto const& own = *answer.belongings;
+    EXPECT_EQ(own.comment, "two\n\"lines\"");
+    EXPECT_TRUE(own.may_rename);
+    EXPECT_EQ(own.relations.size(), 401U) << "partitions and the indexes of their keys, whatever the answer's length";
+    ASSERT_EQ(own.obstacles.size(), 1U);
+    EXPECT_EQ(own.obstacles[0].what, (Dependent{"view", "public.seen"}));
+    ASSERT_EQ(own.references.size(), 1U) << "those of partitions are parts of the table's";
+    EXPECT_EQ(own.references[0].columns, (Names{"who's"}));
+    EXPECT_EQ(own.references[0].to, users);
+    EXPECT_EQ(own.mentions, (Names{"public.told"}));
+    TableName const nowhere{Ident::of("public"), Ident::of("nowhere")};
+    EXPECT_EQ(ask(DropQuestion{nowhere}).sqlstate, "42P01");
+}
+
 }  // namespace
 }  // namespace weir

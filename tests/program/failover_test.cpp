@@ -1,33 +1,10 @@
 /// A standby is promoted while a run works: it leads again there, and goes on from the ledger that it finds.
-#include "tests/support/bench.h"
+#include "tests/support/pair.h"
 
 namespace weir::tests {
 namespace {
 
 using ::testing::HasSubstr;
-
-/// A primary, a standby, and an address that leads to whichever takes writes.
-struct Pair {
-    explicit Pair(bool synchronous)
-        : cluster{Cluster::Options{.fsync = true, .settings = {}, .hba = {}}}, bench{cluster} {
-        cluster.add_replica("r1");
-        if (synchronous) cluster.set("synchronous_standby_names", "r1");
-        auto const host = cluster.conninfo().substr(5, cluster.conninfo().find(' ') - 5);
-        auto const other = replica().conninfo().substr(5, replica().conninfo().find(' ') - 5);
-        bench.db.conninfo = "host=" + host + "," + other + " port=" + std::to_string(cluster.port()) + "," +
-                            std::to_string(replica().port()) + " user=postgres dbname=" + bench.db.name +
-                            " target_session_attrs=read-write connect_timeout=5";
-        bench.db.url = bench.db.conninfo;
-    }
-    Replica& replica() { return cluster.replica("r1"); }
-    void fail_over() {
-        cluster.kill(SIGQUIT);
-        query(replica().conninfo(), "SELECT pg_promote()");
-    }
-
-    Cluster cluster;
-    Bench bench;
-};
 
 constexpr std::string_view settings = "batch: { target: 1ms, workers: 2 }\nthrottle: none\n";
 

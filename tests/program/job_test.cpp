@@ -128,8 +128,10 @@ TEST_F(Job, FillsNothingOutsideItsSchedule) {
         EXPECT_EQ(value("SELECT count(*) FROM users WHERE full_name IS NOT NULL"), "0");
     }
     auto waiting = start({"run", never, "--progress", "json"});
-    ASSERT_TRUE(wait_until([&] { return waiting.out().find("schedule.at") != std::string::npos || !waiting.running(); }))
-        << waiting.out() << waiting.err();
+    ASSERT_TRUE(wait_until([&] {
+        return waiting.out().find("schedule.at") != std::string::npos || !waiting.running();
+    })) << waiting.out()
+        << waiting.err();
     waiting.signal(SIGINT);
     EXPECT_EQ(wait(waiting).status, 4);
     EXPECT_EQ(value("SELECT count(*) FROM users WHERE full_name IS NOT NULL"), "0");
@@ -244,7 +246,7 @@ TEST_F(Job, DoesNotAbortWhatContractDropped) {
         aborted = weir({"abort", "rename-it"});
         return !has(aborted.err, "[other-leader]");
     }));
-    EXPECT_TRUE(refused(aborted, 5, "not-now", {"contract has begun"}));
+    EXPECT_TRUE(refused(aborted, 5, "not-now", {"contract.2 (drop column users.name", "only forward is possible"}));
     EXPECT_EQ(finish(file).status, 0);
     EXPECT_EQ(ledger_faults(), "") << entries();
 }

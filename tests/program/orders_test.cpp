@@ -68,6 +68,23 @@ TEST_F(Orders, APauseDuringTheFillStopsTheBatches) {
     EXPECT_EQ(value("SELECT count(*) FROM users WHERE full_name IS NULL"), "0");
 }
 
+/// As when the server's clock is set back while the run waits. What was ordered of a run before it is none of this one.
+TEST_F(Orders, AreHeardWhateverTheClockSays) {
+    make_users(*this, 10);
+    auto const file = plan(rename_plan);
+    ASSERT_EQ(weir({"run", file, "--until", "expand"}).status, 0);
+    ASSERT_EQ(weir({"pause", "rename-it"}).status, 0);
+    ASSERT_EQ(weir({"abort", "rename-it"}).status, 6);
+    sql("UPDATE weir.orders SET at = at + interval '1 hour'");
+    auto process = start({"run", file});
+    ASSERT_TRUE(at_gate(process)) << process.out() << process.err();
+    sql("UPDATE weir.entries SET at = at + interval '1 hour' WHERE kind = 'began'");
+    ASSERT_EQ(weir({"approve", "rename-it", "contract"}).status, 0);
+    auto const done = wait(process);
+    EXPECT_EQ(done.status, 0) << told(done);
+    EXPECT_EQ(value("SELECT count(*) FROM weir.entries WHERE kind = 'paused'"), "0");
+}
+
 TEST_F(Orders, AreRefusedWithAWord) {
     make_users(*this, 10);
     EXPECT_TRUE(refused(weir({"pause", "rename-it"}), 1, "unknown-plan", {"rename-it"}));

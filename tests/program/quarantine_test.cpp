@@ -2,6 +2,7 @@
 // write made since, or is dropped when its time is over; killed at every string on each of these ways.
 #include <csignal>
 
+#include "killed.h"
 #include "tests/support/bench.h"
 
 namespace weir::tests {
@@ -126,7 +127,7 @@ TEST_F(Quarantine, ComesBackWithTheWritesMadeSince) {
     auto const half = weir({"rollback", "rename-it"});
     EXPECT_EQ(half.status, 3) << told(half);
     EXPECT_THAT(half.out, ::testing::HasSubstr("when nothing uses the new shape any more: weir rollback rename-it"));
-    EXPECT_THAT(weir({"status"}).out, ::testing::HasSubstr("both columns are there and kept equal"));
+    EXPECT_THAT(weir({"status"}).out, ::testing::HasSubstr("the old shape is there again beside the new one"));
     sql("UPDATE users SET full_name = 'Cy' WHERE id = 2; UPDATE users SET name = 'Di' WHERE id = 3");
     EXPECT_EQ(value("SELECT string_agg(name || full_name, ',' ORDER BY id) FROM users WHERE id IN (2, 3)"),
               "CyCy,DiDi");
@@ -209,7 +210,10 @@ TEST_F(Quarantine, CountsUnderTheLockToo) {
     EXPECT_THAT(weir({"status"}).out, ::testing::HasSubstr("rolling back"));
     EXPECT_TRUE(refused(weir({"purge", "typed"}), 5, "not-now", {"is being rolled back"}));
     would_lose({"rollback", "typed"}, {"--accept-loss 1"});
-    auto const done = weir({"rollback", "typed", "--accept-loss", "1", "--approve", "contract"});
+    auto const reopened = weir({"rollback", "typed", "--accept-loss", "1"});
+    EXPECT_EQ(reopened.status, 3) << told(reopened);
+    EXPECT_EQ(blocker.try_exec("UPDATE users SET words = 'twenty' WHERE id = 3"), "22P02") << "the sync is as before";
+    auto const done = weir({"rollback", "typed", "--approve", "contract"});
     EXPECT_EQ(done.status, 6) << told(done);
     EXPECT_EQ(leftovers(), "");
 }
@@ -258,14 +262,194 @@ TEST_F(Quarantine, WhoeverRunsItBeforeMustUseTheRightWord) {
     EXPECT_TRUE(refused(weir({"abort", "rename-it", "--accept-loss", "1"}), 2, "usage"));
 }
 
+// ---- in the midst of contract ---------------------------------------------------------------------------------------
+
+/// Two tables: of users contract is done, and orders stands in its way.
+class Midway : public Quarantine {
+  protected:
+    static constexpr char const* two_plan = R"(weir: 1
+name: two
+changes:
+  - rename_column: { table: users, from: name, to: full_name }
+  - rename_column: { table: orders, from: place, to: address }
+drop: { quarantine: 7d }
+locks: { timeout: 50ms, give_up: 1s }
+)";
+
+    void make_two() {
+        make_users(*this, 40);
+        sql("DROP TABLE IF EXISTS orders; CREATE TABLE orders (id int PRIMARY KEY, place text NOT NULL DEFAULT 'x')");
+        sql("INSERT INTO orders SELECT i, 'place ' || i FROM generate_series(1, 40) i");
+    }
+    /// The run stops before the step that sets orders.place aside.
+    void midway(std::string const& file) {
+        auto const proven = weir({"run", file, "--until", "proof"});
+        ASSERT_EQ(proven.status, 0) << told(proven);
+        Client reader{db.conninfo};
+        reader.exec("BEGIN; LOCK TABLE orders IN ACCESS SHARE MODE");
+        auto const ran = again({"run", file, "--approve", "all"});
+        ASSERT_EQ(ran.status, 4) << told(ran);
+        EXPECT_THAT(ran.out, ::testing::HasSubstr("stopped[gave-up-lock]"));
+        reader.exec("ROLLBACK");
+        expect_midway();
+    }
+    void expect_midway() const {
+        EXPECT_EQ(value("SELECT string_agg(attname, ',' ORDER BY attnum) FROM pg_attribute WHERE attnum > 1 AND NOT "
+                        "attisdropped AND attrelid IN ('users'::regclass, 'orders'::regclass) AND attname ~ "
+                        "'name|place'"),
+                  "weir_q1_name,place,full_name");
+    }
+};
+
+TEST_F(Midway, AnAbortBringsBackWhatContractHasDone) {
+    make_two();
+    auto const before = dump();
+    auto const file = plan(two_plan);
+    midway(file);
+    sql("UPDATE users SET full_name = 'since' WHERE id = 1");
+    auto const half = again({"abort", "two"});
+    EXPECT_EQ(half.status, 3) << told(half);
+    EXPECT_THAT(half.out, ::testing::HasSubstr("when nothing uses the new shape any more: weir rollback two"));
+    EXPECT_THAT(weir({"status"}).out, ::testing::HasSubstr("the old shape is there again beside the new one"));
+    // Both applications write now.
+    sql("UPDATE users SET full_name = 'by the new name' WHERE id = 2; UPDATE users SET name = 'by the old' WHERE id = "
+        "3");
+    sql("UPDATE orders SET address = 'by the new name' WHERE id = 2");
+    EXPECT_EQ(weir({"run", file, "--approve", "all"}).status, 3);
+    auto const ran = again({"rollback", "two"});
+    EXPECT_EQ(ran.status, 6) << told(ran);
+    EXPECT_EQ(dump(), before);
+    EXPECT_EQ(leftovers(), "");
+    EXPECT_EQ(value("SELECT string_agg(name, ',' ORDER BY id) FROM users WHERE id < 4"),
+              "since,by the new name,by the old");
+    EXPECT_EQ(value("SELECT place FROM orders WHERE id = 2"), "by the new name");
+    EXPECT_THAT(entries(), ::testing::EndsWith("rolled_back")) << entries();
+    EXPECT_TRUE(refused(weir({"abort", "two"}), 5, "not-now", {"rolled back"}));
+    // The same plan begins a new run.
+    auto const anew = weir({"run", file, "--approve", "all"});
+    EXPECT_EQ(anew.status, 0) << told(anew);
+}
+
+TEST_F(Midway, AnOrderReachesTheRunThatWaitsForItsLock) {
+    make_two();
+    auto const before = dump();
+    auto const file = plan(two_plan);
+    ASSERT_EQ(weir({"run", file, "--until", "proof"}).status, 0);
+    Client reader{db.conninfo};
+    reader.exec("BEGIN; LOCK TABLE orders IN ACCESS SHARE MODE");
+    ASSERT_EQ(weir({"set", "two", "locks.give_up", "10m"}).status, 0);
+    auto process = start({"run", file, "--approve", "all"});
+    ASSERT_TRUE(
+        wait_until([&] { return has(process.out(), "contract.6 waits for a lock") || !process.running(); }, 20s))
+        << process.out();
+    expect_midway();
+    ASSERT_EQ(weir({"abort", "two"}).status, 0);
+    auto const ran = wait(process);
+    EXPECT_EQ(ran.status, 3) << told(ran);
+    reader.exec("ROLLBACK");
+    EXPECT_EQ(again({"rollback", "two"}).status, 6);
+    EXPECT_EQ(dump(), before);
+}
+
+TEST_F(Midway, UnderWritersNothingIsLost) {
+    make_two();
+    auto const file = plan(two_plan);
+    Writers writers{*this, 2, 40};
+    ASSERT_TRUE(writers.more(20));
+    ASSERT_EQ(weir({"run", file, "--until", "proof"}).status, 0);
+    writers.use_new();
+    midway(file);
+    ASSERT_TRUE(writers.more(50)) << writers.errors();
+    auto const half = again({"abort", "two"});
+    EXPECT_EQ(half.status, 3) << told(half);
+    ASSERT_TRUE(writers.more(50)) << writers.errors();
+    writers.stop();
+    EXPECT_EQ(writers.errors(), "");
+    EXPECT_EQ(differing(*this, "name"), "0");
+    EXPECT_EQ(again({"rollback", "two"}).status, 6);
+    EXPECT_EQ(differing(*this, "name"), "0");
+}
+
+// The check by which a column becomes NOT NULL again is a step of its own, after the one that lifted it.
+TEST_F(Midway, KilledBetweenAStepAndItsWayBackItIsUndoneAllTheSame) {
+    make_two();
+    auto const before = dump();
+    midway(plan(two_plan));
+    // What came after it changed nothing but the ledger.
+    sql("DELETE FROM weir.entries WHERE seq > (SELECT seq FROM weir.entries WHERE kind = 'step_done' AND step = "
+        "'contract.2')");
+    EXPECT_EQ(again({"abort", "two"}).status, 3);
+    EXPECT_EQ(again({"rollback", "two"}).status, 6);
+    EXPECT_EQ(dump(), before);
+    EXPECT_EQ(leftovers(), "");
+}
+
+TEST_F(Midway, IsTheWayBackWhenTheSyncOfTheOtherColumnIsBroken) {
+    make_two();
+    auto const file = plan(two_plan);
+    midway(file);
+    sql("ALTER TABLE orders DISABLE TRIGGER USER; ALTER TABLE orders ENABLE TRIGGER USER");
+    auto const stopped = again({"run", file});
+    EXPECT_EQ(stopped.status, 4) << told(stopped);
+    EXPECT_THAT(stopped.out, ::testing::HasSubstr("stopped[trigger-changed]"));
+    EXPECT_THAT(stopped.out, ::testing::HasSubstr("weir abort two undoes the run"));
+    EXPECT_EQ(again({"abort", "two"}).status, 3);
+    EXPECT_EQ(again({"rollback", "two"}).status, 6);
+    EXPECT_EQ(leftovers(), "");
+}
+
+TEST_F(Midway, SaysWhatWouldBeLost) {
+    make_typed();
+    sql("CREATE TABLE orders (id int PRIMARY KEY, place text); INSERT INTO orders VALUES (1, 'a')");
+    auto text = std::string{typed_plan};
+    text.insert(text.find("expand:"),
+                "changes:\n  - rename_column: { table: orders, from: place, to: address }\n"
+                "locks: { timeout: 50ms, give_up: 1s }\n");
+    // Changes come before lists: users is behind orders.
+    auto const file = plan(text);
+    auto const before = dump();
+    ASSERT_EQ(weir({"run", file, "--until", "proof"}).status, 0);
+    Client reader{db.conninfo};
+    reader.exec("BEGIN; LOCK TABLE users IN ACCESS SHARE MODE");
+    ASSERT_EQ(again({"run", file, "--approve", "all"}).status, 4);
+    reader.exec("ROLLBACK");
+    // Nothing of orders can be lost, and users is not aside yet.
+    EXPECT_EQ(again({"abort", "typed"}).status, 3);
+    EXPECT_EQ(again({"rollback", "typed"}).status, 6);
+    EXPECT_EQ(dump(), before);
+
+    auto turned = std::string{typed_plan};
+    turned += "locks: { timeout: 50ms, give_up: 1s }\n";
+    turned.insert(turned.find("backfill:"),
+                  "  - add_column: { table: orders, column: address, type: text }\n"
+                  "  - sync_columns: { table: orders, from: place, to: address }\n");
+    turned.insert(turned.find("contract:"), "  - fill: { table: orders, set: { address: place } }\n");
+    turned.insert(turned.find("drop:"), "  - drop_column: { table: orders, column: place }\n");
+    auto const other = plan(turned, "turned.yaml");
+    ASSERT_EQ(weir({"run", other, "--until", "proof"}).status, 0);
+    reader.exec("BEGIN; LOCK TABLE orders IN ACCESS SHARE MODE");
+    ASSERT_EQ(again({"run", other, "--approve", "all"}).status, 4);
+    reader.exec("ROLLBACK");
+    sql("UPDATE users SET words = 'twelve' WHERE id = 2");
+    auto const ledger_before = entries();
+    auto const refusal = again({"abort", "typed"});
+    EXPECT_EQ(refusal.status, 4) << told(refusal);
+    EXPECT_THAT(refusal.out, ::testing::HasSubstr("stopped[would-lose]"));
+    EXPECT_THAT(refusal.out, ::testing::HasSubstr("weir rollback typed --accept-loss 1"));
+    EXPECT_EQ(entries(), ledger_before) << "a refusal writes nothing";
+    auto const ran = again({"rollback", "typed", "--accept-loss", "1", "--approve", "all"});
+    EXPECT_EQ(ran.status, 6) << told(ran);
+    EXPECT_EQ(dump(), before);
+    EXPECT_EQ(leftovers(), "");
+}
+
 // ---- killed ---------------------------------------------------------------------------------------------------------
 
 /// Killed at every string of the last command, which is then given again. Each time in a copy of one database.
-class KilledOn : public Quarantine {
+class KilledOn : public KilledIn<Quarantine> {
   protected:
     std::string const file = plan(kept_plan);
     std::string before;
-    Database made;
 
     void SetUp() override {
         make_users(*this, 40);
@@ -275,38 +459,54 @@ class KilledOn : public Quarantine {
         made = db;
     }
 
-    void copy() {
-        static int number = 0;
-        auto const name = made.name + "_" + std::to_string(++number);
-        auto const admin = cluster.conninfo("template1");
-        wait_until([&] {
-            return query_value(admin, "SELECT count(*) FROM pg_stat_activity WHERE datname = '" + made.name + "'") ==
-                   "0";
-        });
-        query(admin, "CREATE DATABASE " + name + " TEMPLATE " + made.name);
-        db = {name, cluster.conninfo(name), cluster.url(name)};
-    }
-
     template <class Expect>
     void sweep(Words const& words, int end, Expect expect) {
-        int crashes = 0;
-        // Before a string or after it: the other one in the next sweep.
-        for (int way = 0; way < (long_run() ? 2 : 1); ++way)
-            for (int n = 1;; ++n) {
-                copy();
-                auto const when = ((n + way) % 2 == 0 ? "before:" : "after:") + std::to_string(n);
-                auto const crashed = weir(words, {{"WEIR_CRASH", when}});
-                if (crashed.status == end) break;
-                ASSERT_EQ(crashed.status, 128 + SIGKILL) << when << told(crashed);
-                ++crashes;
-                expect(when, again(words));
+        KilledIn::sweep(
+            words, end, 8, [](auto const&) {},
+            [&](std::string const& when, Ran const& ran) {
+                expect(when, ran);
                 EXPECT_EQ(leftovers(), "") << when;
-                if (HasFailure()) return;
-            }
-        std::cout << "crashed " << crashes << " times\n";
-        EXPECT_GE(crashes, 8);
+            });
     }
 };
+
+/// The same in the midst of contract.
+class KilledMidway : public KilledOn {
+  protected:
+    void SetUp() override {
+        sql("CREATE TABLE users (id int PRIMARY KEY, name text NOT NULL)");
+        sql("INSERT INTO users SELECT i, 'user ' || i FROM generate_series(1, 40) i");
+        sql("CREATE TABLE orders (id int PRIMARY KEY, place text); INSERT INTO orders VALUES (1, 'a')");
+        before = dump();
+        auto const two = plan(R"(weir: 1
+name: two
+changes:
+  - rename_column: { table: users, from: name, to: full_name }
+  - rename_column: { table: orders, from: place, to: address }
+drop: { quarantine: 7d }
+gates: { contract: none }
+locks: { timeout: 50ms, give_up: 1s }
+)",
+                              "two.yaml");
+        ASSERT_EQ(weir({"run", two, "--until", "proof"}).status, 0);
+        Client reader{db.conninfo};
+        reader.exec("BEGIN; LOCK TABLE orders IN ACCESS SHARE MODE");
+        ASSERT_EQ(again({"run", two}).status, 4);
+        reader.exec("ROLLBACK");
+        sql("UPDATE users SET full_name = 'since' WHERE id = 1");
+        made = db;
+    }
+};
+
+TEST_F(KilledMidway, Abort) {
+    sweep({"abort", "two"}, 6, [&](std::string const& when, Ran const& ran) {
+        // Killed after its last entry: it is rolled back already.
+        EXPECT_TRUE(ran.status == 6 || (ran.status == 5 && has(ran.err, "is rolled back"))) << when << told(ran);
+        EXPECT_THAT(entries(), ::testing::EndsWith("rolled_back")) << when;
+        EXPECT_EQ(dump(), before) << when;
+        EXPECT_EQ(value("SELECT string_agg(name, ',' ORDER BY id) FROM users WHERE id < 3"), "since,user 2") << when;
+    });
+}
 
 TEST_F(KilledOn, Rollback) {
     sweep({"rollback", "rename-it", "--approve", "all"}, 6, [&](std::string const& when, Ran const& ran) {
@@ -351,6 +551,24 @@ TEST_F(KilledOn, RollbackWhileTheApplicationWrites) {
         }
         if (HasFailure() || crashed.status == 6) break;
     }
+}
+
+TEST_F(Quarantine, WaitsForItsLocksAsThePlanSays) {
+    make_users(*this, 50);
+    auto const file = plan(std::string{kept_plan} + "locks: { timeout: 50ms, give_up: 1s }\n");
+    quarantined(file);
+    Client reader{db.conninfo};
+    reader.exec("BEGIN; LOCK TABLE users IN ACCESS SHARE MODE");
+    let_time_pass();
+    // By weir's own settings these would go on for 15 minutes.
+    for (Words const& words : {Words{"purge", "rename-it"}, Words{"rollback", "rename-it", "--approve", "all"}}) {
+        auto const ran = again(words);
+        EXPECT_EQ(ran.status, 4) << told(ran);
+        EXPECT_THAT(ran.out, ::testing::HasSubstr("stopped[gave-up-lock]"));
+        EXPECT_THAT(ran.out, ::testing::HasSubstr("within 1 s"));
+    }
+    reader.exec("ROLLBACK");
+    EXPECT_EQ(again({"rollback", "rename-it", "--approve", "all"}).status, 6);
 }
 
 }  // namespace

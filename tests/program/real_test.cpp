@@ -106,6 +106,8 @@ TEST_P(Example, Runs) {
         sql("CREATE TABLE events (id bigint PRIMARY KEY, at timestamptz NOT NULL);"
             "INSERT INTO events SELECT i, now() - i * interval '1 day' FROM generate_series(1, 200) i;"
             "CREATE TABLE cases (event_id bigint REFERENCES events); INSERT INTO cases VALUES (150)");
+    } else if (has(text.str(), "table: legacy_users")) {
+        sql("CREATE TABLE legacy_users (id bigint PRIMARY KEY, name text); INSERT INTO legacy_users VALUES (1, 'a')");
     } else {
         ASSERT_TRUE(has(text.str(), "table: users")) << "an example for a table that this test does not know";
         sql("CREATE TABLE addresses (user_id bigint, kind text, city text);"
@@ -127,6 +129,8 @@ TEST_P(Example, Runs) {
     EXPECT_EQ(dump(), before);
     auto const ran = weir({"run", file, "--approve", "all"});
     EXPECT_EQ(ran.status, 0) << told(ran);
+    if (has(text.str(), "quarantine:"))
+        sql("UPDATE weir.entries SET at = at - interval '8 days' WHERE kind = 'quarantined'");
     auto const again = weir({"run", file});
     EXPECT_EQ(again.status, 0) << told(again);
     EXPECT_EQ(leftovers(), "");

@@ -38,6 +38,10 @@ TEST_F(Refused, NoServer) {
     EXPECT_TRUE(
         refused(bare({"run", file, "--database", "postgresql://postgres@/x?host=/nowhere"}), 5, "cannot-connect"));
     EXPECT_TRUE(refused(bare({"run", file, "--database", "postgresql://postgres@127.0.0.1:1/x"}), 5, "cannot-connect"));
+    auto const several =
+        bare({"run", file, "--database", "postgresql://postgres@/x?host=/nowhere,127.0.0.1&port=5432,1"});
+    EXPECT_TRUE(refused(several, 5, "cannot-connect", {"127.0.0.1", "; "}));
+    EXPECT_EQ(count(several.err, "\n"), 2U) << "a message and its hint\n" << several.err;
 }
 
 TEST_F(Refused, UnknownDatabase) {
@@ -165,7 +169,7 @@ TEST_F(Refused, CommandLines) {
     EXPECT_TRUE(usage({"run", file, "--until", "soon"}, {"soon", "expand"}));
     EXPECT_TRUE(usage({"run", file, "--approve", "expand"}, {"expand", "contract"}));
     EXPECT_TRUE(usage({"run", file, "--progress", "loud"}, {"loud", "plain"}));
-    EXPECT_TRUE(usage({"run", file, "--json"}, {"--json"}));
+    EXPECT_TRUE(usage({"run", file, "--metrics"}, {"--metrics"}));
     EXPECT_TRUE(refused(bare({"run", file, "--until"}), 2, "usage", {"until"}));
 }
 

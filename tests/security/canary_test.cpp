@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <boost/asio/ip/tcp.hpp>
+#include <cstdlib>
 #include <fstream>
 #include <iterator>
 
@@ -116,9 +117,16 @@ FROM pg_class WHERE relnamespace = 'weir'::regnamespace AND relkind = 'r')"));
 };
 
 TEST_P(Canary, IsFoundNowhereWhenARunSucceeds) {
-    auto const file = bench.plan(rename_plan);
+    auto const file = bench.plan(std::string{rename_plan} + "backup: { directory: \"" + bench.folder.path() + "\" }\n");
     auto const address = free_address();
-    Process process{with(canary, {"run", file, "--progress", "json", "--http", address})};
+    auto launch = with(canary, {"run", file, "--progress", "json", "--http", address});
+    // What others see of pg_dump, too.
+    auto const said = bench.folder.path("said");
+    auto const program = bench.folder.write("pg_dump", "#!/bin/sh\ncat /proc/$$/cmdline >> '" + said + "'\nexec " +
+                                                           server_program("pg_dump") + " \"$@\"\n");
+    ::chmod(program.c_str(), 0755);
+    launch.environment["PATH"] = bench.folder.path() + ":" + std::getenv("PATH");
+    Process process{std::move(launch)};
     ASSERT_TRUE(wait_until([&] { return has(process.out(), "\"gate_opened\"") || !process.running(); }, 30s));
     ASSERT_TRUE(process.running()) << process.out() << process.err();
     // The search can find it: this is where it may stand, for its own user alone.
@@ -137,7 +145,10 @@ TEST_P(Canary, IsFoundNowhereWhenARunSucceeds) {
     auto const done = wait(process);
     keep("output", done.out + done.err);
     EXPECT_EQ(done.status, 0) << told(done);
+    keep("pg_dump's command line", file_text(said));
+    EXPECT_TRUE(has(seen["pg_dump's command line"], "user='keeper'"));
     look_at_what_stays();
+    EXPECT_TRUE(has(seen["ledger"], "backed_up"));
     EXPECT_TRUE(has(seen["ledger"], "finished"));
     EXPECT_TRUE(has(seen["the server's log"], "weir rename-it control"));
 }

@@ -346,7 +346,8 @@ TEST_F(Names, LiveThroughWholePlans) {
 TEST_F(Names, ExpressionsStayOne) {
     Client client{db.conninfo};
     int declared = 0, refused = 0, answered = 0;
-    for (int i = 0; i < scale(); ++i) {
+    for (int i = 0; i < scale() || declared <= scale() / 20 || answered <= scale() / 50; ++i) {
+        ASSERT_LT(i, 100 * scale()) << declared << " were expressions, " << answered << " of them gave a value";
         auto const text = hostile.expression();
         auto const made = declare_expression(text, {});
         if (std::holds_alternative<Problem>(made)) {
@@ -367,9 +368,7 @@ TEST_F(Names, ExpressionsStayOne) {
         }
         EXPECT_EQ(client.value("SELECT pg_current_xact_id_if_assigned() IS NULL"), "t") << batch;
     }
-    EXPECT_GT(declared, scale() / 20);
     EXPECT_GT(refused, scale() / 3);
-    EXPECT_GT(answered, scale() / 50);
 }
 
 }  // namespace

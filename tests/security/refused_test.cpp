@@ -93,7 +93,7 @@ TEST_F(Beside, ALedgerOfANewerVersionIsLeftAlone) {
     EXPECT_EQ(value("SELECT epoch FROM weir.meta"), epoch);
     EXPECT_EQ(value("SELECT count(*) FROM weir.orders"), "0");
     sql("DELETE FROM weir.meta");
-    EXPECT_TRUE(refused(weir({"run", file}), 5, "ledger-version", {"weir.meta is empty", "tampered"}));
+    EXPECT_TRUE(refused(weir({"run", file}), 5, "ledger-damaged", {"weir.meta is empty"}));
     sql("INSERT INTO weir.meta VALUES (true, " + version + ", " + epoch + ")");
     EXPECT_EQ(weir({"run", file, "--approve", "all"}).status, 0);
 }
@@ -140,6 +140,8 @@ TEST_F(Beside, APublicationOfAllTablesWouldStopItsSubscribers) {
     there.sql("CREATE TABLE users (id bigint PRIMARY KEY, name varchar(80), note text)");
     there.sql("CREATE TABLE witness (id bigint PRIMARY KEY, value text NOT NULL)");
     here.sql("CREATE PUBLICATION everything FOR ALL TABLES");
+    // Whoever decodes WAL from before it was made finds no such publication, again and again.
+    here.sql("CREATE PUBLICATION listed FOR TABLE witness");
     here.sql("SELECT pg_create_logical_replication_slot('theirs', 'pgoutput')");
     there.sql("CREATE SUBSCRIPTION mine CONNECTION " + sql_literal(here.db.conninfo) +
               " PUBLICATION everything WITH (create_slot = false, slot_name = 'theirs')");
@@ -151,8 +153,8 @@ TEST_F(Beside, APublicationOfAllTablesWouldStopItsSubscribers) {
     // The subscriber goes on.
     here.sql("INSERT INTO users VALUES (21, 'late', 'x')");
     EXPECT_TRUE(wait_until([&] { return there.value("SELECT count(*) FROM users") == "21"; }, 30s));
+    EXPECT_FALSE(has(there.value("SELECT string_agg(nspname, ' ') FROM pg_namespace"), "weir"));
     // As the hint says: with a list it works, and the subscriber gets what the list names.
-    here.sql("CREATE PUBLICATION listed FOR TABLE witness");
     there.sql("ALTER SUBSCRIPTION mine SET PUBLICATION listed");
     here.sql("DROP PUBLICATION everything");
     auto const ran = here.weir({"run", theirs, "--approve", "all"});
@@ -161,6 +163,71 @@ TEST_F(Beside, APublicationOfAllTablesWouldStopItsSubscribers) {
     EXPECT_TRUE(wait_until([&] { return there.value("SELECT count(*) FROM witness WHERE id = 22") == "1"; }, 30s));
     there.sql(
         "ALTER SUBSCRIPTION mine DISABLE; ALTER SUBSCRIPTION mine SET (slot_name = NONE); DROP SUBSCRIPTION mine");
+}
+
+TEST_F(Beside, APublicationOfAllTablesWhoseSubscribersAreReady) {
+    Cluster own{Cluster::Options{.fsync = false, .settings = {"wal_level = logical"}, .hba = {}}};
+    Bench here{own}, there{own};
+    make_users(here, 20);
+    there.sql("CREATE TABLE users (id bigint PRIMARY KEY, name varchar(80), note text)");
+    there.sql("CREATE TABLE witness (id bigint PRIMARY KEY, value text NOT NULL)");
+    here.sql("CREATE PUBLICATION everything FOR ALL TABLES");
+    here.sql("SELECT pg_create_logical_replication_slot('theirs', 'pgoutput')");
+    there.sql("CREATE SUBSCRIPTION mine CONNECTION " + sql_literal(here.db.conninfo) +
+              " PUBLICATION everything WITH (create_slot = false, slot_name = 'theirs')");
+    ASSERT_TRUE(wait_until([&] { return there.value("SELECT count(*) FROM users") == "20"; }, 30s));
+    auto const theirs = here.plan(rename_plan);
+    EXPECT_TRUE(refused(here.weir({"run", theirs}), 5, "not-now", {"`weir ledger`", "--subscribers-ready"}));
+
+    auto const printed = run({.command = {WEIR_PROGRAM, "ledger"}, .environment = {}, .directory = ""});
+    ASSERT_EQ(printed.status, 0) << told(printed);
+    there.sql(printed.out);
+    // weir's DDL is replicated as little as anybody's.
+    there.sql("ALTER TABLE users ADD COLUMN full_name varchar(80)");
+    auto const ran = here.weir({"run", theirs, "--approve", "all", "--subscribers-ready"});
+    EXPECT_EQ(ran.status, 0) << told(ran);
+    EXPECT_EQ(here.ledger_faults(), "");
+    here.sql("INSERT INTO users (id, full_name) VALUES (21, 'late')");
+    here.sql("UPDATE users SET full_name = 'Bo' WHERE id = 1");
+    EXPECT_TRUE(wait_until(
+        [&] {
+            return there.value(
+                       "SELECT coalesce(string_agg(full_name, ',' ORDER BY id), '') FROM users WHERE id IN "
+                       "(1, 21)") == "Bo,late";
+        },
+        30s));
+    EXPECT_EQ(there.value("SELECT count(full_name) FROM users"), "21") << "what the fill wrote, too";
+    // Rows of the ledger come when the subscriber asks for the new tables.
+    EXPECT_EQ(there.value("SELECT count(*) FROM weir.entries"), "0");
+    there.sql("ALTER SUBSCRIPTION mine REFRESH PUBLICATION");
+    auto const all =
+        "SELECT (SELECT count(*) FROM weir.entries) || ', ' || coalesce((SELECT max(epoch) FROM weir.meta), 0)";
+    EXPECT_TRUE(wait_until([&] { return there.value(all) == here.value(all); }, 30s));
+    // From then on they come by themselves; and what is aside must be there as well.
+    there.sql("ALTER TABLE witness ALTER value DROP NOT NULL, ADD COLUMN content text, ADD COLUMN weir_q2_value text");
+    auto const kept = here.plan(R"(weir: 1
+name: kept
+changes:
+  - rename_column: { table: witness, from: value, to: content }
+drop: { quarantine: 7d }
+)",
+                                "kept.yaml");
+    auto const again = here.weir({"run", kept, "--approve", "all"});
+    EXPECT_EQ(again.status, 0) << "who has a ledger needs no word" << told(again);
+    here.sql("INSERT INTO witness (id, content) VALUES (22, 'later')");
+    EXPECT_TRUE(wait_until(
+        [&] {
+            return there.value(
+                       "SELECT count(*) FROM witness WHERE id = 22 AND content = 'later' AND weir_q2_value = "
+                       "'later'") == "1" &&
+                   there.value("SELECT count(*) FROM weir.entries WHERE run = 2 AND kind = 'quarantined'") == "1";
+        },
+        30s));
+    there.sql(
+        "ALTER SUBSCRIPTION mine DISABLE; ALTER SUBSCRIPTION mine SET (slot_name = NONE); DROP SUBSCRIPTION mine");
+    auto const status = there.weir({"status"});
+    EXPECT_EQ(status.status, 0) << told(status);
+    EXPECT_TRUE(has(status.out, "in quarantine")) << told(status);
 }
 
 }  // namespace

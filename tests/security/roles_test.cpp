@@ -212,6 +212,15 @@ TEST_F(Roles, AnOperatorsAbortIsAnOrder) {
     EXPECT_EQ(bench.dump(), before);
 }
 
+TEST_F(Roles, AnOperatorsAbortOfWhatIsInQuarantineIsNoOrder) {
+    make_weir();
+    make_tables();
+    make_people("drop: { quarantine: 7d }\n");
+    ASSERT_EQ(bench.weir({"run", file, "--approve", "all"}).status, 0);
+    EXPECT_TRUE(refused(as("alice", {"abort", "rename-it"}), 5, "not-now", {"weir rollback rename-it brings"}));
+    EXPECT_EQ(bench.value("SELECT count(*) FROM weir.orders WHERE word = 'abort'"), "0");
+}
+
 TEST_F(Roles, OperatorsMayDoNothingElse) {
     make_weir();
     make_tables();
@@ -286,6 +295,7 @@ TEST_F(Roles, ReadersReadAndOrderNothing) {
     make_people();
     EXPECT_THAT(as("carol", {"status"}).out, HasSubstr("rename-it"));
     EXPECT_THAT(as("carol", {"status", "rename-it", "--json"}).out, HasSubstr(R"("state":)"));
+    EXPECT_THAT(as("carol", {"status", "--metrics"}).out, HasSubstr("weir_ledger_run_state"));
     auto process = bench.start({"run", file});
     ASSERT_TRUE(bench.at_gate(process)) << process.err();
     EXPECT_THAT(as("carol", {"status", "rename-it"}).out, HasSubstr("working now: weir rename-it control"));

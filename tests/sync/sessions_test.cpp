@@ -72,14 +72,18 @@ TEST(Sync, a_writer_with_rights_on_columns_alone_writes_the_new_one_as_it_wrote_
     EXPECT_EQ(lab.rows(all), "1|uno|uno, 2|due|due");
 }
 
-TEST(Sync, DISABLED_a_function_that_a_writer_may_not_call_is_refused_at_validate) {
+TEST(Sync, a_function_that_a_writer_may_not_call_refuses_its_writes) {
     Lab lab{std::string{table} +
             "DO $$ BEGIN CREATE ROLE calls_sync LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$;"
             "GRANT SELECT, INSERT, UPDATE ON t TO calls_sync;"
             "CREATE FUNCTION norm(text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN lower($1); END';"
             "REVOKE EXECUTE ON FUNCTION norm(text) FROM PUBLIC"};
-    // Today the plan is accepted, and the application's writes fail with 42501 from expand on.
-    EXPECT_NE(lab.problems(mapping("text", "norm(a)", "")), "");
+    lab.expand(mapping("text", "norm(a)", ""));
+    Client app{as(lab, "calls_sync")};
+    EXPECT_EQ(app.try_exec("UPDATE t SET a = 'uno' WHERE id = 1"), "42501");
+    lab.run("GRANT EXECUTE ON FUNCTION norm(text) TO calls_sync");
+    EXPECT_NO_THROW(app.exec("UPDATE t SET a = 'UNO' WHERE id = 1"));
+    EXPECT_EQ(lab.rows(all), "1|UNO|uno, 2|two|~");
 }
 
 TEST(Sync, a_replicating_session_is_synced_too) {

@@ -1,0 +1,11 @@
+CREATE TABLE orgs (id int PRIMARY KEY);
+CREATE TABLE logs (at date NOT NULL, org int REFERENCES orgs, line text, PRIMARY KEY (at, line)) PARTITION BY RANGE (at);
+CREATE TABLE logs_old PARTITION OF logs FOR VALUES FROM ('2024-01-01') TO ('2025-01-01') PARTITION BY LIST (line);
+CREATE TABLE logs_old_a PARTITION OF logs_old FOR VALUES IN ('a');
+CREATE TABLE logs_new PARTITION OF logs FOR VALUES FROM ('2025-01-01') TO ('2026-01-01');
+CREATE INDEX ON logs_new (line);
+CREATE TABLE lines (line text PRIMARY KEY);
+ALTER TABLE logs_new ADD FOREIGN KEY (line) REFERENCES lines;
+CREATE TABLE notes (id int PRIMARY KEY, org int REFERENCES orgs);
+INSERT INTO lines VALUES ('b');
+INSERT INTO logs VALUES ('2024-05-05', NULL, 'a'), ('2025-05-05', NULL, 'b');

@@ -1,0 +1,26 @@
+-- as: golden_app
+CREATE SCHEMA shut;
+CREATE TABLE shut.orders (id int PRIMARY KEY);
+ALTER TABLE shut.orders OWNER TO golden_app;
+GRANT USAGE ON SCHEMA shut TO golden_app;
+CREATE TABLE orgs (id int PRIMARY KEY);
+CREATE TABLE parted (id int PRIMARY KEY) PARTITION BY LIST (id);
+CREATE TABLE users (id int PRIMARY KEY, org int REFERENCES orgs, part int REFERENCES parted);
+CREATE TABLE lines (id int REFERENCES orgs) PARTITION BY LIST (id);
+CREATE TABLE kept (id int PRIMARY KEY, weir_q7_name text, name text);
+COMMENT ON COLUMN kept.weir_q7_name IS '{"weir":1,"run":7,"aside":"name","to":""}';
+CREATE TABLE weir_q9_gone (id int PRIMARY KEY);
+COMMENT ON TABLE weir_q9_gone IS '{"weir":1,"run":9,"aside":"gone","to":""}';
+CREATE TABLE weir_q9_theirs (id int PRIMARY KEY);
+COMMENT ON TABLE weir_q9_theirs IS 'no mark of weir''s';
+CREATE TABLE other (id int PRIMARY KEY);
+GRANT UPDATE ON other TO golden_app;
+CREATE TABLE lone (id int REFERENCES other);
+ALTER TABLE lone OWNER TO golden_app;
+ALTER TABLE users OWNER TO golden_app;
+ALTER TABLE parted OWNER TO golden_app;
+ALTER TABLE lines OWNER TO golden_app;
+ALTER TABLE kept OWNER TO golden_app;
+ALTER TABLE weir_q9_gone OWNER TO golden_app;
+ALTER TABLE weir_q9_theirs OWNER TO golden_app;
+GRANT CREATE ON SCHEMA public TO golden_app;
