@@ -81,7 +81,7 @@ class Clerk {
     /// runs.
     void catch_up(Asker& asker, std::function<void(Ordered)> give) {
         give_ = std::move(give);
-        take(asker.ask(read_orders(plan_, run_, last_)));
+        take(asker.ask(read_orders(plan_, run_)));
     }
     void start(std::function<void(Lost)> lost) {
         lost_ = std::move(lost);
@@ -116,7 +116,7 @@ class Clerk {
     }
     void read() {
         if (stopped_) return;
-        control_.execute(read_orders(plan_, run_, last_), Transaction::implicit, small, [this](Outcome outcome) {
+        control_.execute(read_orders(plan_, run_), Transaction::implicit, small, [this](Outcome outcome) {
             if (stopped_) return;
             // With the control session the leader's lock is gone: somebody else may lead by now.
             if (outcome.fate == Fate::lost || outcome.fate == Fate::in_doubt) lost_({control, outcome.message});
@@ -128,8 +128,7 @@ class Clerk {
         for (auto const& row : outcome.rows) {
             auto const field = [&](std::size_t i) { return row.fields[i].value_or(""); };
             auto const id = std::stoll(field(0));
-            if (id <= last_) continue;
-            last_ = id;
+            if (!taken_.insert(id).second) continue;
             auto const word = order_word(field(1));
             // Whoever may insert may write any gate's name.
             if (word == OrderWord::approve && field(2) != "contract") continue;
@@ -145,7 +144,7 @@ class Clerk {
     Alarm poll_, again_;
     std::function<void(Ordered)> give_;
     std::function<void(Lost)> lost_;
-    std::int64_t last_{};
+    std::set<std::int64_t> taken_;
     bool stopped_{};
 };
 

@@ -461,14 +461,14 @@ Batch next_run() { return {sql("SELECT coalesce(max(run), 0) + 1 FROM weir.entri
 
 Batch newest_order() { return {sql("SELECT coalesce(max(id), 0) FROM weir.orders")}; }
 
-Batch read_orders(std::string const& plan_name, RunId run, std::int64_t after) {
+Batch read_orders(std::string const& plan_name, RunId run) {
     return {
         // Not by the time that they were given: a clock may be set back. The first version noted no number.
         sql("SELECT o.id, o.word, o.argument, o.by_user FROM weir.orders o, weir.entries e "
-            "WHERE o.plan = {0} AND o.id > {1} AND e.run = {2} AND e.kind = 'began' "
+            "WHERE o.plan = {0} AND e.run = {1} AND e.kind = 'began' "
             "AND CASE WHEN e.detail ? 'order' THEN o.id > (e.detail->>'order')::pg_catalog.int8 ELSE o.at >= e.at END "
             "ORDER BY o.id",
-            Value{plan_name}, Int{after}, Int{static_cast<std::int64_t>(run)})};
+            Value{plan_name}, Int{static_cast<std::int64_t>(run)})};
 }
 
 Batch insert_order(std::string const& plan_name, std::string_view word, std::string const& argument) {

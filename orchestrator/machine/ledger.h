@@ -162,8 +162,9 @@ Batch next_run();
 
 /// One row: the id of the newest order, 0 for none.
 Batch newest_order();
-/// Orders for a plan given since the run began and with ids beyond `after`, oldest first: id, word, argument, user.
-Batch read_orders(std::string const& plan_name, RunId run, std::int64_t after);
+/// Orders for a plan given since the run began, oldest first: id, word, argument, user. One that is committed late may
+/// come to be seen after others with higher ids.
+Batch read_orders(std::string const& plan_name, RunId run);
 Batch insert_order(std::string const& plan_name, std::string_view word, std::string const& argument);
 
 // The heartbeat: one row a run, written again and again for as long as an orchestrator leads it. Fenced; needs no lock

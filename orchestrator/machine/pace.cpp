@@ -87,7 +87,12 @@ struct PaceController::Gains {
         blur = lag ? std::min(seconds(PaceController::blur), limit / 2) : seconds(PaceController::blur);
     }
     double braked(double load) const { return lag ? brake * std::log1p(load * limit / blur) : 0.0; }
-    double rise_at(double load) const { return load < idle && (!lag || load * limit < blur) ? sprint : rise; }
+    double rise_at(double load) const {
+        auto const below = [&](double most, double of_blur) {
+            return load < most && (!lag || load * limit < blur * of_blur);
+        };
+        return below(faint, faint) ? dash : below(idle, 1) ? sprint : rise;
+    }
     double drift(double load) const {
         auto const room = target - load;
         if (room > 0) return rise_at(load) * std::min(std::pow(room / (lag ? target : target / 2), lag ? 3 : 1.8), 1.0);

@@ -6,9 +6,10 @@
 /// proportional-integral rule; the lowest of these paces counts (a selector of limits):
 ///
 ///     level  grows while the load is below `target`, by `rise` a second at most (by `sprint` while the load is below
-///            `idle`, and a lag below `blur`), and ever less as it comes near: by the cube of the room that is left for
-///            a lag, by its power 1.8, from half of the target on, for others. Above the target it shrinks by `fall`
-///            times the excess; for a lag of T seconds by 1 / (1 + 4 T) of that
+///            `idle` and a lag below `blur`, by `dash` while they are below a tenth of the limit and of `blur`), and
+///            ever less as it comes near: by the cube of the room that is left for a lag, by its power 1.8, from half
+///            of the target on, for others. Above the target it shrinks by `fall` times the excess; for a lag of T
+///            seconds by 1 / (1 + 4 T) of that
 ///     ln pace = level - brake · ln(1 + lag / blur)
 ///
 /// The second term is for the replication lag alone. A lag sums up what is written too fast and shows it no
@@ -66,11 +67,13 @@ class PaceController {
     static constexpr double go_again = 0.8;  ///< load
     static constexpr double free = 0.6;      ///< load; at full pace nothing brakes below it
     static constexpr double floor = 0.05;    ///< the lowest pace: what we do not cause never holds us for ever
-    static constexpr double start = 0.2;     ///< the first pace, when there is a limit
+    static constexpr double start = 0.1;     ///< the first pace, when there is a limit
     static constexpr double rise = 0.25;     ///< of ln pace, a second
     static constexpr double sprint = 0.6;    ///< the same while the load is below `idle`, and a lag below `blur`
     static constexpr double idle = 0.25;     ///< load
-    static constexpr double fall = 0.5;      ///< of ln pace, a second, for an excess of 1
+    static constexpr double dash = 2;  ///< the same while the load is below `faint`, and a lag below so much of `blur`
+    static constexpr double faint = 0.1;  ///< load
+    static constexpr double fall = 0.5;   ///< of ln pace, a second, for an excess of 1
     static constexpr double brake = 0.9;
     static constexpr Millis blur{500};  ///< readings closer than this are smoothed; half of a limit below 1 s
     static constexpr double cut = 0.3;  ///< of ln pace, at a stop

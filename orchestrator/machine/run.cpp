@@ -1225,7 +1225,8 @@ void RunMachine::tell_signals(Pace const& pace, bool works, Commands& out) {
 
 void RunMachine::on_order(Ordered const& order, Commands& out) {
     if (order.word == OrderWord::pause || order.word == OrderWord::resume || order.word == OrderWord::set) {
-        if (order.order <= record_.last_order) return;
+        // Of what was given since this one began to work, a lower number may be seen later; each is given once.
+        if (order.order <= config_.record.last_order) return;
         if (order.word == OrderWord::pause) pause(order, out);
         if (order.word == OrderWord::resume) go_on(order, out);
         if (order.word == OrderWord::set) set(order, out);

@@ -32,7 +32,8 @@ CREATE TRIGGER toy BEFORE INSERT OR UPDATE ON users FOR EACH ROW EXECUTE FUNCTIO
         std::string const update = "UPDATE users SET full_name = name WHERE full_name IS NULL AND id ";
         for (int chunk = 0; chunk < rows / 200; ++chunk)
             if (chunk != skipped)
-                sql(update + "BETWEEN " + std::to_string(chunk * 200 + 1) + " AND " + std::to_string((chunk + 1) * 200));
+                sql(update + "BETWEEN " + std::to_string(chunk * 200 + 1) + " AND " +
+                    std::to_string((chunk + 1) * 200));
         sql(update + "> " + std::to_string(rows));
     }
     static constexpr char const* drop_trigger = "DROP TRIGGER toy ON users;";

@@ -8,9 +8,10 @@ class Workers : public Filling, public ::testing::WithParamInterface<std::string
   protected:
     void SetUp() override { log_before_ = cluster.log().size(); }
     /// No worker waited for a row of another's: the server says `while updating tuple` then. (A wait without such a
-    /// line is for the lock under which a table gets longer; it is over in a moment, but may take 10 ms.)
+    /// line is for the lock under which a table gets longer; it is over in a moment, but on a busy machine that may be
+    /// longer than a batch waits.)
     void expect_apart() {
-        EXPECT_EQ(times("batch_retried", "deadlock") + times("batch_retried", "waiting"), 0U);
+        EXPECT_EQ(times("batch_retried", "deadlock"), 0U);
         auto const log = cluster.log().substr(log_before_);
         EXPECT_FALSE(has(log, "ing tuple (")) << log;
     }

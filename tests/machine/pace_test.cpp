@@ -156,7 +156,7 @@ TEST_F(MovingPace, WithoutALimitItIsFull) {
 TEST_F(MovingPace, StartsSlowlyAndRisesWhileTheLoadIsLow) {
     auto first = after(Millis{0}, {lag("r1", 0)});
     EXPECT_NEAR(first.pace, PaceController::start, 1e-9);
-    EXPECT_THAT(first.reasons, ElementsAre("pace 20 %, rising: no signal is near its limit"));
+    EXPECT_THAT(first.reasons, ElementsAre("pace 10 %, rising: no signal is near its limit"));
     EXPECT_EQ(first.worst, "replication_lag");
     EXPECT_TRUE(first.rising);
     EXPECT_THAT(first.judged, ElementsAre(Field(&Judged::worst, false)));

@@ -17,9 +17,9 @@ namespace {
 using Answer = Sim::Answer;
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr std::uint64_t worlds_a_build = 2'000;
+constexpr std::uint64_t worlds_a_build = 1'000;
 #else
-constexpr std::uint64_t worlds_a_build = 10'000;
+constexpr std::uint64_t worlds_a_build = 5'000;
 #endif
 
 class RandomWorld {

@@ -970,7 +970,7 @@ TEST_F(PacedRun, RisesToFullPaceAndSaysSo) {
     for (std::size_t i = 2; i < all.size(); ++i)
         EXPECT_TRUE(all[i] == 1 || all[i] >= all[i - 1] + 0.1) << "a small move is not told";
     auto const& told = sim.heard<PaceChanged>();
-    EXPECT_THAT(told[1].reasons, ElementsAre("pace 20 %, rising: no signal is near its limit"));
+    EXPECT_THAT(told[1].reasons, ElementsAre("pace 10 %, rising: no signal is near its limit"));
     EXPECT_THAT(told.back().reasons, IsEmpty());
 }
 

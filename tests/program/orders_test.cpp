@@ -85,6 +85,27 @@ TEST_F(Orders, AreHeardWhateverTheClockSays) {
     EXPECT_EQ(value("SELECT count(*) FROM weir.entries WHERE kind = 'paused'"), "0");
 }
 
+/// Numbers are given when an order is written, and seen when it is committed: the later one may be seen first.
+TEST_F(Orders, AreObeyedInWhateverOrderTheyBecomeVisible) {
+    make_users(*this, 10);
+    auto process = start({"run", plan(rename_plan), "--progress", "plain"});
+    ASSERT_TRUE(at_gate(process)) << process.out() << process.err();
+    Client slow{db.conninfo};
+    slow.exec("BEGIN");
+    slow.exec("INSERT INTO weir.orders (plan, word) VALUES ('rename-it', 'pause')");
+    ASSERT_EQ(weir({"set", "rename-it", "batch.target", "20ms"}).status, 0);
+    ASSERT_TRUE(wait_until([&] { return has(process.out(), "postgres set batch.target to 20ms"); })) << process.out();
+    slow.exec("COMMIT");
+    ASSERT_TRUE(wait_until([&] { return has(process.out(), "paused by postgres"); })) << process.out();
+    ASSERT_EQ(weir({"resume", "rename-it"}).status, 0);
+    ASSERT_EQ(weir({"approve", "rename-it", "contract"}).status, 0);
+    auto const done = wait(process);
+    EXPECT_EQ(done.status, 0) << told(done);
+    EXPECT_EQ(value("SELECT string_agg(kind, ',' ORDER BY seq) FROM weir.entries WHERE kind IN ('paused', 'resumed', "
+                    "'set')"),
+              "set,paused,resumed");
+}
+
 TEST_F(Orders, AreRefusedWithAWord) {
     make_users(*this, 10);
     EXPECT_TRUE(refused(weir({"pause", "rename-it"}), 1, "unknown-plan", {"rename-it"}));

@@ -13,11 +13,6 @@ namespace weir::tests {
 namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 
-bool long_run() {
-    char const* text = std::getenv("WEIR_TEST_LONG");
-    return text != nullptr && *text != '\0' && std::string_view{text} != "0";
-}
-
 std::uint64_t seed() {
     char const* text = std::getenv("WEIR_TEST_SEED");
     auto const chosen = text != nullptr ? std::strtoull(text, nullptr, 10)

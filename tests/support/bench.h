@@ -23,9 +23,6 @@ using namespace std::chrono_literals;
 using Words = std::vector<std::string>;
 using Environment = std::map<std::string, std::string>;
 
-/// Long sweeps run only when WEIR_TEST_LONG is set.
-bool long_run();
-
 /// WEIR_TEST_SEED, or the clock; printed, so that a failure can be run again.
 std::uint64_t seed();
 

@@ -148,6 +148,11 @@ std::string trimmed(char const* message) {
 
 }  // namespace
 
+bool long_run() {
+    char const* text = std::getenv("WEIR_TEST_LONG");
+    return text != nullptr && *text != '\0' && std::string_view{text} != "0";
+}
+
 std::string server_program(std::string_view name) {
     static std::string const folder = find_programs();
     return folder + "/" + std::string{name};

@@ -29,6 +29,9 @@ inline constexpr bool sanitized = true;
 inline constexpr bool sanitized = false;
 #endif
 
+/// Long sweeps run only when WEIR_TEST_LONG is set.
+bool long_run();
+
 using Field = std::optional<std::string>;
 using Rows = std::vector<std::vector<Field>>;
 
