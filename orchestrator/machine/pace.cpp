@@ -132,9 +132,10 @@ void PaceController::move(Rule& rule, Reading const& reading, Millis at, bool go
                      : 0.0;
     auto const most = ceiling + gains.braked(std::max(rule.load, free));
     rule.level = std::max(std::min(rule.level, most), std::log(floor) + braked);
-    if (!full) rule.level = std::min(rule.level, *log_pace_ + braked + slack);
+    auto const step = gains.rise_at(rule.load) * time;
+    if (!full) rule.level = std::min(rule.level, *log_pace_ + braked + std::max(slack, step));
     auto const wish = std::min(rule.level - braked, ceiling);
-    auto const risen = *log_pace_ + gains.rise_at(rule.load) * time;
+    auto const risen = *log_pace_ + step;
     rule.rises = wish > risen - 1e-6;
     rule.wish = std::max(std::min(wish, risen), std::log(floor));
 }

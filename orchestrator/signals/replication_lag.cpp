@@ -77,10 +77,9 @@ void ReplicationLag::remember(std::int64_t lsn, Millis now) {
     if (!history_.empty() && history_.back().lsn == lsn)
         history_.back().at = now;
     else
-        history_.push_back({lsn, now});
+        history_.push_back({lsn, now, now});
     if (history_.size() <= history_bound) return;
-    // Far back coarse steps do: a gap of a thirtieth of its age makes the estimate that much too large, never too
-    // small.
+    // Far back coarse steps do.
     std::deque<Sample> thinned{history_.front()};
     for (std::size_t i = 1; i < history_.size(); ++i) {
         bool const last = i + 1 == history_.size();
@@ -95,7 +94,11 @@ double ReplicationLag::lag(std::int64_t replayed, std::int64_t current, std::opt
                            Millis now) const {
     if (replayed >= current) return 0;
     auto const after = std::ranges::upper_bound(history_, replayed, {}, &Sample::lsn);
-    if (after != history_.begin()) return seconds(now - std::prev(after)->at);
+    if (after != history_.begin()) {
+        auto const before = std::prev(after);
+        auto const share = static_cast<double>(replayed - before->lsn) / static_cast<double>(after->lsn - before->lsn);
+        return seconds(now - before->at) - share * seconds(after->from - before->at);
+    }
     return std::max(seconds(now - *began_), replay_lag.value_or(0));
 }
 

@@ -17,9 +17,10 @@ namespace weir {
 ///
 /// The server's replay_lag is NULL on an idle primary and keeps its last value while replay is paused, so the lag is
 /// estimated here: the primary's LSN is remembered at every measurement, and a replica is behind by the age of the
-/// newest of these that it has replayed. So an idle primary reads 0, a paused replica grows by a second a second, and
-/// the estimate is never too small by more than the round trip, and too large by at most one poll (or 3 % when far
-/// behind, because the memory is bounded). For a replica that is behind the first measurement it is the larger of
+/// point that it has replayed, as if what lies between two measurements had been written evenly. So an idle primary
+/// reads 0, a paused replica grows by a second a second, and while WAL is written evenly, as a fill does, the estimate
+/// is right to the round trip; else it is wrong by one poll at most (or 3 % when far behind, because the memory is
+/// bounded). For a replica that is behind the first measurement it is the larger of
 /// replay_lag and the time since that measurement.
 ///
 /// A replica that was seen once and is missing now is a reading without value: `replica r1 is gone`. So is one that is
@@ -50,7 +51,7 @@ class ReplicationLag {
   private:
     struct Sample {
         std::int64_t lsn{};
-        Millis at{};  ///< the last time that the primary stood there
+        Millis from{}, at{};  ///< the first and the last time that the primary stood there
     };
     struct Sender;
     struct Replica {

@@ -331,8 +331,10 @@ TEST(PaceSim, ASilenceHoldsWithinThreePolls) {
 
 TEST(PaceSim, RandomWorldsSettleAndComeBack) {
     std::uint64_t const chosen = number_from("WEIR_SEED", 0);
-    std::uint64_t const first = chosen != 0 ? chosen : std::random_device{}() * 1'000'000ULL + 1;
-    std::uint64_t const worlds = chosen != 0 ? 1 : number_from("WEIR_WORLDS", worlds_a_build);
+    std::uint64_t const many = number_from("WEIR_WORLDS", 0);
+    // A build repeats its worlds; whoever asks for more gets others.
+    std::uint64_t const first = chosen != 0 ? chosen : many != 0 ? std::random_device{}() * 1'000'000ULL + 1 : 1;
+    std::uint64_t const worlds = chosen != 0 ? 1 : many != 0 ? many : worlds_a_build;
     auto const began = std::chrono::steady_clock::now();
     std::printf("[ pace     ] %llu worlds from seed %llu\n", static_cast<unsigned long long>(worlds),
                 static_cast<unsigned long long>(first));

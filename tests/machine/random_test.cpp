@@ -318,8 +318,10 @@ std::uint64_t number_from(char const* variable, std::uint64_t otherwise) {
 
 TEST(Random, OnceTheTroubleIsOverTheRunEnds) {
     std::uint64_t const chosen = number_from("WEIR_SEED", 0);
-    std::uint64_t const first = chosen != 0 ? chosen : std::random_device{}() * 1'000'000ULL + 1;
-    std::uint64_t const worlds = chosen != 0 ? 1 : number_from("WEIR_WORLDS", worlds_a_build);
+    std::uint64_t const many = number_from("WEIR_WORLDS", 0);
+    // A build repeats its worlds; whoever asks for more gets others.
+    std::uint64_t const first = chosen != 0 ? chosen : many != 0 ? std::random_device{}() * 1'000'000ULL + 1 : 1;
+    std::uint64_t const worlds = chosen != 0 ? 1 : many != 0 ? many : worlds_a_build;
     auto const began = std::chrono::steady_clock::now();
     long done = 0;
     long undone = 0;
