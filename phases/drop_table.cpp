@@ -94,8 +94,7 @@ void check(Dropped const& d, Catalog const& catalog, Problems& problems) {
             refuse(Code::conflict,
                    said(d.table, aside->column) + " is in the quarantine of run " + std::to_string(aside->run) +
                        ": it is kept aside as " + column.name,
-                   "weir status names the plan: weir purge ends it when its time is over, weir rollback brings the "
-                   "column back");
+                   way_out_of_quarantine("column"));
     for (auto const& [other, comment] : catalog.aside_tables) {
         auto const aside = weir::aside_of(other.name.text(), comment);
         if (!aside || RunId{aside->run} == trial_run ||
@@ -104,8 +103,7 @@ void check(Dropped const& d, Catalog const& catalog, Problems& problems) {
         refuse(Code::conflict,
                "a foreign key of " + aside->column + ", kept aside as " + other.text() + " in the quarantine of run " +
                    std::to_string(aside->run) + ", refers to " + name,
-               "weir status names the plan: weir purge ends it when its time is over, weir rollback brings the table "
-               "back");
+               way_out_of_quarantine("table"));
     }
     if (Answer const* judged = answer(catalog, DropQuestion{d.table}); judged && !judged->sqlstate.empty())
         refuse(Code::statement_refused, "the server does not tell what depends on " + name + ": " + judged->error,

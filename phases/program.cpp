@@ -6,6 +6,7 @@
 #include <set>
 #include <sstream>
 
+#include "phases/aside.h"
 #include "phases/subject.h"
 #include "phases/writes.h"
 
@@ -121,8 +122,7 @@ bool table_is_aside(Catalog const& catalog, TableName const& named, Place const&
                              aside->column + " is kept aside as " + table.text();
         if (std::none_of(problems.begin(), problems.end(), [&](Problem const& p) { return p.message == message; }))
             problems.push_back({Code::conflict, place, message,
-                                "weir status names the plan: weir purge ends it when its time is over, weir rollback "
-                                "brings the table back"});
+                                way_out_of_quarantine("table")});
         return true;
     }
     return false;
@@ -162,8 +162,7 @@ Problems validate(Plan const& plan, Catalog const& catalog) {
                      said(touched.table, touched.column) + " is in the quarantine of run " +
                          std::to_string(aside->run) + ": " + said(touched.table, aside->column) + " is kept aside as " +
                          column.name,
-                     "weir status names the plan: weir purge ends it when its time is over, weir rollback brings the "
-                     "column back"});
+                     way_out_of_quarantine("column")});
             }
         }
     auto found = walk(

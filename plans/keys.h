@@ -64,8 +64,7 @@ inline constexpr int approvals_max = 5;
 inline constexpr std::array drop{
     Key{"quarantine", Use::required,
         "so long a dropped column or table is kept aside, and `weir rollback` brings it back; 0s (the default) drops "
-        "at "
-        "once"},
+        "at once"},
 };
 
 inline constexpr std::array backup{

@@ -132,7 +132,7 @@ void PaceController::move(Rule& rule, Reading const& reading, Millis at, bool go
                      : 0.0;
     auto const most = ceiling + gains.braked(std::max(rule.load, free));
     rule.level = std::max(std::min(rule.level, most), std::log(floor) + braked);
-    auto const step = gains.rise_at(rule.load) * time;
+    auto const step = go ? gains.rise_at(rule.load) * time : 0.0;
     if (!full) rule.level = std::min(rule.level, *log_pace_ + braked + std::max(slack, step));
     auto const wish = std::min(rule.level - braked, ceiling);
     auto const risen = *log_pace_ + step;

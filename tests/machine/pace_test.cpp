@@ -169,6 +169,32 @@ TEST_F(MovingPace, StartsSlowlyAndRisesWhileTheLoadIsLow) {
     EXPECT_NEAR(after(Millis{250}, {lag("r1", 0.1)}).pace, PaceController::start, 1e-9);
 }
 
+TEST_F(MovingPace, BlamesNobodyWhileItRisesAsFastAsItMay) {
+    auto pace = after(Millis{0}, {lag("r1", 0), rate(1)});
+    int polls = 0;
+    for (; pace.pace < 1 && polls < 20; ++polls) {
+        EXPECT_TRUE(pace.rising) << pace.reasons.front();
+        pace = after(Millis{250}, {lag("r1", 0), rate(1)});
+    }
+    EXPECT_EQ(polls, 5) << "ten times as much at " << PaceController::dash << " a second";
+}
+
+TEST_F(MovingPace, BlamesNobodyForWhatItLearntWhileAnotherHeld) {
+    auto seen = lag("r1", 0);
+    auto silent = rate(1);
+    for (int poll = 0; poll < 3; ++poll) {
+        seen.at = Millis{poll * 250};
+        silent.at = seen.at;
+        silent.value.reset();
+        EXPECT_FALSE(controller.judge({seen, silent}, seen.at, *seen.at, bound).go);
+    }
+    silent.value = 1;
+    silent.at = *seen.at + Millis{20};
+    auto const pace = controller.judge({seen, silent}, seen.at, *silent.at, bound);
+    EXPECT_TRUE(pace.go);
+    EXPECT_TRUE(pace.rising) << pace.reasons.front();
+}
+
 TEST_F(MovingPace, WhatIsMeasuredSeldomOnlyStops) {
     auto seldom = rate(90);
     seldom.signal = "slot_retention";
