@@ -8,8 +8,6 @@
 namespace weir {
 namespace {
 
-constexpr std::size_t history_bound = 1024;
-
 enum Column : std::size_t { application, pid, address, state, replayed, replay_lag, current, columns };
 
 std::optional<std::int64_t> integer(std::optional<std::string> const& field) {
@@ -67,39 +65,9 @@ LEFT JOIN (
 ORDER BY r.application_name, r.pid)")};
 }
 
-void ReplicationLag::remember(std::int64_t lsn, Millis now) {
-    // A failover to a server that had received less: what was noted belongs to another history.
-    if (!history_.empty() && lsn < history_.back().lsn) {
-        history_.clear();
-        began_.reset();
-    }
-    if (!began_) began_ = now;
-    if (!history_.empty() && history_.back().lsn == lsn)
-        history_.back().at = now;
-    else
-        history_.push_back({lsn, now, now});
-    if (history_.size() <= history_bound) return;
-    // Far back coarse steps do.
-    std::deque<Sample> thinned{history_.front()};
-    for (std::size_t i = 1; i < history_.size(); ++i) {
-        bool const last = i + 1 == history_.size();
-        if (last || history_[i + 1].at - thinned.back().at > (now - history_[i].at) / 30)
-            thinned.push_back(history_[i]);
-    }
-    history_ = std::move(thinned);
-    while (history_.size() > history_bound) history_.pop_front();
-}
-
-double ReplicationLag::lag(std::int64_t replayed, std::int64_t current, std::optional<double> replay_lag,
-                           Millis now) const {
-    if (replayed >= current) return 0;
-    auto const after = std::ranges::upper_bound(history_, replayed, {}, &Sample::lsn);
-    if (after != history_.begin()) {
-        auto const before = std::prev(after);
-        auto const share = static_cast<double>(replayed - before->lsn) / static_cast<double>(after->lsn - before->lsn);
-        return seconds(now - before->at) - share * seconds(after->from - before->at);
-    }
-    return std::max(seconds(now - *began_), replay_lag.value_or(0));
+double ReplicationLag::lag(std::int64_t replayed, std::optional<double> replay_lag, Millis now) const {
+    if (auto const since = written_.since(replayed, now)) return seconds(*since);
+    return std::max(seconds(written_.watched(now)), replay_lag.value_or(0));
 }
 
 Reading ReplicationLag::reading(Sender const& sender, std::string name, std::int64_t current, Millis now) const {
@@ -116,7 +84,7 @@ Reading ReplicationLag::reading(Sender const& sender, std::string name, std::int
         return unread(std::move(name), std::move(problem));
     }
     auto reading = unread(std::move(name), {});
-    reading.value = lag(*sender.replayed, current, sender.replay_lag, now);
+    reading.value = lag(*sender.replayed, sender.replay_lag, now);
     reading.bytes = std::max(current - *sender.replayed, std::int64_t{0});
     return reading;
 }
@@ -209,7 +177,8 @@ std::vector<Reading> ReplicationLag::read(Outcome const& outcome, Millis now) {
         if (readings.empty()) readings.push_back(unread("", why));
         return readings;
     }
-    remember(*lsn, now);
+    // A failover to a server that had received less begins another history.
+    written_.note(*lsn, now);
 
     std::map<std::string, std::vector<Sender const*>> present;
     for (auto const& replica : known_) present[replica.first];

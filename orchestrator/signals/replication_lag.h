@@ -2,7 +2,6 @@
 /// How far the physical replicas are behind, asked of the primary alone. It measures and never judges: the limit and
 /// the decision are the pace controller's (machine/pace.h).
 #include <cstdint>
-#include <deque>
 #include <map>
 #include <optional>
 #include <string>
@@ -10,6 +9,7 @@
 #include <vector>
 
 #include "orchestrator/machine/protocol.h"
+#include "orchestrator/signals/trail.h"
 
 namespace weir {
 
@@ -49,10 +49,6 @@ class ReplicationLag {
     static std::vector<Reading> bytes(std::vector<Reading> const& lags);
 
   private:
-    struct Sample {
-        std::int64_t lsn{};
-        Millis from{}, at{};  ///< the first and the last time that the primary stood there
-    };
     struct Sender;
     struct Replica {
         std::string address;  ///< empty: not known, or a local socket
@@ -63,15 +59,13 @@ class ReplicationLag {
     };
 
     std::vector<std::string> never_seen() const;
-    void remember(std::int64_t lsn, Millis now);
-    double lag(std::int64_t replayed, std::int64_t current, std::optional<double> replay_lag, Millis now) const;
+    double lag(std::int64_t replayed, std::optional<double> replay_lag, Millis now) const;
     Reading reading(Sender const& sender, std::string name, std::int64_t current, Millis now) const;
     std::vector<Sender const*> place(std::vector<Replica>& replicas, std::vector<Sender const*> const& senders);
     static std::vector<std::string> names(std::string const& application, std::vector<Replica> const& replicas);
 
     std::vector<std::string> expected_;
-    std::deque<Sample> history_;                         ///< growing in both fields
-    std::optional<Millis> began_;                        ///< the first measurement of this history
+    Trail written_;                                      ///< of the primary's LSN
     std::map<std::string, std::vector<Replica>> known_;  ///< by application_name
 };
 

@@ -1,6 +1,7 @@
 #include "orchestrator/signals/trail.h"
 
 #include <algorithm>
+#include <cmath>
 #include <iterator>
 #include <utility>
 
@@ -20,7 +21,7 @@ void Trail::note(std::int64_t position, Millis now) {
     if (!history_.empty() && history_.back().position == position)
         history_.back().at = now;
     else
-        history_.push_back({position, now});
+        history_.push_back({position, now, now});
     if (history_.size() <= history_bound) return;
     // Far back coarse steps do.
     std::deque<Sample> thinned{history_.front()};
@@ -37,7 +38,10 @@ std::optional<Millis> Trail::since(std::int64_t position, Millis now) const {
     if (!history_.empty() && position >= history_.back().position) return Millis{0};
     auto const after = std::ranges::upper_bound(history_, position, {}, &Sample::position);
     if (after == history_.begin()) return std::nullopt;
-    return now - std::prev(after)->at;
+    auto const before = std::prev(after);
+    auto const share =
+        static_cast<double>(position - before->position) / static_cast<double>(after->position - before->position);
+    return now - before->at - Millis{std::llround(share * static_cast<double>((after->from - before->at).count()))};
 }
 
 }  // namespace weir
