@@ -13,7 +13,7 @@
 #          pgroll       keyset batches of 1 000 rows with a marker column and a trigger, as pgroll does it
 #          loop         keyset batches of 1 000 rows, weir's sync triggers in place, as one writes it by hand
 #          Both loops run inside the server, without a round trip: that is in their favour.
-#          alone        nothing for ten seconds: what the application of a load feels by itself
+#          alone        nothing for ALONE (10) seconds: what the application of a load feels by itself
 #          safe         weir with its default settings, from the first ALTER to the end of the proof        free  the same with throttle: none
 #          safe1        as safe, with one worker
 #          tight        as safe, with a limit of 500 ms for the replica's lag
@@ -272,7 +272,7 @@ create trigger pgroll_up before insert or update on t for each row execute funct
     echo "0 0" >"$dir/own"
     began=$(now)
     case $way in
-        alone) sleep 10 ;;
+        alone) sleep "${ALONE:-10}" ;;
         update) sql -c "update t set full_name = name" ;;
         update_sync) sql -c "begin" -c "set local weir.batch = 'on'" -c "update t set full_name = name" -c "commit" ;;
         pgroll) keyset "with b as (select id from t where id > last and needs_backfill order by id limit 1000 for no key update), u as (update t set id = t.id from b where t.id = b.id returning t.id) select max(id::text)::$key into top from (select id from b order by id desc limit 1) m where (select count(*) from u) >= 0;" ;;
