@@ -121,8 +121,7 @@ bool table_is_aside(Catalog const& catalog, TableName const& named, Place const&
         auto const message = named.text() + " is in the quarantine of run " + std::to_string(aside->run) + ": " +
                              aside->column + " is kept aside as " + table.text();
         if (std::none_of(problems.begin(), problems.end(), [&](Problem const& p) { return p.message == message; }))
-            problems.push_back({Code::conflict, place, message,
-                                way_out_of_quarantine("table")});
+            problems.push_back({Code::conflict, place, message, way_out_of_quarantine("table")});
         return true;
     }
     return false;
@@ -157,12 +156,11 @@ Problems validate(Plan const& plan, Catalog const& catalog) {
                 bool const meant = aside && (touched.column == column.name || touched.column == aside->column ||
                                              (touched.column == aside->to && !aside->to.empty()));
                 if (!meant || !twice.insert(touched).second) continue;
-                problems.push_back(
-                    {Code::conflict, part.place,
-                     said(touched.table, touched.column) + " is in the quarantine of run " +
-                         std::to_string(aside->run) + ": " + said(touched.table, aside->column) + " is kept aside as " +
-                         column.name,
-                     way_out_of_quarantine("column")});
+                problems.push_back({Code::conflict, part.place,
+                                    said(touched.table, touched.column) + " is in the quarantine of run " +
+                                        std::to_string(aside->run) + ": " + said(touched.table, aside->column) +
+                                        " is kept aside as " + column.name,
+                                    way_out_of_quarantine("column")});
             }
         }
     auto found = walk(
