@@ -146,7 +146,7 @@ struct RunRecord {
     std::optional<std::int64_t> accept_loss{};       ///< of the newest rolling_back
     std::set<std::string> approvals;                 ///< database users
     std::string paused_by;                           ///< empty: not paused
-    std::int64_t last_order{};  ///< of those that pause, resume or set: it and all before it were obeyed
+    std::int64_t last_order{};  ///< to pause, resume or set: it and those before it are not obeyed again
     std::optional<std::int64_t> refused_abort{};                ///< the newest order to abort that was refused
     std::vector<std::pair<std::string, std::string>> settings;  ///< changed by orders, in their order
     std::string began_at, ended_at;

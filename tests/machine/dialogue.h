@@ -121,6 +121,22 @@ inline Program program(Steps steps, bool gate) {
     return made;
 }
 
+/// Change, set two columns aside, each with a step that is only its way back, drop them later.
+inline Program two_aside(bool gate) {
+    auto const way_back = [](std::string const& id) {
+        auto step = transactional(id, Phase::contract);
+        step.forward.clear();
+        step.locks.clear();
+        return step;
+    };
+    auto made = program({transactional("expand.1", Phase::expand), transactional("contract.1", Phase::contract),
+                         way_back("contract.2"), transactional("contract.3", Phase::contract), way_back("contract.4"),
+                         transactional("quarantine.1", Phase::quarantine, false)},
+                        gate);
+    made.quarantine = Millis{1000};
+    return made;
+}
+
 /// The shape of rename_column: change, fill, prove, change, vacuum, gate, prove again, drop.
 inline Program whole() {
     return program({transactional("expand.1", Phase::expand), work("backfill.1", Phase::backfill, false),

@@ -188,24 +188,8 @@ TEST(Odometer, AbortAndFault) {
     turn(simulation(whole(), 32, 16), {1, 0, 1, 0, false}, "two ranges, an abort, 1 fault");
 }
 
-/// Change, set two columns aside behind the gate, each with a step of its way back, drop them later.
-Program kept() {
-    auto const way_back = [](std::string const& id) {
-        auto step = transactional(id, Phase::contract);
-        step.forward.clear();
-        step.locks.clear();
-        return step;
-    };
-    auto made = program({transactional("expand.1", Phase::expand), transactional("contract.1", Phase::contract),
-                         way_back("contract.2"), transactional("contract.3", Phase::contract), way_back("contract.4"),
-                         transactional("quarantine.1", Phase::quarantine, false)},
-                        true);
-    made.quarantine = Millis{1000};
-    return made;
-}
-
 TEST(Odometer, AbortInContract) {
-    auto sim = simulation(kept(), 0, 16);
+    auto sim = simulation(two_aside(true), 0, 16);
     sim.world.script = std::make_shared<Script const>(sim.config.program);
     turn(sim, {1, 0, 1, 0, false}, "set aside, an abort, 1 fault");
     turn(sim, {0, 1, 1, 0, false}, "set aside, an abort, 1 kill");

@@ -100,20 +100,8 @@ TEST(QuarantinedRun, WithoutAGateItIsRolledBackInOneGo) {
 
 // ---- in the midst of contract ---------------------------------------------------------------------------------------
 
-/// Two columns, each set aside with a step that is only its way back.
 Sim midway(bool gate) {
-    auto const way_back = [](std::string const& id) {
-        auto step = transactional(id, Phase::contract);
-        step.forward.clear();
-        step.locks.clear();
-        return step;
-    };
-    auto made = program({transactional("expand.1", Phase::expand), transactional("contract.1", Phase::contract),
-                         way_back("contract.2"), transactional("contract.3", Phase::contract), way_back("contract.4"),
-                         transactional("quarantine.1", Phase::quarantine, false)},
-                        gate);
-    made.quarantine = Millis{1000};
-    Sim sim{std::move(made)};
+    Sim sim{two_aside(gate)};
     sim.world.script = std::make_shared<Script const>(sim.config.program);
     sim.world.right.clear();
     sim.config.approve = {"contract"};

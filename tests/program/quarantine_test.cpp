@@ -8,13 +8,6 @@
 namespace weir::tests {
 namespace {
 
-constexpr std::string_view kept_plan = R"(weir: 1
-name: rename-it
-changes:
-  - rename_column: { table: users, from: name, to: full_name }
-drop: { quarantine: 7d }
-)";
-
 /// `digits` becomes a text: what is no number does not go back.
 constexpr std::string_view typed_plan = R"(weir: 1
 name: typed

@@ -9,7 +9,7 @@ using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-constexpr std::string_view kept_plan = R"(weir: 1
+constexpr std::string_view kept_table_plan = R"(weir: 1
 name: drop-it
 contract:
   - drop_table: { table: users }
@@ -18,7 +18,7 @@ drop: { quarantine: 7d }
 
 class TableQuarantine : public ::testing::Test, public Bench {
   protected:
-    std::string const file = plan(kept_plan);
+    std::string const file = plan(kept_table_plan);
 
     void make_tables() const {
         sql(R"(CREATE TABLE orgs (id int PRIMARY KEY, name text);

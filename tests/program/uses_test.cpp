@@ -7,13 +7,6 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-constexpr std::string_view kept_plan = R"(weir: 1
-name: rename-it
-changes:
-  - rename_column: { table: users, from: name, to: full_name }
-drop: { quarantine: 7d }
-)";
-
 void quarantined(Bench const& bench) {
     make_users(bench, 50);
     auto const ran = bench.weir({"run", bench.plan(kept_plan), "--approve", "all"});

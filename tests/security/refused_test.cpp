@@ -133,19 +133,27 @@ TEST_F(Beside, AChangedPlanIsShownWithBothHashes) {
     EXPECT_TRUE(has(ran.err, other + " instead of " + began)) << ran.err;
 }
 
-TEST_F(Beside, APublicationOfAllTablesWouldStopItsSubscribers) {
+/// A subscriber of everything, in another database of the same server.
+class Subscribed : public ::testing::Test {
+  protected:
+    void SetUp() override {
+        make_users(here, 20);
+        there.sql("CREATE TABLE users (id bigint PRIMARY KEY, name varchar(80), note text)");
+        there.sql("CREATE TABLE witness (id bigint PRIMARY KEY, value text NOT NULL)");
+        here.sql("CREATE PUBLICATION everything FOR ALL TABLES");
+        // Whoever decodes WAL from before it was made finds no such publication, again and again.
+        here.sql("CREATE PUBLICATION listed FOR TABLE witness");
+        here.sql("SELECT pg_create_logical_replication_slot('theirs', 'pgoutput')");
+        there.sql("CREATE SUBSCRIPTION mine CONNECTION " + sql_literal(here.db.conninfo) +
+                  " PUBLICATION everything WITH (create_slot = false, slot_name = 'theirs')");
+        ASSERT_TRUE(wait_until([&] { return there.value("SELECT count(*) FROM users") == "20"; }, 30s));
+    }
+
     Cluster own{Cluster::Options{.fsync = false, .settings = {"wal_level = logical"}, .hba = {}}};
     Bench here{own}, there{own};
-    make_users(here, 20);
-    there.sql("CREATE TABLE users (id bigint PRIMARY KEY, name varchar(80), note text)");
-    there.sql("CREATE TABLE witness (id bigint PRIMARY KEY, value text NOT NULL)");
-    here.sql("CREATE PUBLICATION everything FOR ALL TABLES");
-    // Whoever decodes WAL from before it was made finds no such publication, again and again.
-    here.sql("CREATE PUBLICATION listed FOR TABLE witness");
-    here.sql("SELECT pg_create_logical_replication_slot('theirs', 'pgoutput')");
-    there.sql("CREATE SUBSCRIPTION mine CONNECTION " + sql_literal(here.db.conninfo) +
-              " PUBLICATION everything WITH (create_slot = false, slot_name = 'theirs')");
-    ASSERT_TRUE(wait_until([&] { return there.value("SELECT count(*) FROM users") == "20"; }, 30s));
+};
+
+TEST_F(Subscribed, APublicationOfAllTablesWouldStopItsSubscribers) {
     auto const theirs = here.plan(rename_plan);
     EXPECT_TRUE(refused(here.weir({"run", theirs}), 5, "not-now",
                         {"publication everything is FOR ALL TABLES", "list the tables in the publication"}));
@@ -165,17 +173,7 @@ TEST_F(Beside, APublicationOfAllTablesWouldStopItsSubscribers) {
         "ALTER SUBSCRIPTION mine DISABLE; ALTER SUBSCRIPTION mine SET (slot_name = NONE); DROP SUBSCRIPTION mine");
 }
 
-TEST_F(Beside, APublicationOfAllTablesWhoseSubscribersAreReady) {
-    Cluster own{Cluster::Options{.fsync = false, .settings = {"wal_level = logical"}, .hba = {}}};
-    Bench here{own}, there{own};
-    make_users(here, 20);
-    there.sql("CREATE TABLE users (id bigint PRIMARY KEY, name varchar(80), note text)");
-    there.sql("CREATE TABLE witness (id bigint PRIMARY KEY, value text NOT NULL)");
-    here.sql("CREATE PUBLICATION everything FOR ALL TABLES");
-    here.sql("SELECT pg_create_logical_replication_slot('theirs', 'pgoutput')");
-    there.sql("CREATE SUBSCRIPTION mine CONNECTION " + sql_literal(here.db.conninfo) +
-              " PUBLICATION everything WITH (create_slot = false, slot_name = 'theirs')");
-    ASSERT_TRUE(wait_until([&] { return there.value("SELECT count(*) FROM users") == "20"; }, 30s));
+TEST_F(Subscribed, APublicationOfAllTablesWhoseSubscribersAreReady) {
     auto const theirs = here.plan(rename_plan);
     EXPECT_TRUE(refused(here.weir({"run", theirs}), 5, "not-now", {"`weir ledger`", "--subscribers-ready"}));
 

@@ -97,6 +97,13 @@ changes:
   - rename_column: { table: users, from: name, to: full_name }
 )";
 void make_users(Bench const& bench, int rows);
+/// The same, and what it drops is kept aside.
+inline constexpr std::string_view kept_plan = R"(weir: 1
+name: rename-it
+changes:
+  - rename_column: { table: users, from: name, to: full_name }
+drop: { quarantine: 7d }
+)";
 
 /// Sessions that update and insert by the old name, and by the new one once the old is gone. Every write goes to a
 /// witness table in the same transaction. Connections that end are made anew.
