@@ -120,8 +120,10 @@ std::variant<Options, Problem> read_options(int argc, char const* const* argv) {
             "--progress", "--http",    "--linger",  "--accept-loss",      "--watch",
             "--json",     "--metrics", "--help",    "--subscribers-ready"};
         auto const near = nearest(error.get_option_name(), names);
-        return usage("unknown option " + error.get_option_name(),
-                     near.empty() ? "weir help" : "did you mean " + near + "?");
+        return usage("unknown option " + error.get_option_name(), error.get_option_name() == "--version"
+                                                                      ? "weir version"
+                                                                  : near.empty() ? "weir help"
+                                                                                 : "did you mean " + near + "?");
     } catch (po::error const& error) {
         return usage(error.what());
     }

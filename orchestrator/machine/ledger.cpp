@@ -219,7 +219,7 @@ Batch look_for_parts() {
 Batch audit_ledger() {
     std::vector<Sql> known;
     for (auto const& kind : kinds) known.push_back(sql("{0}", Value{std::string{kind.second}}));
-    return {sql(R"(WITH r AS (SELECT e.run, count(*) AS n, max(e.seq) AS last, count(DISTINCT e.seq) AS different,
+    return {sql(R"(WITH r AS (SELECT e.run, max(e.seq) AS last, count(DISTINCT e.seq) AS different,
     pg_catalog.bool_or(e.kind = 'began' AND e.seq = 1) AS begins FROM weir.entries e GROUP BY e.run)
 SELECT x.what FROM (
   SELECT 1 AS n, 'run ' || r.run || ' has no first entry' AS what FROM r WHERE NOT r.begins

@@ -17,11 +17,11 @@
 /// Every other signal follows the pace within a poll or two, and the level alone is enough. On the logarithmic scale
 /// the growth of a lag does not depend on how fast the replica is, so the rule needs no figure of the servers.
 ///
-/// The pace falls at once and rises slowly (`rise`). Of a rule that asks for more than the pace is, only a little is
-/// remembered (`slack`), or it would leap as soon as what holds it back lets go; what rises only at full pace is not
-/// bounded so, up to the brake of a load of `free`: noise below that costs nothing. Source: K. J. Åström, T. Hägglund,
-/// Advanced PID Control (ISA, 2006), chapters 3 (anti-windup by tracking) and 5 (selectors); the slow start and the
-/// cut at a stop are those of RFC 5681.
+/// The pace falls at once and rises as slowly as its level. Of a rule that asks for more than the pace is, only a
+/// little is remembered (`slack`, or a step of that rise), or it would leap as soon as what holds it back lets go; what
+/// rises only at full pace is not bounded so, up to the brake of a load of `free`: noise below that costs nothing.
+/// Source: K. J. Åström, T. Hägglund, Advanced PID Control (ISA, 2006), chapters 3 (anti-windup by tracking) and 5
+/// (selectors); the slow start and the cut at a stop are those of RFC 5681.
 #include <map>
 #include <optional>
 #include <string>

@@ -95,7 +95,6 @@ class RunMachine {
     void connect_next(Commands& out);
     void advance(Commands& out);
     void begin_step(Step const& step, Commands& out);
-    void begin_undo(Step const& step, Commands& out);
     void start_ladder(Step const& step, bool undo, Commands& out);
     void start_standalone(Commands& out);
     void try_standalone(Commands& out);

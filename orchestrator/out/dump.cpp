@@ -14,7 +14,6 @@
 #include <boost/asio/execution/outstanding_work.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/prefer.hpp>
-#include <cctype>
 #include <cerrno>
 #include <charconv>
 #include <chrono>

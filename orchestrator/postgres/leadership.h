@@ -2,7 +2,6 @@
 /// Who may act. A newcomer (1) takes the leader's lock, (2) raises the epoch, (3) polls until no working session of an
 /// earlier orchestrator is left, (4) acts; every transaction of a hand checks the epoch. Advisory locks are tried,
 /// never waited for.
-#include <functional>
 #include <optional>
 #include <string>
 #include <variant>

@@ -30,7 +30,7 @@ class Trail {
         Millis from{}, at{};  ///< the first and the last time that the counter stood there
     };
 
-    std::deque<Sample> history_;  ///< growing in both fields
+    std::deque<Sample> history_;  ///< growing in all fields
     std::optional<Millis> began_;
 };
 

@@ -11,7 +11,10 @@ class FullDisk : public ServerAbuse {
   protected:
     void SetUp() override {
         auto made = SmallDisk::make(112);
-        if (auto const* why = std::get_if<std::string>(&made)) GTEST_SKIP() << *why;
+        if (auto const* why = std::get_if<std::string>(&made)) {
+            if (full()) FAIL() << *why;
+            GTEST_SKIP() << *why;
+        }
         disk = std::move(std::get<std::unique_ptr<SmallDisk>>(made));
         disk_gets_full = true;
     }

@@ -43,13 +43,14 @@ class Sessions : public Abuse {
 };
 
 TEST_F(Sessions, EndedAtAnyInstantTheRunGoesOnByItself) {
-    abuse(2, 100, [this](Dice& dice) {
+    int ended = 0;
+    abuse(2, 100, [&](Dice& dice) {
         auto const oracle = make(dice);
         auto process = start({"run", signals, "--approve", "all", "--progress", "json"});
         let_begin(process, dice);
         for (int ends = 1 + dice.below(3); ends > 0; --ends) {
             let(process, dice.moment(calm().took));
-            if (process.running()) (void)end_one(dice);
+            if (process.running() && end_one(dice)) ++ended;
         }
         auto const ran = wait(process, 90s);
         if (ran.status == 5 && beginnings(process) == 0 && has(ran.err, "cannot-connect")) {
@@ -60,6 +61,10 @@ TEST_F(Sessions, EndedAtAnyInstantTheRunGoesOnByItself) {
         }
         expect_done(*oracle);
     });
+    // Of a few rounds each may miss.
+    if (full()) {
+        EXPECT_GT(ended, 0);
+    }
 }
 
 class Stopped : public ServerAbuse {};
@@ -124,7 +129,7 @@ class FailedOver : public Abuse {
         server_may_lose = !synchronous;
         auto const oracle = make(dice);
         EXPECT_TRUE(pair.replica().catch_up());
-        bool const behind = !synchronous && dice.below(4) != 0;
+        bool const behind = !synchronous;
         auto const fall_behind = [&] {
             if (!behind) return;
             pair.replica().set("primary_conninfo", "");

@@ -259,6 +259,8 @@ TEST_F(Job, ShowsThePlanAndTouchesNothing) {
     EXPECT_FALSE(ledger());
     EXPECT_EQ(weir({"status"}).status, 0);
     auto const version = run({.command = {WEIR_PROGRAM, "version"}, .environment = {}, .directory = ""});
+    EXPECT_TRUE(refused(run({.command = {WEIR_PROGRAM, "--version"}, .environment = {}, .directory = ""}), 2, "usage",
+                        {"--version", "weir version"}));
     EXPECT_EQ(version.status, 0);
     EXPECT_THAT(version.out, HasSubstr("0.1.0"));
 }
