@@ -55,6 +55,7 @@ class DropColumn : public Operation {
         }
         Mapping const m = mapping_of(table_, table, *live);
         drop.title = "drop column " + said(table_, column_.text()) + " and its sync with " + live->to;
+        drop.stands_on_proof = true;
         drop.forward = {guard_sync(m)};
         for (auto& statement : drop_sync(m)) drop.forward.push_back(std::move(statement));
         if (moves_default(table, *table.find(column_.text())))

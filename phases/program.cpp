@@ -246,6 +246,14 @@ Program compile(Plan const& plan, Catalog const& catalog, RunId run) {
         if (step.kind == StepKind::backup) describe_backup(step, program.steps, plan.backup);
     for (auto& step : program.steps)
         step.id = std::string{name(step.phase)} + "." + std::to_string(++count[static_cast<std::size_t>(step.phase)]);
+    for (auto step = program.steps.begin(); step != program.steps.end(); ++step) {
+        if (!step->stands_on_proof) continue;
+        auto const proof = std::find_if(std::make_reverse_iterator(step), program.steps.rend(), [&](Step const& s) {
+            return s.kind == StepKind::proof && std::any_of(step->locks.begin(), step->locks.end(),
+                                                            [&](auto const& l) { return l.table == s.rows->table; });
+        });
+        step->proven_by = proof->id;
+    }
     bool const contracts = std::any_of(program.steps.begin(), program.steps.end(),
                                        [](Step const& s) { return s.phase == Phase::contract; });
     program.gate = contracts && (plan.contract_gate ? *plan.contract_gate != Gate::none : needs_gate);

@@ -76,6 +76,7 @@ class SetAside : public Operation {
         if (live) {
             auto const last_proof = drop_->compile(catalog, run);
             steps.push_back(last_proof.front());
+            step.stands_on_proof = true;
             Mapping const now = mapping_of(table_, table, *live);
             Mapping const then = aside_mapping(now, aside);
             step.forward = {guard_sync(now)};

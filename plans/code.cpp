@@ -32,6 +32,7 @@ constexpr std::array rows{
     CodeRow{Code::would_lose, "would-lose", 4},
     CodeRow{Code::misses, "misses", 4},
     CodeRow{Code::trigger_changed, "trigger-changed", 4},
+    CodeRow{Code::table_changed, "table-changed", 4},
     CodeRow{Code::backup_failed, "backup-failed", 4},
     CodeRow{Code::connection_lost, "connection-lost", 4},
     CodeRow{Code::interrupted, "interrupted", 4},

@@ -35,6 +35,7 @@ enum class Code {
     would_lose,       ///< a rollback would lose values that did not go back; refused before or under its lock
     misses,           ///< the proof found rows that are not right and that weir may not fill
     trigger_changed,  ///< a sync trigger was disabled, dropped or replaced
+    table_changed,    ///< somebody changes the table so that its rows cannot be proven, or not to an end
     backup_failed,    ///< a dump that was due was not made, or does not hold what it should
     connection_lost,
     interrupted,

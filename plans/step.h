@@ -74,6 +74,10 @@ struct Step {
     /// The sequence that counts what `undo` cannot bring back; dropped when the run is rolled back.
     std::optional<Ident> lost_counter{};
     bool scans{};  ///< reads the whole table (VALIDATE): no statement_timeout
+    /// What `forward` destroys, or sets aside, stands on the proof before it: the table must be what was proven, which
+    /// is looked at under the lock. compile() finds that proof's step and table.
+    bool stands_on_proof{};
+    std::string proven_by{};
     Batch forward;
     Batch undo;  ///< empty: nothing to do, and `undo_note` says why
     std::string undo_note;

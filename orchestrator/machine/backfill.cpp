@@ -13,19 +13,12 @@ constexpr Millis count_limit{5000};
 constexpr Millis statement_at_most{60000};
 constexpr int refill_rounds = 3;
 constexpr int passes_at_most = 5;
+constexpr int changes_at_most = 3;
 /// How old the horizon may be while there is work, and while everything waits for it.
 constexpr Millis horizon_age{100};
 constexpr Millis horizon_rest{20};
 
 Value page(std::int64_t number) { return Value{"(" + std::to_string(number) + ",0)"}; }
-
-/// The physical tables: the table itself, or its partitions.
-Sql leaves(Value const& root) {
-    return sql(
-        "SELECT pg_catalog.to_regclass({0})::oid UNION ALL "
-        "SELECT t.relid FROM pg_catalog.pg_partition_tree(pg_catalog.to_regclass({0})) t WHERE t.isleaf",
-        root);
-}
 
 Int number(RunId run) { return Int{static_cast<std::int64_t>(run)}; }
 
@@ -60,10 +53,11 @@ void BackfillMachine::prepare(Ids& ids, Commands& out) {
     auto const& t = config_.rows.table;
     Value const root{sql("{0}", t).text()};
     Int const run = number(config_.run);
-    Value const step{config_.step};
+    Value const step{pass()};
     Batch batch{fence(config_.epoch)};
     // A table that is gone is no table that is done.
     batch.push_back(sql("SELECT {0}::pg_catalog.regclass", root));
+    batch.push_back(check_kinds(t));
     batch.insert(batch.end(), config_.rows.guard.begin(), config_.rows.guard.end());
     // What was wrong when the run stopped is looked at again.
     batch.push_back(
@@ -75,26 +69,36 @@ void BackfillMachine::prepare(Ids& ids, Commands& out) {
             sql("UPDATE weir.progress SET next_page = from_page, rows = 0, hot = 0 WHERE run = {0} AND step = {1}", run,
                 step));
     // A table that was rewritten or truncated has another file: its pages say nothing any more. A partition that was
-    // detached is none of ours.
+    // detached is none of ours. What a proof has seen stands on the shape, too; a fill is proven anyway.
+    Sql const same =
+        config_.proof ? sql("p.filenode = s.filenode AND p.shape = s.shape") : sql("p.filenode = s.filenode");
+    Sql const root_changed = sql(R"(SELECT pg_catalog.string_agg(DISTINCT pg_catalog.split_part(x.item, ' #', 1), ', ')
+  FROM weir.progress p JOIN weir.shapes(pg_catalog.to_regclass({2})) s ON s.leaf = p.leaf,
+    LATERAL ((SELECT pg_catalog.unnest(p.shape) AS item EXCEPT SELECT pg_catalog.unnest(s.shape))
+      UNION (SELECT pg_catalog.unnest(s.shape) EXCEPT SELECT pg_catalog.unnest(p.shape))) x
+  WHERE p.run = {0} AND p.step = {1} AND p.from_page = 0 AND x.item NOT LIKE 'partition %')",
+                                 run, step, root);
+    batch.push_back(sql("SELECT pg_catalog.set_config('weir.changed', coalesce(({0}), ''), true)",
+                        config_.proof ? root_changed : sql("NULL")));
     batch.push_back(
-        sql("DELETE FROM weir.progress WHERE run = {0} AND step = {1} "
-            "AND (filenode IS DISTINCT FROM pg_catalog.pg_relation_filenode(leaf) OR leaf NOT IN ({2}))",
-            run, step, leaves(root)));
+        sql("DELETE FROM weir.progress WHERE run = {0} AND step = {1} AND leaf NOT IN (SELECT s.leaf "
+            "FROM weir.shapes(pg_catalog.to_regclass({2})) s JOIN weir.progress p ON p.run = {0} AND p.step = {1} "
+            "AND p.leaf = s.leaf AND p.from_page = 0 AND {3})",
+            run, step, root, same));
     // New leaves and new pages at the end get stripes of their own. They are open at a time over all leaves, and a
     // sweep is no longer than its stripe: small leaves are not cut smaller.
-    batch.push_back(sql(R"(INSERT INTO weir.progress (run, step, leaf, from_page, to_page, next_page, filenode)
-SELECT {0}, {1}, k.leaf, s, least(s + k.width, k.pages), s, pg_catalog.pg_relation_filenode(k.leaf)
-FROM (SELECT l.leaf, l.pages, greatest(16, least({3}, ((pg_catalog.sum(l.pages) OVER ())::bigint + 15) / 16)) AS width,
+    batch.push_back(sql(R"(INSERT INTO weir.progress (run, step, leaf, from_page, to_page, next_page, filenode, shape)
+SELECT {0}, {1}, k.leaf, s, least(s + k.width, k.pages), s, k.filenode, CASE WHEN s = 0 THEN k.shape END
+FROM (SELECT l.leaf, l.pages, l.filenode, l.shape,
+        greatest(16, least({3}, ((pg_catalog.sum(l.pages) OVER ())::bigint + 15) / 16)) AS width,
         coalesce((SELECT max(p.to_page) FROM weir.progress p WHERE p.run = {0} AND p.step = {1} AND p.leaf = l.leaf), 0) AS first
-      FROM (SELECT c.oid AS leaf, pg_catalog.pg_relation_size(c.oid) / current_setting('block_size')::bigint AS pages
-            FROM pg_catalog.pg_class c
-            WHERE c.relkind = 'r' AND c.oid IN ({2})) l) k,
+      FROM weir.shapes(pg_catalog.to_regclass({2})) l) k,
   LATERAL pg_catalog.generate_series(k.first, k.pages - 1, k.width) s)",
-                        run, step, leaves(root), Int{config_.sweep.pages_at_most}));
+                        run, step, root, Int{config_.sweep.pages_at_most}));
     batch.push_back(sql(R"(SELECT p.leaf, n.nspname, c.relname, p.filenode, p.from_page, p.to_page, p.next_page, p.rows,
   CASE WHEN row_number() OVER (PARTITION BY p.leaf ORDER BY p.from_page) = 1 THEN greatest(c.reltuples, 0)::bigint ELSE 0 END,
   CASE WHEN c.relpages > 0 THEN greatest(c.reltuples, 0) / c.relpages ELSE 0 END, current_setting('track_counts'),
-  pg_catalog.to_regclass({2})::oid
+  pg_catalog.to_regclass({2})::oid, current_setting('weir.changed')
 FROM weir.progress p JOIN pg_catalog.pg_class c ON c.oid = p.leaf JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE p.run = {0} AND p.step = {1} ORDER BY n.nspname, c.relname, p.from_page)",
                         run, step, root));
@@ -117,6 +121,29 @@ void BackfillMachine::prepared(Stamp at, Outcome const& outcome, Ids& ids, Comma
         outcome_ = outcome;
         state_ = State::failed;
         return;
+    }
+    if (!outcome.rows.empty() && outcome.rows[0].fields.size() > 12)
+        if (auto const changed = outcome.rows[0].fields[12].value_or(""); !changed.empty()) {
+            if (++changes_ >= changes_at_most) {
+                outcome_ = {};
+                outcome_.fate = Fate::refused;
+                outcome_.sqlstate = "WE008";
+                outcome_.message = config_.rows.table.text() + " was changed " + std::to_string(changes_) +
+                                   " times while it was proven, the last time: " + changed;
+                outcome_.detail =
+                    "hint: leave its triggers, rules and columns as they are until the run is done, and "
+                    "run again";
+                state_ = State::failed;
+                return;
+            }
+            out.emplace_back(Announce{{at.wall, BatchRetried{config_.step, config_.rows.table.text(),
+                                                             "changed meanwhile, and so read anew: " + changed}}});
+        }
+    if (inherits_) {
+        // What it found before it was interrupted is not known any more.
+        unsure_ = std::any_of(outcome.rows.begin(), outcome.rows.end(),
+                              [](Row const& row) { return row.fields[6] != row.fields[4]; });
+        inherits_ = false;
     }
     restart_ = false;
     stripes_.clear();
@@ -176,7 +203,7 @@ void BackfillMachine::prepared(Stamp at, Outcome const& outcome, Ids& ids, Comma
 }
 
 bool BackfillMachine::owns(CommandId id) const {
-    if (preparing_ == id || checking_ == id || looking_ == id) return true;
+    if (preparing_ == id || looking_ == id) return true;
     return std::any_of(workers_.begin(), workers_.end(), [&](Worker const& w) { return w.pending == id; });
 }
 
@@ -196,7 +223,7 @@ Sql BackfillMachine::assignments() const {
 
 Sql BackfillMachine::mine(Stripe const& stripe) const {
     return sql("p.run = {0} AND p.step = {1} AND p.leaf = {2} AND p.from_page = {3}", number(config_.run),
-               Value{config_.step}, Int{stripe.leaf}, Int{stripe.from});
+               Value{pass()}, Int{stripe.leaf}, Int{stripe.from});
 }
 
 /// Writes the rows of the range that are not right; its last SELECT gives their number.
@@ -396,7 +423,7 @@ void BackfillMachine::next(std::size_t w, Stamp at, Ids& ids, Commands& out) {
     worker.doing = Doing::idle;
     worker.pending.reset();
     if (stopping_ || failing_ || again_ || !ready_) return;
-    if (state_ != State::running || preparing_ || checking_ || looking_) return;
+    if (state_ != State::running || preparing_ || looking_) return;
     if (worker.then) {
         auto const what = *worker.then;
         worker.then.reset();
@@ -589,7 +616,7 @@ void BackfillMachine::fail(Outcome const& outcome, Commands& out) {
 }
 
 void BackfillMachine::settle(Stamp at, Ids& ids, Commands& out) {
-    if (state_ != State::running || preparing_ || checking_ || looking_) return;
+    if (state_ != State::running || preparing_ || looking_) return;
     if (std::any_of(workers_.begin(), workers_.end(), [](Worker const& w) { return w.pending.has_value(); })) return;
     if (failing_) {
         state_ = State::failed;
@@ -600,24 +627,57 @@ void BackfillMachine::settle(Stamp at, Ids& ids, Commands& out) {
         preparing_since_ = at.steady;
         prepare(ids, out);
     } else if (pace_ <= 0) {
-        return;  // its last looks are long ones
+        return;
     } else if (std::all_of(stripes_.begin(), stripes_.end(), [](Stripe const& s) { return s.next >= s.to; })) {
         if (partitioned_) {
             preparing_since_ = at.steady;
             look_for_leaves(ids, out);
         } else {
-            ended(ids, out);
+            ended(at, ids, out);
         }
     }
 }
 
-void BackfillMachine::ended(Ids& ids, Commands& out) {
-    if (rows_wrong_ > 0)
+void BackfillMachine::ended(Stamp at, Ids& ids, Commands& out) {
+    if (rows_wrong_ > 0) {
         state_ = State::misses;
-    else if (config_.proof && config_.rows.guard.empty())
-        check_whole(ids, out);
-    else
+        return;
+    }
+    if (!config_.proof || !config_.rows.guard.empty()) {
         state_ = State::done;
+        return;
+    }
+    if (second_ && found_ == 0 && !unsure_) {
+        state_ = State::done;
+        return;
+    }
+    if (second_ && ++passes_ >= passes_at_most) {
+        // An application that does not know the column inserts such rows for ever; each pass has filled what it found.
+        auto const rows = std::to_string(found_) + " rows of " + config_.rows.table.text();
+        if (found_ > 0)
+            out.emplace_back(Announce{
+                {at.wall, config_.rows.erases
+                              ? Warned{rows + " came to be deleted while it was read once more, and were deleted",
+                                       "those that come now are left to the next plan that deletes"}
+                              : Warned{rows + " were written without a value while it was read once more, and were "
+                                              "filled",
+                                       "those that come now are left to the application, which should write the "
+                                       "column"}}});
+        state_ = State::done;
+        return;
+    }
+    if (second_ && found_ > 0)
+        out.emplace_back(Announce{{at.wall, BatchRetried{config_.step, config_.rows.table.text(),
+                                                         "rows moved past the proof; the pages are read once more"}}});
+    // What is left of an earlier orchestrator's second pass is gone on with.
+    restart_ = second_ || config_.afresh;
+    inherits_ = !restart_;
+    second_ = true;
+    unsure_ = false;
+    found_ = 0;
+    ready_ = false;
+    preparing_since_ = at.steady;
+    prepare(ids, out);
 }
 
 /// A partition that was attached since the pages were counted, or rewritten after its last batch.
@@ -625,11 +685,11 @@ void BackfillMachine::look_for_leaves(Ids& ids, Commands& out) {
     if (pace_ <= 0) return;
     Value const root{sql("{0}", config_.rows.table).text()};
     looking_ = ids();
-    Batch batch{fence(config_.epoch), sql(R"(SELECT EXISTS (SELECT FROM pg_catalog.pg_class c
-  WHERE c.relkind = 'r' AND c.oid IN ({0}) AND pg_catalog.pg_relation_size(c.oid) > 0
-    AND NOT EXISTS (SELECT FROM weir.progress p WHERE p.run = {1} AND p.step = {2} AND p.leaf = c.oid
-                      AND p.filenode = pg_catalog.pg_relation_filenode(c.oid))))",
-                                          leaves(root), number(config_.run), Value{config_.step})};
+    Batch batch{fence(config_.epoch), check_kinds(config_.rows.table),
+                sql(R"(SELECT EXISTS (SELECT FROM weir.shapes(pg_catalog.to_regclass({0})) s
+  WHERE s.pages > 0 AND NOT EXISTS (SELECT FROM weir.progress p WHERE p.run = {1} AND p.step = {2} AND p.leaf = s.leaf
+    AND p.from_page = 0 AND p.filenode = s.filenode AND {3})))",
+                    root, number(config_.run), Value{pass()}, config_.proof ? sql("p.shape = s.shape") : sql("true"))};
     out.emplace_back(Execute{*looking_, first_hand, std::move(batch), Transaction::implicit,
                              Limits{Millis{1000}, Millis{30000}, Millis{60000}}});
 }
@@ -640,58 +700,6 @@ Sql BackfillMachine::key_text() const {
     for (auto const& column : config_.rows.key)
         parts.push_back(sql("{0} || coalesce({1}.{2}::text, 'null')", Value{column.text() + "="}, alias, column));
     return parts.empty() ? sql("'ctid=' || {0}.ctid::text", alias) : Sql::join(parts, " || ', ' || ");
-}
-
-void BackfillMachine::check_whole(Ids& ids, Commands& out) {
-    if (pace_ <= 0) {
-        // Nobody stands in its way meanwhile.
-        checking_since_ = Millis{};
-        return;
-    }
-    Sql const miss = config_.gate_opened ? config_.rows.miss_after_gate : config_.rows.todo;
-    Batch batch{fence(config_.epoch), sql("SELECT {0} FROM {1} AS {2} WHERE {3} LIMIT 10", key_text(),
-                                          config_.rows.table, config_.rows.table.name, miss)};
-    checking_ = ids();
-    // It reads as VALIDATE does, and as long.
-    out.emplace_back(Execute{*checking_, first_hand, std::move(batch), Transaction::implicit,
-                             Limits{config_.bound, Millis{0}, Millis{0}}});
-}
-
-void BackfillMachine::checked_whole(Stamp at, Outcome const& outcome, Ids& ids, Commands& out) {
-    bool const busy = outcome.fate == Fate::lock_busy || outcome.fate == Fate::deadlock;
-    if (outcome.fate == Fate::done && outcome.rows.empty()) {
-        state_ = State::done;
-    } else if (stopping_ && (busy || outcome.fate == Fate::done || outcome.fate == Fate::canceled)) {
-        state_ = State::stopped;
-    } else if (outcome.fate == Fate::done && ++passes_ < passes_at_most) {
-        checking_since_ = Millis{};
-        out.emplace_back(Announce{{at.wall, BatchRetried{config_.step, config_.rows.table.text(),
-                                                         "rows moved past the proof; the pages are read once more"}}});
-        ready_ = false;
-        restart_ = true;
-        prepare(ids, out);
-    } else if (outcome.fate == Fate::done) {
-        // An application that does not know the column inserts such rows for ever; each pass has filled what it found.
-        std::string keys;
-        for (auto const& row : outcome.rows) keys += (keys.empty() ? "" : "; ") + row.fields[0].value_or("");
-        out.emplace_back(Announce{
-            {at.wall,
-             config_.rows.erases
-                 ? Warned{"rows of " + config_.rows.table.text() + " still come to be deleted, among them " + keys,
-                          "they are left to the next plan that deletes"}
-                 : Warned{"rows of " + config_.rows.table.text() + " are still written without a value, among them " +
-                              keys,
-                          "they are left to the application, which should write the column"}}});
-        state_ = State::done;
-    } else if (outcome.fate == Fate::canceled) {
-        check_whole(ids, out);
-    } else if (busy && (checking_since_ == Millis{} || at.steady - checking_since_ < config_.give_up)) {
-        if (checking_since_ == Millis{}) checking_since_ = at.steady;
-        check_whole(ids, out);
-    } else {
-        outcome_ = outcome;
-        state_ = State::failed;
-    }
 }
 
 void BackfillMachine::completed(Stamp at, Completed const& completed, Ids& ids, Commands& out) {
@@ -707,7 +715,7 @@ void BackfillMachine::completed(Stamp at, Completed const& completed, Ids& ids, 
             again_ = true;
             settle(at, ids, out);
         } else if (outcome.fate == Fate::done) {
-            ended(ids, out);
+            ended(at, ids, out);
         } else if (stopping_ && outcome.fate != Fate::fenced && outcome.fate != Fate::refused) {
             state_ = outcome.fate == Fate::lost || outcome.fate == Fate::in_doubt ? State::failed : State::stopped;
             outcome_ = outcome;
@@ -719,11 +727,6 @@ void BackfillMachine::completed(Stamp at, Completed const& completed, Ids& ids, 
             outcome_ = outcome;
             state_ = State::failed;
         }
-        return;
-    }
-    if (checking_ == completed.command) {
-        checking_.reset();
-        checked_whole(at, completed.outcome, ids, out);
         return;
     }
     auto const found =
@@ -784,6 +787,8 @@ void BackfillMachine::completed(Stamp at, Completed const& completed, Ids& ids, 
                 next(w, at, ids, out);
             } else if (was == Doing::count || (was == Doing::refill && config_.rows.erases)) {
                 worker.misses = first_field(1);
+                // What a deletion did in the same transaction was found by the count before it.
+                if (second_ && was == Doing::count) found_ += worker.misses;
                 if (was == Doing::refill) worker.rounds = refill_rounds;
                 if (worker.misses == 0) {
                     advance(w, at, first_field(0), 0, outcome.took, out);
@@ -961,8 +966,8 @@ void BackfillMachine::stop(bool now, Commands& out) {
         if (now) out.emplace_back(Cancel{*preparing_});
         return;
     }
-    if (checking_ || looking_) {
-        out.emplace_back(Cancel{checking_ ? *checking_ : *looking_});
+    if (looking_) {
+        out.emplace_back(Cancel{*looking_});
         return;
     }
     if (std::none_of(workers_.begin(), workers_.end(), [](Worker const& w) { return w.pending.has_value(); }))

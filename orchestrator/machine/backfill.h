@@ -11,9 +11,15 @@
 ///   vacuum  between batches, where updates leave dead rows behind that later batches could use the room of
 ///   proof   count the rows of a range that are not right; if there are any, fill the range and count again; what is
 ///           still wrong after that is a miss, named by key. Without a sync a row that is not right may move, by an
-///           update of the application, from a range not read yet to one that was: so one look at the whole table, by
-///           one snapshot, ends the proof; when it finds a row, the ranges are gone through again, a few times: rows
-///           that the application inserts without the column are its own
+///           update of the application, from a range not read yet to one that was: so a second pass (with progress of
+///           its own, `<step>.look`) ends the proof. When it finds a row it is made again, a few times: rows that the
+///           application inserts without the column are its own. A row that the application moves past the reading
+///           in both passes is not seen
+///
+/// What a proof has read is noted with the shape of each leaf (weir.shapes: attachments, file, BEFORE triggers, rules,
+/// columns). At the end of a pass over a partitioned table, and whenever it is gone on with, leaves that are new or of
+/// another shape are read anew, alone; a detached one is forgotten. A change of the root's triggers, rules or columns
+/// changes all leaves: the third ends in State::failed (WE008).
 ///
 /// The size of a range follows the clock (`batch.target`): it halves on a timeout or deadlock and grows gently.
 #include <cstdint>
@@ -48,6 +54,7 @@ class BackfillMachine {
         Millis bound{100};       ///< a batch is rolled back beyond it
         Millis give_up{900000};  ///< how long the proof waits for a locked row that is not right
         bool afresh{};           ///< a proof that is repeated: what was counted before is forgotten
+        int changes{};           ///< of the root's shape, seen by earlier passes of this proof
         bool plain{};            ///< page ranges only (`batch.order: plain`)
         SweepTuning sweep{};
     };
@@ -57,6 +64,7 @@ class BackfillMachine {
         : config_{std::move(config)}, crew_{config_.all ? config_.workers : 1, config_.workers} {
         workers_.resize(static_cast<std::size_t>(config_.workers));
         restart_ = config_.afresh;
+        changes_ = config_.changes;
     }
 
     void start(Stamp at, Ids& ids, Commands& out);
@@ -86,6 +94,7 @@ class BackfillMachine {
     std::vector<std::string> const& keys() const { return keys_; }
     std::int64_t pages() const { return pages_; }
     std::int64_t pages_done() const { return pages_done_; }
+    int changes() const { return changes_; }  ///< of the root's shape, with those of earlier passes
 
   private:
     struct Stripe {
@@ -125,9 +134,9 @@ class BackfillMachine {
 
     void prepare(Ids& ids, Commands& out);
     void look_for_leaves(Ids& ids, Commands& out);
-    void ended(Ids& ids, Commands& out);
-    void check_whole(Ids& ids, Commands& out);
-    void checked_whole(Stamp at, Outcome const& outcome, Ids& ids, Commands& out);
+    void ended(Stamp at, Ids& ids, Commands& out);
+    /// The name of its progress.
+    std::string pass() const { return second_ ? config_.step + ".look" : config_.step; }
     Sql key_text() const;
     void prepared(Stamp at, Outcome const& outcome, Ids& ids, Commands& out);
     void next(std::size_t w, Stamp at, Ids& ids, Commands& out);
@@ -169,10 +178,13 @@ class BackfillMachine {
     bool waiting_horizon_{};
     Crew crew_;
     std::optional<CommandId> preparing_;
-    std::optional<CommandId> checking_;  ///< the look at the whole table
-    Millis checking_since_{};            ///< it waits for a lock
-    int again_at_most_{3};               ///< tables that were gone when a batch came
-    int passes_{};                       ///< that the whole look did not agree with
+    int again_at_most_{3};  ///< tables that were gone when a batch came
+    bool second_{};         ///< the second pass of a proof without a sync
+    std::int64_t found_{};  ///< rows that it found wrong
+    bool inherits_{};       ///< it may have been begun by another orchestrator
+    bool unsure_{};         ///< which then may have found some
+    int passes_{};          ///< second passes that were not clean
+    int changes_{};         ///< of the root's shape
     Millis preparing_since_{};
     Outcome outcome_;
     std::vector<std::string> keys_;

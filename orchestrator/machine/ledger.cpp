@@ -57,6 +57,161 @@ std::string_view name(EntryKind kind) {
     return std::find_if(kinds.begin(), kinds.end(), [&](auto const& k) { return k.first == kind; })->second;
 }
 
+namespace {
+
+/// The shape of a table, a leaf a row: what a proof stands on. Of the root its columns, its BEFORE ROW triggers and its
+/// rules; of a leaf the same but the columns, and which attachments made it one. A word for people stands before `#`;
+/// what is a leaf's own begins with `partition`. All in one query: a thousand leaves take some milliseconds.
+Sql create_shapes() {
+    return sql(
+        "CREATE OR REPLACE FUNCTION weir.shapes(root oid) RETURNS TABLE (leaf oid, filenode oid, pages bigint, "
+        "shape text[]) LANGUAGE sql STABLE AS {0}",
+        Sql::body(sql(R"(
+WITH RECURSIVE tree AS (
+  SELECT root AS relid, '' AS attached
+  UNION ALL
+  SELECT i.inhrelid, pg_catalog.concat(t.attached, ' ', i.xmin)
+    FROM tree t JOIN pg_catalog.pg_inherits i ON i.inhparent = t.relid),
+hooks AS (
+  SELECT g.tgrelid AS relid, pg_catalog.concat('trigger ', g.tgname, ' #', g.tgenabled, g.xmin) AS item
+    FROM pg_catalog.pg_trigger g JOIN tree t ON t.relid = g.tgrelid
+    WHERE g.tgtype & 3 = 3 AND g.tgname::text !~ '^[ ~]weir_r[0-9]'
+  UNION ALL
+  SELECT r.ev_class, pg_catalog.concat('rule ', r.rulename, ' #', r.ev_enabled, r.xmin)
+    FROM pg_catalog.pg_rewrite r JOIN tree t ON t.relid = r.ev_class),
+mine AS (
+  SELECT h.relid, pg_catalog.array_agg(h.item ORDER BY h.item COLLATE "C") AS items,
+      pg_catalog.array_agg('partition ' || h.item ORDER BY h.item COLLATE "C") AS leafs
+    FROM hooks h GROUP BY h.relid),
+columns AS (
+  SELECT 'columns #' || pg_catalog.md5(pg_catalog.string_agg(
+      pg_catalog.concat_ws(' ', a.attnum, a.attname, a.atttypid, a.atttypmod), ',' ORDER BY a.attnum)) AS item
+    FROM pg_catalog.pg_attribute a WHERE a.attrelid = root AND a.attnum > 0 AND NOT a.attisdropped)
+SELECT c.oid, pg_catalog.pg_relation_filenode(c.oid),
+  pg_catalog.pg_relation_size(c.oid) / pg_catalog.current_setting('block_size')::bigint,
+  k.item || (SELECT m.items FROM mine m WHERE m.relid = root)
+    || CASE WHEN c.oid <> root THEN ARRAY['partition attached #' || t.attached] || m.leafs END
+FROM tree t JOIN pg_catalog.pg_class c ON c.oid = t.relid AND c.relkind = 'r'
+  LEFT JOIN mine m ON m.relid = c.oid CROSS JOIN columns k
+)")));
+}
+
+/// Raises WE008 when rows stand, or would stand, where weir neither fills nor proves: in an inheritance child or in a
+/// foreign table.
+Sql create_check_kinds() {
+    return sql("CREATE OR REPLACE FUNCTION weir.check_kinds(root oid) RETURNS void LANGUAGE plpgsql AS {0}",
+               Sql::body(sql(R"(
+DECLARE one record;
+BEGIN
+  SELECT i.relid, i.relkind INTO one FROM (
+    WITH RECURSIVE tree AS (
+      SELECT root AS relid UNION ALL
+      SELECT h.inhrelid FROM tree t JOIN pg_catalog.pg_inherits h ON h.inhparent = t.relid)
+    SELECT t.relid, c.relkind FROM tree t JOIN pg_catalog.pg_class c ON c.oid = t.relid
+      WHERE t.relid <> root AND (c.relkind = 'f' OR NOT c.relispartition)) i
+    ORDER BY i.relid LIMIT 1;
+  IF one.relkind = 'f' THEN
+    RAISE EXCEPTION 'foreign table % has become a part of %', one.relid::pg_catalog.regclass, root::pg_catalog.regclass
+      USING ERRCODE = 'WE008', HINT = pg_catalog.format('its rows can be neither filled nor proven: ALTER TABLE %s '
+        'DETACH PARTITION %s (or ALTER FOREIGN TABLE %s NO INHERIT %s), and run again', root::pg_catalog.regclass,
+        one.relid::pg_catalog.regclass, one.relid::pg_catalog.regclass, root::pg_catalog.regclass);
+  ELSIF one.relid IS NOT NULL THEN
+    RAISE EXCEPTION 'table % inherits from % now', one.relid::pg_catalog.regclass, root::pg_catalog.regclass
+      USING ERRCODE = 'WE008', HINT = pg_catalog.format('its rows are neither filled nor proven: ALTER TABLE %s NO '
+        'INHERIT %s, or drop it, and run again', one.relid::pg_catalog.regclass, root::pg_catalog.regclass);
+  END IF;
+END
+)")));
+}
+
+/// Raises WE007 unless the proof's last pass came to its end without a miss and each leaf that has pages is what it was
+/// when that proof noted it.
+Sql create_check_shape() {
+    return sql(
+        "CREATE OR REPLACE FUNCTION weir.check_shape(tab text, of_run bigint, proof text) RETURNS void LANGUAGE "
+        "plpgsql AS {0}",
+        Sql::body(sql(R"(
+DECLARE
+  root pg_catalog.oid := pg_catalog.to_regclass(tab);
+  found text;
+BEGIN
+  PERFORM weir.check_kinds(root);
+  SELECT pg_catalog.string_agg(x.what, ', ') INTO found FROM (
+    SELECT DISTINCT s.leaf::pg_catalog.regclass::text AS what FROM weir.shapes(root) s
+      LEFT JOIN weir.progress p ON p.run = of_run AND p.step = proof AND p.leaf = s.leaf AND p.from_page = 0
+      WHERE s.pages > 0 AND (p.shape IS DISTINCT FROM s.shape OR p.filenode IS DISTINCT FROM s.filenode)
+    UNION
+    SELECT p.leaf::pg_catalog.regclass::text FROM weir.progress p
+      WHERE p.run = of_run AND p.step = proof AND (p.next_page < p.to_page OR p.misses > 0)
+    LIMIT 5) x;
+  IF found IS NOT NULL THEN
+    RAISE EXCEPTION 'no longer what was proven: %', found USING ERRCODE = 'WE007';
+  END IF;
+END
+)")));
+}
+
+/// A disable and enable of a trigger, or a replaced function, changes xmin; every transaction of ours that made or
+/// replaced one has an entry. Leaves inherit the triggers; each must have them as it got them: from our transaction, or
+/// from the one that attached it.
+Sql create_check_sync() {
+    return sql(
+        "CREATE OR REPLACE FUNCTION weir.check_sync(tab text, made_by bigint, number integer, expected integer) "
+        "RETURNS void "
+        "LANGUAGE plpgsql AS {0}",
+        Sql::body(sql(R"(
+DECLARE
+  root pg_catalog.oid := pg_catalog.to_regclass(tab);
+  tag text := 'r' || made_by || '_' || number;
+  names text[] := ARRAY[' weir_' || tag || '_first_i', ' weir_' || tag || '_first_u',
+                        '~weir_' || tag || '_last_i', '~weir_' || tag || '_last_u'];
+  functions text[] := ARRAY[tag || '_f', tag || '_g', tag || '_ok', tag || '_first', tag || '_last'];
+  found bigint;
+  leaf pg_catalog.oid;
+  outside record;
+BEGIN
+  SELECT count(*) INTO found FROM pg_catalog.pg_trigger t
+    WHERE t.tgrelid = root AND t.tgname::text = ANY (names) AND t.tgenabled = 'A'
+      AND EXISTS (SELECT FROM weir.entries e WHERE e.run = made_by AND e.xid = t.xmin);
+  IF found <> expected THEN
+    RAISE EXCEPTION 'the sync triggers of % were disabled, dropped or replaced', tab USING ERRCODE = 'WE003';
+  END IF;
+  SELECT count(*) INTO found FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
+    WHERE n.nspname = 'weir_sync' AND p.proname::text = ANY (functions)
+      AND EXISTS (SELECT FROM weir.entries e WHERE e.run = made_by AND e.xid = p.xmin);
+  -- Two triggers stand on f, ok and last; four on g and first as well.
+  IF found <> expected + 1 THEN
+    RAISE EXCEPTION 'the sync functions of % were dropped or replaced', tab USING ERRCODE = 'WE003';
+  END IF;
+  FOR leaf IN SELECT p.relid FROM pg_catalog.pg_partition_tree(root) p WHERE p.relid <> root LOOP
+    SELECT count(*) INTO found FROM pg_catalog.pg_trigger t
+      WHERE t.tgrelid = leaf AND t.tgname::text = ANY (names) AND t.tgenabled = 'A'
+        AND (EXISTS (SELECT FROM weir.entries e WHERE e.run = made_by AND e.xid = t.xmin)
+          OR EXISTS (SELECT FROM pg_catalog.pg_inherits i WHERE i.xmin = t.xmin
+                       AND i.inhrelid IN (SELECT a.relid FROM pg_catalog.pg_partition_ancestors(leaf) a)));
+    IF found <> expected THEN
+      RAISE EXCEPTION 'the sync triggers of partition % were disabled, dropped or replaced', leaf::pg_catalog.regclass
+        USING ERRCODE = 'WE003';
+    END IF;
+  END LOOP;
+  -- It would see, or leave behind, a row that is half set: weir's own go first and last, by name.
+  SELECT g.tgname, g.tgrelid INTO outside FROM pg_catalog.pg_trigger g
+    WHERE (g.tgrelid = root OR g.tgrelid IN (SELECT p.relid FROM pg_catalog.pg_partition_tree(root) p))
+      AND g.tgtype & 3 = 3 AND g.tgtype & 20 <> 0 AND g.tgenabled <> 'D' AND g.tgname::text !~ '^[ ~]weir_r[0-9]'
+      AND (g.tgname::text COLLATE "C" < ' weir_r' OR g.tgname::text COLLATE "C" > '~weir_r')
+    ORDER BY g.tgname, g.tgrelid LIMIT 1;
+  IF outside.tgname IS NOT NULL THEN
+    RAISE EXCEPTION 'trigger % on % runs outside weir''s own triggers, which go first and last by name', outside.tgname,
+      outside.tgrelid::pg_catalog.regclass USING ERRCODE = 'WE008', HINT = pg_catalog.format('rename it (ALTER TRIGGER '
+        '%I ON %s RENAME TO …), so that it begins with a letter or digit, or drop it; then run again', outside.tgname,
+        outside.tgrelid::pg_catalog.regclass);
+  END IF;
+END
+)")));
+}
+
+}  // namespace
+
 Batch create_ledger() {
     auto all = create_ledger_copy();
     all.push_back(sql("INSERT INTO weir.meta (version, epoch) VALUES ({0}, 0)", Int{ledger_version}));
@@ -94,6 +249,7 @@ Batch create_ledger_copy() {
   rows bigint NOT NULL DEFAULT 0,
   hot bigint NOT NULL DEFAULT 0,
   misses bigint NOT NULL DEFAULT 0,
+  shape text[],
   PRIMARY KEY (run, step, leaf, from_page)) WITH (fillfactor = 50))"),
         sql(R"(CREATE TABLE weir.orders (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -133,47 +289,10 @@ BEGIN
   END IF;
 END
 )"))),
-        // A disable and enable of a trigger, or a replaced function, changes xmin; every transaction of ours that made
-        // or replaced one has an entry. Leaves inherit the triggers; each must have
-        // them as it got them: from our transaction, or from the one that attached it.
-        sql("CREATE FUNCTION weir.check_sync(tab text, made_by bigint, number integer, expected integer) RETURNS void "
-            "LANGUAGE plpgsql AS {0}",
-            Sql::body(sql(R"(
-DECLARE
-  root pg_catalog.oid := pg_catalog.to_regclass(tab);
-  tag text := 'r' || made_by || '_' || number;
-  names text[] := ARRAY[' weir_' || tag || '_first_i', ' weir_' || tag || '_first_u',
-                        '~weir_' || tag || '_last_i', '~weir_' || tag || '_last_u'];
-  functions text[] := ARRAY[tag || '_f', tag || '_g', tag || '_ok', tag || '_first', tag || '_last'];
-  found bigint;
-  leaf pg_catalog.oid;
-BEGIN
-  SELECT count(*) INTO found FROM pg_catalog.pg_trigger t
-    WHERE t.tgrelid = root AND t.tgname::text = ANY (names) AND t.tgenabled = 'A'
-      AND EXISTS (SELECT FROM weir.entries e WHERE e.run = made_by AND e.xid = t.xmin);
-  IF found <> expected THEN
-    RAISE EXCEPTION 'the sync triggers of % were disabled, dropped or replaced', tab USING ERRCODE = 'WE003';
-  END IF;
-  SELECT count(*) INTO found FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
-    WHERE n.nspname = 'weir_sync' AND p.proname::text = ANY (functions)
-      AND EXISTS (SELECT FROM weir.entries e WHERE e.run = made_by AND e.xid = p.xmin);
-  -- Two triggers stand on f, ok and last; four on g and first as well.
-  IF found <> expected + 1 THEN
-    RAISE EXCEPTION 'the sync functions of % were dropped or replaced', tab USING ERRCODE = 'WE003';
-  END IF;
-  FOR leaf IN SELECT p.relid FROM pg_catalog.pg_partition_tree(root) p WHERE p.relid <> root LOOP
-    SELECT count(*) INTO found FROM pg_catalog.pg_trigger t
-      WHERE t.tgrelid = leaf AND t.tgname::text = ANY (names) AND t.tgenabled = 'A'
-        AND (EXISTS (SELECT FROM weir.entries e WHERE e.run = made_by AND e.xid = t.xmin)
-          OR EXISTS (SELECT FROM pg_catalog.pg_inherits i WHERE i.xmin = t.xmin
-                       AND i.inhrelid IN (SELECT a.relid FROM pg_catalog.pg_partition_ancestors(leaf) a)));
-    IF found <> expected THEN
-      RAISE EXCEPTION 'the sync triggers of partition % were disabled, dropped or replaced', leaf::pg_catalog.regclass
-        USING ERRCODE = 'WE003';
-    END IF;
-  END LOOP;
-END
-)"))),
+        create_check_sync(),
+        create_shapes(),
+        create_check_kinds(),
+        create_check_shape(),
         // Functions only: whatever a trigger calls must be executable by every role that may write the table.
         sql("CREATE SCHEMA weir_sync"),
         sql("COMMENT ON SCHEMA weir_sync IS 'functions by which weir keeps old and new columns equal while a run "
@@ -185,6 +304,11 @@ END
 Batch upgrade_ledger() {
     return {
         create_heartbeat(),
+        sql("ALTER TABLE weir.progress ADD COLUMN IF NOT EXISTS shape text[]"),
+        create_check_sync(),
+        create_shapes(),
+        create_check_kinds(),
+        create_check_shape(),
         sql(R"(ALTER TABLE weir.orders DROP CONSTRAINT IF EXISTS orders_word_check,
   ADD CONSTRAINT orders_word_check CHECK (word IN ('approve', 'abort', 'pause', 'resume', 'set')))"),
         sql("UPDATE weir.meta SET version = {0}", Int{ledger_version}),
@@ -207,6 +331,9 @@ Batch look_for_parts() {
   UNION ALL SELECT 'function weir.' || f FROM pg_catalog.unnest(ARRAY['fence(bigint)', 'same_file(oid, oid, oid)',
       'check_sync(text, bigint, integer, integer)', 'sign_order()']) f
     WHERE pg_catalog.to_regprocedure('weir.' || f) IS NULL
+  UNION ALL SELECT 'function weir.' || f FROM weir.meta m,
+      pg_catalog.unnest(ARRAY['shapes(oid)', 'check_kinds(oid)', 'check_shape(text, bigint, text)']) f
+    WHERE m.version > 2 AND pg_catalog.to_regprocedure('weir.' || f) IS NULL
   UNION ALL SELECT 'schema weir_sync' WHERE pg_catalog.to_regnamespace('weir_sync') IS NULL
   UNION ALL SELECT 'trigger sign_order of weir.orders' WHERE pg_catalog.to_regclass('weir.orders') IS NOT NULL
     AND NOT EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE t.tgrelid = pg_catalog.to_regclass('weir.orders')
@@ -261,6 +388,15 @@ Batch raise_epoch() {
 Batch raise_past(Epoch seen) {
     return {sql("UPDATE weir.meta SET epoch = epoch + 1 WHERE epoch = {0} RETURNING epoch",
                 Int{static_cast<std::int64_t>(seen)})};
+}
+
+Sql check_kinds(TableName const& table) {
+    return sql("SELECT weir.check_kinds(pg_catalog.to_regclass({0}))", Value{sql("{0}", table).text()});
+}
+
+Sql check_shape(TableName const& table, RunId run, std::string const& proof) {
+    return sql("SELECT weir.check_shape({0}, {1}, {2})", Value{sql("{0}", table).text()},
+               Int{static_cast<std::int64_t>(run)}, Value{proof});
 }
 
 Sql fence(Epoch epoch) { return sql("SELECT weir.fence({0})", Int{static_cast<std::int64_t>(epoch)}); }

@@ -18,7 +18,7 @@
 
 namespace weir {
 
-inline constexpr int ledger_version = 2;
+inline constexpr int ledger_version = 3;
 
 /// Raised by every newcomer before it acts; every transaction of ours checks it.
 enum class Epoch : std::int64_t {};
@@ -50,6 +50,14 @@ Batch raise_past(Epoch seen);
 
 /// Raises WE001 in the server unless `epoch` is the ledger's.
 Sql fence(Epoch epoch);
+
+/// Raises WE008 (with a hint) when rows stand where weir neither fills nor proves: in an inheritance child, in a
+/// foreign table among the partitions. No table of that name: nothing.
+Sql check_kinds(TableName const& table);
+/// For a transaction that destroys, under its lock on the table: raises WE007 unless step `proof` of the run came to
+/// its end and each leaf is what it was when that proof noted it (attachments, file, BEFORE triggers, rules, columns),
+/// and WE008 as check_kinds().
+Sql check_shape(TableName const& table, RunId run, std::string const& proof);
 
 // Advisory locks; only ever tried, never waited for (a waiting SELECT holds a snapshot, and CREATE INDEX CONCURRENTLY
 // waits for snapshots: together they deadlock).

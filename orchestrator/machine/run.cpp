@@ -38,6 +38,14 @@ void limit(Reading& reading, Throttle const& throttle) {
         if (signal.name == reading.signal) reading.writes_only = signal.writes_only;
 }
 
+/// What our own functions advise, beside what they raise.
+std::string hint_of(Outcome const& outcome) {
+    constexpr std::string_view mark{"hint: "};
+    auto const at = outcome.detail.find(mark);
+    return at == std::string::npos ? "take back what was changed, and run again"
+                                   : outcome.detail.substr(at + mark.size());
+}
+
 bool is_gone(Fate fate) { return fate == Fate::lost || fate == Fate::in_doubt; }
 
 }  // namespace
@@ -169,6 +177,7 @@ void RunMachine::advance(Commands& out) {
     auto const& steps = config_.program.steps;
     step_ = static_cast<std::size_t>(
         std::find_if(steps.begin(), steps.end(), [&](Step const& s) { return !is_done(s); }) - steps.begin());
+    if (reproving_) step_ = *reproving_;
     Step const* step = current();
     if (step == nullptr) {
         finish_run(EntryKind::finished, out);
@@ -229,6 +238,17 @@ void RunMachine::start_ladder(Step const& step, bool undo, Commands& out) {
                                                        undo ? EntryKind::step_undone : EntryKind::step_done, step.id)};
     config.locks = undo ? step.undo_locks : step.locks;
     config.body = undo ? step.undo : step.forward;
+    if (!undo) {
+        Batch checks;
+        if (step.proven_by.empty()) {
+            // Whatever changes a table changes its children, too.
+            for (auto const& lock : step.locks)
+                if (lock.mode == LockMode::access_exclusive) checks.push_back(check_kinds(lock.table));
+        } else {
+            checks.push_back(check_shape(proof_of(step).rows->table, config_.program.run, step.proven_by));
+        }
+        config.body.insert(config.body.begin(), checks.begin(), checks.end());
+    }
     config.bound = config_.settings.lock_timeout;
     config.give_up = config_.settings.lock_give_up;
     config.scans = undo ? step.undo_scans : step.scans;
@@ -276,9 +296,26 @@ void RunMachine::ladder_moved(Commands& out) {
             return;
         }
         case LockLadder::State::failed:
-            failed(ladder_->outcome(), out);
+            if (!prove_again(ladder_->outcome(), out)) failed(ladder_->outcome(), out);
             return;
     }
+}
+
+/// REQUIRES that it stands on one.
+Step const& RunMachine::proof_of(Step const& step) const {
+    return *std::find_if(config_.program.steps.begin(), config_.program.steps.end(),
+                         [&](Step const& s) { return s.id == step.proven_by; });
+}
+
+/// What a step stands on was changed after its proof: that is read anew, where it changed, and the step tried again.
+bool RunMachine::prove_again(Outcome const& outcome, Commands& out) {
+    Step const& step = *current();
+    if (undoing_ || outcome.fate != Fate::refused || outcome.sqlstate != "WE007") return false;
+    say(out, Warned{"step " + step.id + " (" + step.title + "): " + outcome.message,
+                    "it is proven once more, where it changed, before anything is dropped"});
+    reproving_ = static_cast<std::size_t>(&proof_of(step) - config_.program.steps.data());
+    advance(out);
+    return true;
 }
 
 void RunMachine::start_standalone(Commands& out) {
@@ -395,12 +432,15 @@ BackfillMachine::Config RunMachine::backfill_config(Step const& step) const {
             .bound = settings.lock_timeout,
             .give_up = settings.lock_give_up,
             .afresh = false,
+            .changes = 0,
             .plain = settings.plain,
             .sweep = config_.sweep};
 }
 
 void RunMachine::start_backfill(Step const& step, Commands& out) {
-    backfill_.emplace(backfill_config(step));
+    auto config = backfill_config(step);
+    config.changes = changes_[step.id];
+    backfill_.emplace(std::move(config));
     doing_ = Doing::working;
     backfill_->start(at_, ids_, out);
     // A proof goes on at the pace that its fill has found.
@@ -424,10 +464,11 @@ void RunMachine::backfill_moved(Commands& out) {
         case BackfillMachine::State::running:
             return;
         case BackfillMachine::State::done:
+            changes_[step.id] = backfill_->changes();
             if (step.kind == StepKind::proof) say(out, ProofDone{step.id, table, 0, {}});
             // The guard once more: the triggers were there all the while, so what the pass saw still holds.
-            write(EntryKind::step_done, step.id, step.kind == StepKind::proof ? proof_figures() : EntryDetail{},
-                  step.rows->guard, out);
+            write(reproving_ ? EntryKind::checked : EntryKind::step_done, step.id,
+                  step.kind == StepKind::proof ? proof_figures() : EntryDetail{}, step.rows->guard, out);
             doing_ = Doing::concluding;
             return;
         case BackfillMachine::State::misses: {
@@ -771,6 +812,10 @@ void RunMachine::counted(Outcome const& outcome, Commands& out) {
             out);
         return;
     }
+    if (outcome.sqlstate == "WE008") {
+        refuse({Code::table_changed, {}, outcome.message, hint_of(outcome)}, out);
+        return;
+    }
     if (outcome.sqlstate == "WE006") {
         refuse({Code::not_now,
                 {},
@@ -1008,7 +1053,10 @@ void RunMachine::wrote(Outcome const& outcome, Commands& out) {
             advance(out);
             return;
         case EntryKind::checked:
-            watch_next(out);
+            if (std::exchange(reproving_, std::nullopt))
+                step_finished(out);
+            else
+                watch_next(out);
             return;
         case EntryKind::aborting:
             record_.aborting = undoing_ = true;
@@ -1389,6 +1437,10 @@ void RunMachine::failed(Outcome const& outcome, Commands& out) {
                       "more did not go back while the rollback ran: weir rollback " + config_.program.plan +
                           " says how many there are now"},
                      out);
+                return;
+            }
+            if (outcome.sqlstate == "WE007" || outcome.sqlstate == "WE008") {
+                stop({Code::table_changed, {}, where + outcome.message, hint_of(outcome)}, out);
                 return;
             }
             if (outcome.sqlstate == "WE005") {

@@ -14,6 +14,7 @@
 /// A step that fails never undoes by itself.
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -101,6 +102,8 @@ class RunMachine {
     void execute(Doing doing, Batch const& batch, Commands& out);
     void on_standalone(Completed const& completed, Commands& out);
     void start_backfill(Step const& step, Commands& out);
+    Step const& proof_of(Step const& step) const;
+    bool prove_again(Outcome const& outcome, Commands& out);
     BackfillMachine::Config backfill_config(Step const& step) const;
     EntryDetail proof_figures() const;
     void on_tick(Commands& out);
@@ -176,8 +179,10 @@ class RunMachine {
     std::optional<BackfillMachine> backfill_;
     std::size_t step_{};
     Millis step_began_{}, run_began_{};
-    Millis watched_{};        ///< when the gate opened, or its proofs were repeated last
-    std::size_t watching_{};  ///< the step whose proof is repeated; those before it were
+    Millis watched_{};                      ///< when the gate opened, or its proofs were repeated last
+    std::size_t watching_{};                ///< the step whose proof is repeated; those before it were
+    std::optional<std::size_t> reproving_;  ///< a proof that is done and made again: what it saw has changed
+    std::map<std::string, int> changes_;    ///< of the root's shape, that each proof has seen
     std::optional<Phase> phase_;
     EntryKind writing_{};
     EntryDetail writing_detail_;

@@ -3,6 +3,7 @@
 ///
 /// What a newcomer does follows from what it finds (the ledger, the rows, the orders), so two histories that leave the
 /// same world behind go on alike: each world is gone through once, and all histories through it are counted.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <chrono>
@@ -248,6 +249,63 @@ TEST(GoldenOdometer, EveryProgramKilledAtEveryPoint) {
         programs, shapes.size(), turned.c_str(), sampled, all.done, all.undone, worlds, killed, took.count(), refusals);
     EXPECT_GE(programs, 70);
     EXPECT_GT(all.undone, 0);
+}
+
+/// Goes on to the end, through the quarantine.
+void to_the_end(Sim& sim) {
+    sim.calm(3000);
+    while (sim.exit == 0 && sim.world.has("quarantined") && !sim.world.has("finished")) {
+        sim.world.quarantine_over = true;
+        sim.start();
+        sim.calm(3000);
+    }
+}
+
+// Goal: whatever somebody does to the table between any two strings, nothing is destroyed that is not proven as the
+// table then is, and the run comes to its end.
+TEST(GoldenOdometer, SomebodyChangesTheTableBetweenAnyTwoStrings) {
+    std::set<std::string> shapes;
+    long histories = 0, again = 0;
+    for (auto const& golden : tests::golden_cases(WEIR_SOURCE_DIR)) {
+        auto const program = program_of(golden);
+        if (!program || !shapes.insert(shape_of(*program)).second) continue;
+        bool const works = std::any_of(program->steps.begin(), program->steps.end(),
+                                       [](Step const& step) { return step.rows.has_value(); });
+        if (!works) continue;
+        for (bool const partitioned : {false, true}) {
+            auto walk = simulation(*program);
+            walk.world.partitioned = partitioned;
+            walk.start();
+            for (int point = 0; !walk.exit && !walk.pending.empty(); ++point) {
+                for (int deed = 0; deed < (tests::sanitized ? 1 : 3); ++deed) {
+                    auto sim = walk;
+                    if (deed == 1)
+                        sim.world.touch_root();
+                    else
+                        sim.world.attach(0);
+                    // He does it, and weir dies.
+                    if (deed == 2) {
+                        sim.kill(0);
+                        sim.start();
+                    }
+                    to_the_end(sim);
+                    auto const where = golden.name + (partitioned ? ", partitioned" : "") + ", deed " +
+                                       std::to_string(deed) + " at point " + std::to_string(point);
+                    ASSERT_TRUE(sim.exit.has_value()) << where;
+                    EXPECT_EQ(*sim.exit, 0) << where;
+                    sim.world.judge_end(*sim.exit, sim.config.program);
+                    EXPECT_THAT(sim.world.objections, testing::IsEmpty()) << where;
+                    again += sim.world.has("checked") ? 1 : 0;
+                    ++histories;
+                }
+                walk.answer(0, walk.pending[0].canceled ? Answer::canceled : Answer::done);
+            }
+        }
+        if (HasFailure()) break;
+    }
+    std::printf("[ odometer ] somebody changed the table in %ld histories; in %ld of them a proof was made again\n",
+                histories, again);
+    EXPECT_GT(again, 0);
 }
 
 TEST(GoldenOdometer, NoticesAnEntryThatIsLost) {

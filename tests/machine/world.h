@@ -37,7 +37,7 @@ struct Tx {
         lost,       // what did not go back
         count,
         keys,
-        whole,  // is any row left that is not right?
+        shape,  // is the table what was proven?
         hand,
         probe,
         guard,
@@ -71,9 +71,10 @@ struct Script {
         bool standalone{};
     };
     std::map<std::string, std::vector<Known>> by_first;
-    std::set<std::string> silent;             ///< transactional steps that have nothing to do forward
-    std::set<std::string> guards;             ///< what only raises
-    std::map<std::string, std::size_t> part;  ///< of a fill or a proof: which rows it is about
+    std::set<std::string> silent;                             ///< transactional steps that have nothing to do forward
+    std::set<std::string> guards;                             ///< what only raises
+    std::vector<std::pair<std::string, std::string>> writes;  ///< which rows a step may write, and the step
+    std::map<std::string, std::size_t> part;                  ///< of a fill or a proof: which rows it is about
     std::size_t parts{1};
 
     explicit Script(Program const& program);
@@ -98,6 +99,7 @@ struct World {
         std::map<std::string, std::vector<std::string>> way_back;
         std::set<std::string> probed;                          ///< standalone steps that can be damaged
         std::set<std::string> repeatable;                      ///< standalone steps without a probe
+        std::map<std::string, std::string> stands_on;          ///< of a step: the proof that must still hold
         std::map<std::string, std::string> saved_by;           ///< steps that destroy, with the one that dumps before
         std::set<std::pair<std::string, std::string>> dumped;  ///< schemas and tables
         bool gate{};
@@ -120,6 +122,14 @@ struct World {
     std::set<std::string> damaged;
     std::map<std::string, std::vector<Stripe>> progress;
     std::map<std::string, std::int64_t> files;  ///< of the table, as noted with the progress
+    /// Of the table: what somebody made of its leaves, and of its triggers, rules and columns.
+    struct Shape {
+        int leaves{}, root{};
+        bool operator==(Shape const&) const = default;
+    };
+    Shape shape;
+    std::map<std::string, Shape> shapes;  ///< as noted with the progress
+    std::string changed;                  ///< what a proof was told of the root when it last listed its pages
     std::vector<bool> right =
         std::vector<bool>(64, false);  ///< a page each; part after part where a script has several
     std::set<std::int64_t> hopeless;   ///< pages that no fill makes right
@@ -134,6 +144,11 @@ struct World {
     int alone{};                  ///< so many synchronous commits are cancelled while they wait for a standby
 
     std::vector<std::string> objections;
+
+    /// Somebody attaches a leaf, detaches one, or writes into it meanwhile: rows of a page are not right.
+    void attach(std::int64_t page);
+    /// Somebody makes a trigger or a rule, or changes a column.
+    void touch_root() { ++shape.root; }
 
     void object(std::string what) {
         if (objections.size() < 5) objections.push_back(std::move(what));
@@ -180,6 +195,7 @@ struct World {
     /// Of the first page of the rows that the step is about.
     std::int64_t offset(std::string const& step) const;
     bool all_right(std::string const& step) const;
+    bool is_what_was_proven(std::string const& step) const;
     Stripe* stripe(std::string const& step, std::int64_t from);
     void apply_forward(std::string const& step);
     void destroy(std::string const& step);
@@ -238,6 +254,7 @@ struct Sim {
             for (auto const& table : step.saves) world.rules.dumped.emplace(table.schema.text(), table.name.text());
             if (step.phase == Phase::quarantine && step.kind != StepKind::backup) world.rules.aside.insert(step.id);
             if (step.phase == Phase::contract) world.rules.gate_guarded.insert(step.id);
+            if (!step.proven_by.empty()) world.rules.stands_on[step.id] = step.proven_by;
         }
         world.run = static_cast<std::int64_t>(program.run);
         world.rules.gate = program.gate;
