@@ -233,6 +233,7 @@ Program compile(Plan const& plan, Catalog const& catalog, RunId run) {
                     for (auto& note : trigger_notes(*step.rows, table, !plan.fire_triggers))
                         step.notes.push_back(std::move(note));
             }
+            if (step.undo_rows && !plan.fire_triggers) step.undo_rows->settings = quiet_settings();
             // One vacuum of a table in a phase is enough, if it is the last one.
             if (step.may_fail)
                 std::erase_if(program.steps, [&](Step const& earlier) {
@@ -247,12 +248,18 @@ Program compile(Plan const& plan, Catalog const& catalog, RunId run) {
     for (auto& step : program.steps)
         step.id = std::string{name(step.phase)} + "." + std::to_string(++count[static_cast<std::size_t>(step.phase)]);
     for (auto step = program.steps.begin(); step != program.steps.end(); ++step) {
-        if (!step->stands_on_proof) continue;
-        auto const proof = std::find_if(std::make_reverse_iterator(step), program.steps.rend(), [&](Step const& s) {
-            return s.kind == StepKind::proof && std::any_of(step->locks.begin(), step->locks.end(),
-                                                            [&](auto const& l) { return l.table == s.rows->table; });
-        });
-        step->proven_by = proof->id;
+        auto const before = [&](auto const& wanted) {
+            return std::find_if(std::make_reverse_iterator(step), program.steps.rend(), wanted);
+        };
+        auto const locks = [](Step const& s, TableName const& table) {
+            return std::any_of(s.locks.begin(), s.locks.end(), [&](auto const& l) { return l.table == table; });
+        };
+        if (step->stands_on_proof)
+            step->proven_by =
+                before([&](Step const& s) { return s.kind == StepKind::proof && locks(*step, s.rows->table); })->id;
+        if (step->kind == StepKind::proof && step->aside)
+            before([&](Step const& s) { return s.aside == step->aside && locks(s, step->rows->table); })->noted_for =
+                step->id;
     }
     bool const contracts = std::any_of(program.steps.begin(), program.steps.end(),
                                        [](Step const& s) { return s.phase == Phase::contract; });

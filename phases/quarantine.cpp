@@ -81,6 +81,14 @@ class SetAside : public Operation {
             Mapping const then = aside_mapping(now, aside);
             step.forward = {guard_sync(now)};
             step.undo = step.undo_guard = {guard_sync(then)};
+            step.aside = aside;
+            // A value that did not go back is counted, and none of it stands in the column aside.
+            bool const all_go_back = !may_not_go_back(now);
+            Sql const wrong = all_go_back ? sql("NOT {0}", ok_of(then))
+                                          : sql("(pg_catalog.num_nulls({0}) = 0 AND NOT {1})", aside, ok_of(then));
+            step.undo_rows =
+                Rows{table_,        {{aside, reverse_of(then)}}, wrong, wrong, all_go_back ? wrong : sql("false"),
+                     key_of(table), {guard_sync(then)}};
             if (may_not_go_back(now)) {
                 Ident const counter = lost_counter(now);
                 step.lost_counter = counter;
@@ -235,12 +243,14 @@ class Purge : public Operation {
         drop.undo_note = "none: nothing brings the values back";
         if (Sync const* live = sync_from(table, aside.text())) {
             Mapping const m = mapping_of(table_, table, *live);
+            drop.stands_on_proof = true;
             drop.forward = drop_sync(m);
             if (may_not_go_back(m)) drop.forward.push_back(sql("DROP SEQUENCE weir_sync.{0}", lost_counter(m)));
         }
         drop.forward.push_back(nothing_taken_along(table_, aside));
         drop.forward.push_back(sql("ALTER TABLE {0} DROP COLUMN {1}", table_, aside));
-        return {drop};
+        if (!drop.stands_on_proof) return {drop};
+        return {prove(table, aside), drop};
     }
 
     void apply(Catalog& catalog, RunId run) const override {
@@ -253,6 +263,28 @@ class Purge : public Operation {
     std::vector<Touched> touches() const override { return {{table_, column_.text()}}; }
 
   private:
+    /// A leaf of the old shape, attached since, may have values in the column aside alone.
+    Step prove(Table const& table, Ident const& aside) const {
+        Mapping const m = mapping_of(table_, table, *sync_from(table, aside.text()));
+        Ident const to = Ident::of(m.to.name);
+        Sql const wrong = sql("(pg_catalog.num_nulls({0}) = 1 AND NOT {1})", to, ok_of(m));
+        Step prove;
+        prove.kind = StepKind::proof;
+        prove.title = "prove that nothing stands in " + said(table_, aside.text()) + " alone";
+        prove.aside = aside;
+        prove.rows =
+            Rows{table_,
+                 {{to, forward_of(m)}},
+                 wrong,
+                 wrong,
+                 wrong,
+                 key_of(table),
+                 {sql("SELECT weir.check_kinds(pg_catalog.to_regclass({0}))", Value{sql("{0}", table_).text()})}};
+        prove.holds = lock_of(table_, LockMode::access_share);
+        prove.undo_note = "nothing to undo";
+        return prove;
+    }
+
     TableName table_;
     Ident column_;
 };

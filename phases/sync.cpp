@@ -146,6 +146,10 @@ Sync const* sync_from(Table const& shape, std::string_view column) {
 
 Sql ok_of(Mapping const& m) { return sql("{0}({1})", in_sync(sync_names(m.run, m.number).ok), names(all_columns(m))); }
 
+Sql reverse_of(Mapping const& m) {
+    return sql("{0}({1})", in_sync(sync_names(m.run, m.number).reverse), Ident::of(m.to.name));
+}
+
 Sql forward_of(Mapping const& m) {
     return sql("{0}({1})", in_sync(sync_names(m.run, m.number).forward), names(inputs(m)));
 }

@@ -72,6 +72,8 @@ Sql guard_sync(Mapping const& mapping);
 /// `weir_sync.r1_1_ok(a, b)` and `weir_sync.r1_1_f(a)` over the columns of a row.
 Sql ok_of(Mapping const& mapping);
 Sql forward_of(Mapping const& mapping);
+/// `weir_sync.r1_1_g(b)`. REQUIRES a two-way mapping.
+Sql reverse_of(Mapping const& mapping);
 
 /// The type to cast a forward expression to: with its modifier, save for lengths (a value that is too long must fail
 /// and not be cut in silence).

@@ -78,6 +78,12 @@ struct Step {
     /// is looked at under the lock. compile() finds that proof's step and table.
     bool stands_on_proof{};
     std::string proven_by{};
+    /// The column that the step sets aside, or that it proves before that is dropped.
+    std::optional<Ident> aside{};
+    /// Of a step that sets a column aside: what must be right before `undo`, read like a proof. What the step leaves
+    /// behind is noted as read (weir.note_shape), for this and for the proof `noted_for`, which compile() finds.
+    std::optional<Rows> undo_rows{};
+    std::string noted_for{};
     Batch forward;
     Batch undo;  ///< empty: nothing to do, and `undo_note` says why
     std::string undo_note;

@@ -151,6 +151,19 @@ END
 )")));
 }
 
+/// As if the proofs of these names had read the whole table.
+Sql create_note_shape() {
+    return sql(
+        "CREATE OR REPLACE FUNCTION weir.note_shape(tab text, of_run bigint, proofs text[]) RETURNS void "
+        "LANGUAGE sql AS {0}",
+        Sql::body(sql(R"(
+INSERT INTO weir.progress (run, step, leaf, from_page, to_page, next_page, filenode, shape)
+SELECT of_run, p.step, s.leaf, 0, s.pages, s.pages, s.filenode, s.shape
+FROM weir.shapes(pg_catalog.to_regclass(tab)) s, pg_catalog.unnest(proofs) p (step) WHERE s.pages > 0
+ON CONFLICT DO NOTHING
+)")));
+}
+
 /// A disable and enable of a trigger, or a replaced function, changes xmin; every transaction of ours that made or
 /// replaced one has an entry. Leaves inherit the triggers; each must have them as it got them: from our transaction, or
 /// from the one that attached it.
@@ -293,6 +306,7 @@ END
         create_shapes(),
         create_check_kinds(),
         create_check_shape(),
+        create_note_shape(),
         // Functions only: whatever a trigger calls must be executable by every role that may write the table.
         sql("CREATE SCHEMA weir_sync"),
         sql("COMMENT ON SCHEMA weir_sync IS 'functions by which weir keeps old and new columns equal while a run "
@@ -309,6 +323,7 @@ Batch upgrade_ledger() {
         create_shapes(),
         create_check_kinds(),
         create_check_shape(),
+        create_note_shape(),
         sql(R"(ALTER TABLE weir.orders DROP CONSTRAINT IF EXISTS orders_word_check,
   ADD CONSTRAINT orders_word_check CHECK (word IN ('approve', 'abort', 'pause', 'resume', 'set')))"),
         sql("UPDATE weir.meta SET version = {0}", Int{ledger_version}),
@@ -332,7 +347,8 @@ Batch look_for_parts() {
       'check_sync(text, bigint, integer, integer)', 'sign_order()']) f
     WHERE pg_catalog.to_regprocedure('weir.' || f) IS NULL
   UNION ALL SELECT 'function weir.' || f FROM weir.meta m,
-      pg_catalog.unnest(ARRAY['shapes(oid)', 'check_kinds(oid)', 'check_shape(text, bigint, text)']) f
+      pg_catalog.unnest(ARRAY['shapes(oid)', 'check_kinds(oid)', 'check_shape(text, bigint, text)',
+      'note_shape(text, bigint, text[])']) f
     WHERE m.version > 2 AND pg_catalog.to_regprocedure('weir.' || f) IS NULL
   UNION ALL SELECT 'schema weir_sync' WHERE pg_catalog.to_regnamespace('weir_sync') IS NULL
   UNION ALL SELECT 'trigger sign_order of weir.orders' WHERE pg_catalog.to_regclass('weir.orders') IS NOT NULL
@@ -392,6 +408,11 @@ Batch raise_past(Epoch seen) {
 
 Sql check_kinds(TableName const& table) {
     return sql("SELECT weir.check_kinds(pg_catalog.to_regclass({0}))", Value{sql("{0}", table).text()});
+}
+
+Sql note_shape(TableName const& table, RunId run, std::string const& proof) {
+    return sql("SELECT weir.note_shape({0}, {1}, ARRAY[{2}, {3}])", Value{sql("{0}", table).text()},
+               Int{static_cast<std::int64_t>(run)}, Value{proof}, Value{proof + ".back"});
 }
 
 Sql check_shape(TableName const& table, RunId run, std::string const& proof) {

@@ -58,6 +58,9 @@ Sql check_kinds(TableName const& table);
 /// its end and each leaf is what it was when that proof noted it (attachments, file, BEFORE triggers, rules, columns),
 /// and WE008 as check_kinds().
 Sql check_shape(TableName const& table, RunId run, std::string const& proof);
+/// Notes the table as it is now as read whole, for step `proof` of the run and for `<proof>.back`: both then read what
+/// changes later alone.
+Sql note_shape(TableName const& table, RunId run, std::string const& proof);
 
 // Advisory locks; only ever tried, never waited for (a waiting SELECT holds a snapshot, and CREATE INDEX CONCURRENTLY
 // waits for snapshots: together they deadlock).

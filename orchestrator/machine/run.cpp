@@ -248,6 +248,11 @@ void RunMachine::start_ladder(Step const& step, bool undo, Commands& out) {
             checks.push_back(check_shape(proof_of(step).rows->table, config_.program.run, step.proven_by));
         }
         config.body.insert(config.body.begin(), checks.begin(), checks.end());
+        if (!step.noted_for.empty())
+            config.body.push_back(note_shape(step.undo_rows->table, config_.program.run, step.noted_for));
+    } else if (!step.noted_for.empty()) {
+        config.body.insert(config.body.begin(),
+                           check_shape(step.undo_rows->table, config_.program.run, step.noted_for + ".back"));
     }
     config.bound = config_.settings.lock_timeout;
     config.give_up = config_.settings.lock_give_up;
@@ -310,12 +315,55 @@ Step const& RunMachine::proof_of(Step const& step) const {
 /// What a step stands on was changed after its proof: that is read anew, where it changed, and the step tried again.
 bool RunMachine::prove_again(Outcome const& outcome, Commands& out) {
     Step const& step = *current();
-    if (undoing_ || outcome.fate != Fate::refused || outcome.sqlstate != "WE007") return false;
+    if (outcome.fate != Fate::refused || outcome.sqlstate != "WE007") return false;
+    if (undoing_) {
+        say(out, Warned{"undo of step " + step.id + " (" + step.title + "): " + outcome.message,
+                        "what has changed is read before the column comes back"});
+        auto config = backfill_config(step);
+        config.step = step.noted_for + ".back";
+        config.gate_opened = true;
+        config.changes = changes_[config.step];
+        backfill_.emplace(std::move(config));
+        doing_ = Doing::returning;
+        backfill_->start(at_, ids_, out);
+        judge_pace(out);
+        return_moved(out);
+        return true;
+    }
     say(out, Warned{"step " + step.id + " (" + step.title + "): " + outcome.message,
                     "it is proven once more, where it changed, before anything is dropped"});
     reproving_ = static_cast<std::size_t>(&proof_of(step) - config_.program.steps.data());
     advance(out);
     return true;
+}
+
+void RunMachine::return_moved(Commands& out) {
+    Step const& step = *current();
+    auto const table = step.undo_rows->table.text();
+    switch (backfill_->state()) {
+        case BackfillMachine::State::running:
+            return;
+        case BackfillMachine::State::done:
+        case BackfillMachine::State::stopped:
+            changes_[step.noted_for + ".back"] = backfill_->changes();
+            advance(out);
+            return;
+        case BackfillMachine::State::misses: {
+            std::string keys;
+            for (auto const& key : backfill_->keys()) keys += (keys.empty() ? "" : "; ") + key;
+            stop({Code::misses,
+                  {},
+                  std::to_string(backfill_->rows_wrong()) + " rows of " + table + " are not right, among them " + keys +
+                      ": " + step.aside->text() + " does not say what the column that stays says",
+                  "they were written without the sync since the column was set aside: compare both columns, mend the "
+                  "rows, and give the same command again"},
+                 out);
+            return;
+        }
+        case BackfillMachine::State::failed:
+            failed(backfill_->outcome(), out);
+            return;
+    }
 }
 
 void RunMachine::start_standalone(Commands& out) {
@@ -416,14 +464,15 @@ void RunMachine::on_standalone(Completed const& completed, Commands& out) {
     conclude();
 }
 
+/// Of a step without rows: of those that its undo stands on.
 BackfillMachine::Config RunMachine::backfill_config(Step const& step) const {
     auto const& settings = config_.settings;
-    bool const proof = step.kind == StepKind::proof;
+    bool const proof = step.kind == StepKind::proof || !step.rows;
     // A proof only reads; how much a second reader adds is known.
     return {.run = config_.program.run,
             .epoch = config_.epoch,
             .step = step.id,
-            .rows = *step.rows,
+            .rows = step.rows ? *step.rows : *step.undo_rows,
             .proof = proof,
             .gate_opened = record_.gate_opened,
             .workers = std::min(hands_, settings.workers.value_or(proof ? proof_workers : keys::workers_auto)),
@@ -784,7 +833,8 @@ void RunMachine::start_rollback(Commands& out) {
         return;
     }
     for (auto const& step : steps)
-        if (step.phase == Phase::quarantine && step.kind != StepKind::backup && is_done(step)) {
+        if (step.phase == Phase::quarantine && step.kind != StepKind::backup && step.kind != StepKind::proof &&
+            is_done(step)) {
             refuse({Code::not_now,
                     {},
                     "the quarantine is over, and step " + step.id + " (" + step.title + ") is done",
@@ -1188,6 +1238,7 @@ void RunMachine::on(Completed const& completed, Commands& out) {
         case Doing::working:
         case Doing::gate:
         case Doing::watching:
+        case Doing::returning:
         case Doing::noting:
         case Doing::paused:
         case Doing::over:
@@ -1214,6 +1265,8 @@ void RunMachine::child_moved(Commands& out) {
         backfill_moved(out);
     else if (doing_ == Doing::watching)
         watch_moved(out);
+    else if (doing_ == Doing::returning)
+        return_moved(out);
 }
 
 /// Why no fill and no proof may go on now; empty when they may.
@@ -1224,15 +1277,17 @@ std::string RunMachine::schedule_reason() {
 }
 
 void RunMachine::judge_pace(Commands& out) {
-    bool const works = (doing_ == Doing::working || doing_ == Doing::watching) && backfill_;
-    bool const reads = works && current()->kind == StepKind::proof;
+    bool const returns = doing_ == Doing::returning;
+    bool const works = (doing_ == Doing::working || doing_ == Doing::watching || returns) && backfill_;
+    bool const reads = returns || (works && current()->kind == StepKind::proof);
     if (works) worked_ = at_.steady;
     Pace pace;
     if (!config_.settings.throttle.none()) {
         pace = pace_.judge(readings_, measured_, at_.steady, reading_age_max, !reads);
         tell_signals(pace, works, out);
     }
-    auto const closed = works ? schedule_reason() : "";
+    // An undo waits neither for its window nor for whoever paused the run.
+    auto const closed = works && !returns ? schedule_reason() : "";
     bool const closes = !closed.empty() && !shut_;
     shut_ = !closed.empty();
     auto const stands = [&](std::string const& reason, char const* worst) {
@@ -1241,7 +1296,7 @@ void RunMachine::judge_pace(Commands& out) {
         pace.reasons.insert(pace.reasons.begin(), reason);
     };
     if (!closed.empty()) stands(closed, "schedule");
-    if (!record_.paused_by.empty()) stands("paused by " + record_.paused_by, "paused");
+    if (!record_.paused_by.empty() && !returns) stands("paused by " + record_.paused_by, "paused");
     // Who has nothing to begin is held by nothing.
     if (!works && record_.paused_by.empty()) pace = {};
     double const now = pace.go ? pace.pace : 0;
@@ -1370,6 +1425,9 @@ void RunMachine::stop_child(bool now, Commands& out) {
     } else if (doing_ == Doing::working) {
         backfill_->stop(now, out);
         backfill_moved(out);
+    } else if (doing_ == Doing::returning) {
+        backfill_->stop(now, out);
+        return_moved(out);
     } else if (pending_ && (doing_ == Doing::standalone || doing_ == Doing::dumping || doing_ == Doing::repairing ||
                             doing_ == Doing::resting || (doing_ == Doing::connecting && stopping_) ||
                             (unreplicated_ && stopping_))) {

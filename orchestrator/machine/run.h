@@ -82,8 +82,9 @@ class RunMachine {
         working,     // backfill child
         concluding,  // entry that ends such a step, or the gate, or the run
         gate,
-        watching,  // the gate is open, and a proof is repeated
-        noting,    // entries of orders go before the next step
+        watching,   // the gate is open, and a proof is repeated
+        returning,  // of an undo: what changed since the column was set aside is read
+        noting,     // entries of orders go before the next step
         paused,
         asking_end,  // of the quarantine
         counting,    // what a rollback would lose
@@ -103,6 +104,7 @@ class RunMachine {
     void on_standalone(Completed const& completed, Commands& out);
     void start_backfill(Step const& step, Commands& out);
     Step const& proof_of(Step const& step) const;
+    void return_moved(Commands& out);
     bool prove_again(Outcome const& outcome, Commands& out);
     BackfillMachine::Config backfill_config(Step const& step) const;
     EntryDetail proof_figures() const;

@@ -152,6 +152,8 @@ void read(std::string_view text, Tx& tx, std::int64_t run) {
     } else if (starts_with(text, "SELECT pg_catalog.pg_cancel_backend(") ||
                starts_with(text, "SELECT pg_catalog.pg_terminate_backend(")) {
         tx.ends = true;
+    } else if (starts_with(text, "SELECT weir.note_shape(")) {
+        simple(Verb::note, "ARRAY[");
     } else if (starts_with(text, "SELECT weir.check_shape(")) {
         Tx::Action action;
         action.verb = Verb::shape;
@@ -205,10 +207,14 @@ Script::Script(Program const& program) {
         add(Tx::Verb::probe, step.probe, alone);
         if (step.kind == StepKind::transactional && step.forward.empty()) silent.insert(step.id);
         for (auto const& statement : step.undo_guard) guards.insert(statement.text());
+        if (step.undo_rows)
+            writes.push_back(
+                {" AS " + sql("{0}", step.undo_rows->table.name).text(), step.undo_rows->todo.text(), step.noted_for});
         if (!step.rows) continue;
         for (auto const& statement : step.rows->guard) guards.insert(statement.text());
-        writes.emplace_back(step.rows->todo.text(), step.id);
-        writes.emplace_back(step.rows->fill_after_gate.text(), step.id);
+        auto const alias = " AS " + sql("{0}", step.rows->table.name).text();
+        writes.push_back({alias, step.rows->todo.text(), step.id});
+        writes.push_back({alias, step.rows->fill_after_gate.text(), step.id});
         part[step.id] =
             numbers.try_emplace(step.rows->table.text() + " " + step.rows->todo.text(), numbers.size()).first->second;
     }
@@ -243,9 +249,9 @@ Tx parse(Execute const& command, World const& world) {
     // What a proof fills again has no progress; it is known by its rows.
     for (auto& action : tx.actions)
         if (world.script && action.step.empty() && action.verb == Tx::Verb::update)
-            for (auto const& [rows, step] : world.script->writes)
+            for (auto const& [alias, rows, step] : world.script->writes)
                 if (std::any_of(batch.begin(), batch.end(), [&](auto const& text) {
-                        return after(text, "weir.rows") && after(text, rows).has_value();
+                        return after(text, "weir.rows") && after(text, alias) && after(text, rows);
                     }))
                     action.step = step;
     // The progress of a fill stands in a statement of its own, and says whose it is.
@@ -302,6 +308,8 @@ void World::apply_forward(std::string const& step) {
         if (!is_done(other)) object(step + " was applied before " + other);
     }
     destroy(step);
+    auto const stands = rules.stands_on.find(step);
+    if (stands != rules.stands_on.end() && !all_right(stands->second)) object(step + " was applied with wrong rows");
     if (!rules.gate_guarded.contains(step)) return;
     if (rules.gate && !has("gate_approved")) object(step + " was applied before the gate was approved");
     // A proof may stand after it: contract deletes rows, too.
@@ -310,9 +318,7 @@ void World::apply_forward(std::string const& step) {
         if (std::find(rules.order.begin(), here, proof) == here) continue;
         if (!has("step_done", proof)) object(step + " was applied before " + proof + " was complete");
         // What came with a leaf that somebody attached is wrong by nobody's fault until something stands on it.
-        auto const stands = rules.stands_on.find(step);
-        bool const matters = shape.leaves == 0 || (stands != rules.stands_on.end() && stands->second == proof);
-        if (matters && !all_right(proof)) object(step + " was applied with wrong rows");
+        if (shape.leaves == 0 && !all_right(proof)) object(step + " was applied with wrong rows");
     }
 }
 
@@ -420,6 +426,16 @@ Outcome World::perform(Tx const& tx) {
             case Verb::guard:
             case Verb::file:
             case Verb::shape:
+                break;
+            case Verb::note:
+                // What goes aside was proven to stand in the column that stays.
+                for (std::int64_t page = 0; page < pages(); ++page)
+                    right[static_cast<std::size_t>(offset(action.step) + page)] = true;
+                for (auto const& step : {action.step, action.step + ".back"}) {
+                    progress[step] = {{0, pages(), pages(), 0}};
+                    shapes[step] = shape;
+                    files[step] = file;
+                }
                 break;
             case Verb::hand:
                 outcome.rows = {row({hands_refused > 0 ? "f" : "t", "77"})};

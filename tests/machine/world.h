@@ -38,6 +38,7 @@ struct Tx {
         count,
         keys,
         shape,  // is the table what was proven?
+        note,   // as if it were
         hand,
         probe,
         guard,
@@ -71,10 +72,13 @@ struct Script {
         bool standalone{};
     };
     std::map<std::string, std::vector<Known>> by_first;
-    std::set<std::string> silent;                             ///< transactional steps that have nothing to do forward
-    std::set<std::string> guards;                             ///< what only raises
-    std::vector<std::pair<std::string, std::string>> writes;  ///< which rows a step may write, and the step
-    std::map<std::string, std::size_t> part;                  ///< of a fill or a proof: which rows it is about
+    std::set<std::string> silent;  ///< transactional steps that have nothing to do forward
+    std::set<std::string> guards;  ///< what only raises
+    struct Writes {
+        std::string alias, rows, step;
+    };
+    std::vector<Writes> writes;               ///< which rows of which table a step may write
+    std::map<std::string, std::size_t> part;  ///< of a fill or a proof: which rows it is about
     std::size_t parts{1};
 
     explicit Script(Program const& program);
