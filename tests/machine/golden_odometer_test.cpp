@@ -280,8 +280,11 @@ TEST(GoldenOdometer, SomebodyChangesTheTableBetweenAnyTwoStrings) {
             auto walk = simulation(*program);
             walk.world.partitioned = partitioned;
             walk.start();
+            // Every program has other points.
+            int const every = kills_wanted() > 0 ? 1 : tests::sanitized ? 23 : 5;
+            int const first = static_cast<int>(shapes.size()) % every;
             for (int point = 0; !walk.exit && !walk.pending.empty(); ++point) {
-                for (int deed = 0; deed < (tests::sanitized ? 1 : 3); ++deed) {
+                for (int deed = 0; point % every == first && deed < 3; ++deed) {
                     auto sim = walk;
                     if (deed == 1)
                         sim.world.touch_root();
