@@ -27,22 +27,29 @@ Overloaded(F...) -> Overloaded<F...>;
 
 #ifdef WEIR_FAILPOINTS
 /// WEIR_CRASH=before:17 kills the program when it is about to send its 17th string; `after:17` when the answer is there
-/// and nobody has looked at it yet.
+/// and nobody has looked at it yet. WEIR_HALT=17 stops it there by SIGSTOP, `17+` before each later one, too.
 struct Failpoint {
     bool before{};
     long at{};
+    long halts_at{};
+    bool halts_on{};
     long sent{}, answered{};
 
     Failpoint() {
-        char const* text = std::getenv("WEIR_CRASH");
-        if (text == nullptr) return;
-        std::string const word{text};
-        auto const colon = word.find(':');
-        before = word.substr(0, colon) == "before";
-        at = std::atol(word.c_str() + colon + 1);
+        if (char const* text = std::getenv("WEIR_CRASH")) {
+            std::string const word{text};
+            auto const colon = word.find(':');
+            before = word.substr(0, colon) == "before";
+            at = std::atol(word.c_str() + colon + 1);
+        }
+        if (char const* text = std::getenv("WEIR_HALT")) {
+            halts_at = std::atol(text);
+            halts_on = std::string{text}.ends_with('+');
+        }
     }
     void sending() {
         if (++sent == at && before) std::raise(SIGKILL);
+        if (halts_at > 0 && (sent == halts_at || (halts_on && sent > halts_at))) std::raise(SIGSTOP);
     }
     void hearing() {
         if (++answered == at && !before) std::raise(SIGKILL);

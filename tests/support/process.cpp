@@ -11,6 +11,8 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <fstream>
+#include <iterator>
 #include <stdexcept>
 #include <system_error>
 #include <thread>
@@ -159,6 +161,15 @@ bool Process::running() {
     if (waitpid(pid_, &raw, WNOHANG) != pid_) return true;
     status_ = WIFSIGNALED(raw) ? 128 + WTERMSIG(raw) : WEXITSTATUS(raw);
     return false;
+}
+
+bool Process::halted() const {
+    if (status_ >= 0) return false;
+    // `17 (weir) T …`: the name may hold anything, even a parenthesis.
+    std::ifstream file{"/proc/" + std::to_string(pid_) + "/stat"};
+    std::string const stat{std::istreambuf_iterator<char>{file}, {}};
+    auto const at = stat.rfind(") ");
+    return at != std::string::npos && stat.compare(at + 2, 1, "T") == 0;
 }
 
 void Process::signal(int number) {

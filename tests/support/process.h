@@ -37,6 +37,7 @@ class Process {
     std::string out() const;  ///< its stdout so far
     std::string err() const;  ///< its stderr so far
     bool running();
+    bool halted() const;  ///< stopped by SIGSTOP, until SIGCONT
     /// Does nothing when it has ended already.
     void signal(int number);
     /// Waits for the end and gives the exit code, or 128 + the signal that ended it. Throws when the deadline passes.
