@@ -9,7 +9,7 @@ packages_of() {
         debian-12:build)
             echo g++ cmake ninja-build pkg-config libboost1.81-dev libboost-program-options1.81-dev libpqxx-dev \
                 libpq-dev libpg-query-dev libyaml-cpp-dev libhowardhinnant-date-dev tzdata prometheus-cpp-dev libcurl4-openssl-dev libssl-dev ;;
-        debian-12:tests) echo libgtest-dev libgmock-dev postgresql-15 postgresql-client-15 prometheus pgbouncer chromium chromium-driver ;;
+        debian-12:tests) echo libgtest-dev libgmock-dev patch postgresql-15 postgresql-client-15 prometheus pgbouncer chromium chromium-driver ;;
         debian-12:fuzz) echo clang libclang-rt-14-dev ;;
         debian-12:bench) echo libbenchmark-dev ;;
         debian-12:pictures) echo postgresql-15 postgresql-client-15 curl util-linux tmux chromium chromium-driver ;;

@@ -81,7 +81,7 @@ void check(Dropped const& d, Catalog const& catalog, Problems& problems) {
             schema.starts_with("weir") ? "docs/ledger.md says how the ledger is removed" : "name a table of your own");
         return;
     }
-    Table const* table = usable_table(catalog, d.table, d.place, problems);
+    Table const* table = own_table(catalog, d.table, d.place, problems);
     if (table == nullptr) return;
     for (auto const& sync : table->syncs)
         refuse(Code::conflict, said(d.table, sync.to) + " is kept equal to " + sync.from + " by a live sync",

@@ -37,7 +37,7 @@ std::vector<PlannedColumn> planned_columns(Table const& table) {
     return planned;
 }
 
-Table const* usable_table(Catalog const& catalog, TableName const& name, Place const& place, Problems& problems) {
+Table const* own_table(Catalog const& catalog, TableName const& name, Place const& place, Problems& problems) {
     Table const* table = catalog.find(name);
     if (table == nullptr && catalog.other_relations.contains(name)) {
         problems.push_back({Code::wrong_table_kind, place, name.text() + " is not a table",
@@ -67,6 +67,21 @@ Table const* usable_table(Catalog const& catalog, TableName const& name, Place c
         return refuse(Code::no_privilege, "the connected role does not own table " + name.text(),
                       "connect as " + table->owner + ", or GRANT \"" + table->owner + "\" TO the role that weir uses");
     return table;
+}
+
+Table const* usable_table(Catalog const& catalog, TableName const& name, Place const& place, Problems& problems) {
+    Table const* known = catalog.find(name);
+    if (known == nullptr || known->foreign_leaves.empty()) return own_table(catalog, name, place, problems);
+    std::string leaves;
+    for (auto const& leaf : known->foreign_leaves) leaves += (leaves.empty() ? "" : ", ") + leaf;
+    bool const one = known->foreign_leaves.size() == 1;
+    problems.push_back({Code::wrong_table_kind, place,
+                        name.text() +
+                            (one ? " has a leaf that is a foreign table: " : " has leaves that are foreign tables: ") +
+                            leaves,
+                        "its rows are another server's: nothing here adds a column there, fills it or proves it. ALTER "
+                        "TABLE … DETACH PARTITION (or NO INHERIT), change both sides, and attach it again"});
+    return nullptr;
 }
 
 Column const* known_column(Table const& table, TableName const& name, Ident const& column, Place const& place,

@@ -14,9 +14,12 @@ namespace weir {
 /// itself makes can be told from what is there.
 inline constexpr RunId trial_run{0};
 
-/// The table, if operations may work on it; otherwise the problem is added: unknown (hint: where the name exists, or
+/// The table, if it may be changed as a whole; otherwise the problem is added: unknown (hint: where the name exists, or
 /// the nearest), not an ordinary or partitioned table, an inheritance parent or child, temporary, or not owned by the
 /// connected role.
+Table const* own_table(Catalog const&, TableName const&, Place const&, Problems&);
+
+/// The same for who works on its rows or columns: none of its leaves may be a foreign table.
 Table const* usable_table(Catalog const&, TableName const&, Place const&, Problems&);
 
 /// Adds that there is no such table, with the nearest name or the schema that has it as hint.

@@ -126,6 +126,8 @@ struct Table {
     std::vector<Trigger> triggers;
     std::vector<Sync> syncs;
     std::vector<Rule> rules{};  ///< by name, with those that only a partition has
+    /// Partitions and inheritance children, at any depth, that are foreign tables; as people write them, sorted.
+    std::vector<std::string> foreign_leaves{};
 
     Column* find(std::string_view column);
     Column const* find(std::string_view column) const;

@@ -215,6 +215,7 @@ class Writer {
             member("triggers", v.triggers);
             member("syncs", v.syncs);
             if (!v.rules.empty()) member("rules", v.rules);
+            if (!v.foreign_leaves.empty()) member("foreign_leaves", v.foreign_leaves);
         });
     }
     void answer(Question const& question, Answer const& v) {
@@ -475,6 +476,7 @@ std::pair<TableName, Table> table(json::value const& v) {
     }
     members("constraints", out.constraints)("triggers", out.triggers)("syncs", out.syncs)
         .if_there("rules", out.rules)
+        .if_there("foreign_leaves", out.foreign_leaves)
         .end();
     return {std::move(name), std::move(out)};
 }

@@ -196,6 +196,18 @@ Sql rules() {
                said(sql("o.nspname"), sql("r.relname")));
 }
 
+/// Of partitions and of inheritance children alike.
+Sql foreign_leaves() {
+    return sql(R"(
+    WITH RECURSIVE below(relid) AS (
+      SELECT h.inhrelid FROM pg_inherits h WHERE h.inhparent = c.oid
+      UNION SELECT h.inhrelid FROM below JOIN pg_inherits h ON h.inhparent = below.relid)
+    SELECT coalesce(json_agg({0} ORDER BY {0} COLLATE "C"), '[]')
+    FROM below JOIN pg_class r ON r.oid = below.relid JOIN pg_namespace o ON o.oid = r.relnamespace
+    WHERE r.relkind = 'f')",
+               said(sql("o.nspname"), sql("r.relname")));
+}
+
 Sql table() {
     return sql(R"(
   SELECT json_build_object(
@@ -222,7 +234,8 @@ Sql table() {
     'foreign_keys', ({4}),
     'triggers', ({1}),
     'syncs', ({2}),
-    'rules', ({6})
+    'rules', ({6}),
+    'foreign_leaves', ({7})
   ) AS document, c.oid
   FROM wanted
   JOIN pg_namespace n ON n.nspname = wanted.schema
@@ -230,7 +243,7 @@ Sql table() {
   WHERE c.relkind IN ('r', 'p', 'f', 'v', 'm')
   ORDER BY n.nspname COLLATE "C", c.relname COLLATE "C")",
                columns(), triggers(), syncs(), indexes(), foreign_keys(), names_of(sql("k.conrelid"), sql("k.conkey")),
-               rules());
+               rules(), foreign_leaves());
 }
 
 }  // namespace

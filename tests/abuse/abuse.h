@@ -46,14 +46,14 @@ class Abuse : public ::testing::Test, public Bench {
     /// `few` rounds, or `all` of them, until one fails.
     void abuse(int few, int all, std::function<void(Dice&)> const& round);
 
-    /// A fresh table and writers on it.
-    std::unique_ptr<Oracle> make(Dice const& dice);
-    /// What an undisturbed run with writers makes of it; measured once.
+    /// A fresh table, with so many leaves if it is to be partitioned, and writers on it.
+    std::unique_ptr<Oracle> make(Dice const& dice, int leaves = 0);
+    /// What an undisturbed run with writers makes of it; measured once for each number of leaves.
     struct Calm {
         std::string before, after;
         std::chrono::milliseconds took{};
     };
-    Calm const& calm();
+    Calm const& calm(int leaves = 0);
 
     Process begin(Words more = {}) const {
         Words words{"run", file, "--progress", "json"};
@@ -67,9 +67,9 @@ class Abuse : public ::testing::Test, public Bench {
     /// batch is kept for the figures.
     void recover();
     /// The verdict on a finished run.
-    void expect_done(Oracle& oracle);
+    void expect_done(Oracle& oracle, int leaves = 0);
     /// The verdict on one that is undone.
-    void expect_undone(Oracle& oracle);
+    void expect_undone(Oracle& oracle, int leaves = 0);
     /// What the server may lose by itself is only told.
     bool server_may_lose{};
     /// What a full disk refuses to the writers is only counted.

@@ -441,6 +441,66 @@ TEST_F(Meanwhile, LeavesThatKeepComingDoNotKeepTheRunFromItsEnd) {
     expect_right(end);
 }
 
+/// A foreign leaf that is there from the start.
+class ForeignLeaf : public Meanwhile {
+  protected:
+    std::string objects() const {
+        return value(
+            "SELECT (SELECT count(*) FROM pg_class) || ' ' || (SELECT count(*) FROM pg_proc) || ' ' || (SELECT "
+            "count(*) FROM pg_trigger) || ' ' || (SELECT count(*) FROM pg_namespace) || ' ' || (SELECT "
+            "count(*) FROM pg_attribute)");
+    }
+    void expect_refused(std::string const& change, std::string const& leaf) {
+        auto const before = objects();
+        auto const end = weir({"run", plan_of({"", change}), "--approve", "all"});
+        EXPECT_TRUE(refused(end, 1, "wrong-table-kind", {leaf})) << change;
+        EXPECT_EQ(objects(), before) << change;
+    }
+    void expect_all_refused(std::string const& leaf) {
+        for (std::string const change :
+             {"changes:\n  - rename_column: { table: users, from: name, to: full_name }\n",
+              "expand:\n  - add_column: { table: users, column: full_name, type: text }\n",
+              "expand:\n  - sync_columns: { table: users, from: name, to: note }\n",
+              "backfill:\n  - fill: { table: users, set: { note: name } }\n",
+              "backfill:\n  - set_not_null: { table: users, column: name }\n",
+              "backfill:\n  - delete_rows: { table: users, where: id = 1 }\n",
+              "contract:\n  - drop_column: { table: users, column: note }\n",
+              "contract:\n  - drop_column: { table: users, column: note }\ndrop: { quarantine: 7d }\n"})
+            expect_refused(change, leaf);
+    }
+};
+
+TEST_F(ForeignLeaf, OfAPartitionedTableIsRefusedAndNothingIsLeftBehind) {
+    make_table(true);
+    sql(text_of(changes().back().does));
+    expect_all_refused("users_far");
+}
+
+TEST_F(ForeignLeaf, DeepBelowIsRefused) {
+    make_table(true);
+    sql("CREATE FOREIGN DATA WRAPPER elsewhere; CREATE SERVER far FOREIGN DATA WRAPPER elsewhere; CREATE TABLE users_9 "
+        "PARTITION OF users FOR VALUES FROM (9000) TO (10000) PARTITION BY RANGE (id); CREATE SCHEMA archive; CREATE "
+        "FOREIGN TABLE archive.old PARTITION OF users_9 FOR VALUES FROM (9000) TO (9500) SERVER far");
+    expect_all_refused("archive.old");
+}
+
+TEST_F(ForeignLeaf, OfInheritanceIsRefusedByItsName) {
+    make_table(false);
+    sql("CREATE FOREIGN DATA WRAPPER elsewhere; CREATE SERVER far FOREIGN DATA WRAPPER elsewhere; CREATE FOREIGN TABLE "
+        "users_far () INHERITS (users) SERVER far");
+    expect_all_refused("users_far");
+}
+
+/// What is dropped as a whole loses no row of the other server.
+TEST_F(ForeignLeaf, GoesWithATableThatIsDropped) {
+    make_table(true);
+    sql(text_of(changes().back().does));
+    auto const end = weir({"run", plan_of({"", "contract:\n  - drop_table: { table: users }\n"}), "--approve", "all"});
+    EXPECT_EQ(end.status, 0) << told(end);
+    EXPECT_EQ(value("SELECT to_regclass('users') IS NULL AND to_regclass('users_far') IS NULL"), "t");
+    EXPECT_EQ(value("SELECT count(*) FROM far"), "20");
+}
+
 /// delete_rows: what comes with a leaf, or a child, while it runs.
 class Deleting : public Meanwhile {
   protected:

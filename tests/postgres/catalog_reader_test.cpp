@@ -241,6 +241,40 @@ CREATE UNIQUE INDEX quick_i ON quick (a) INCLUDE (b);
     EXPECT_TRUE(read(server.conninfo(database), {}).tables.empty());
 }
 
+TEST(CatalogReader, knows_foreign_leaves_at_any_depth) {
+    auto& server = Server::instance();
+    auto const database = server.create_database();
+    server.psql(database, R"(
+CREATE FOREIGN DATA WRAPPER elsewhere;
+CREATE SERVER far FOREIGN DATA WRAPPER elsewhere;
+CREATE SCHEMA archive;
+CREATE TABLE events (id int) PARTITION BY RANGE (id);
+CREATE TABLE events_1 PARTITION OF events FOR VALUES FROM (0) TO (10) PARTITION BY RANGE (id);
+CREATE FOREIGN TABLE events_1_2 PARTITION OF events_1 FOR VALUES FROM (0) TO (5) SERVER far;
+CREATE FOREIGN TABLE archive."Old" PARTITION OF events FOR VALUES FROM (10) TO (20) SERVER far;
+CREATE TABLE base (a int);
+CREATE TABLE kid () INHERITS (base);
+CREATE FOREIGN TABLE distant () INHERITS (kid) SERVER far;
+CREATE FOREIGN TABLE alone (a int) SERVER far;
+CREATE TABLE plain (a int);
+)");
+    auto const leaves = [&](std::string_view table) {
+        auto const name = name_of("public", table);
+        auto const catalog = read(server.conninfo(database), {name});
+        // The snapshot in the ledger keeps them; without any it is what it always was.
+        auto const text = to_json(catalog);
+        auto const again = catalog_from_json(text);
+        EXPECT_EQ(std::get<Catalog>(again), catalog);
+        EXPECT_EQ(text.find("foreign_leaves") == std::string::npos, catalog.find(name)->foreign_leaves.empty());
+        return catalog.find(name)->foreign_leaves;
+    };
+    using Names = std::vector<std::string>;
+    EXPECT_EQ(leaves("events"), (Names{"archive.Old", "events_1_2"}));
+    EXPECT_EQ(leaves("base"), Names{"distant"});
+    EXPECT_EQ(leaves("alone"), Names{});
+    EXPECT_EQ(leaves("plain"), Names{});
+}
+
 TEST(CatalogReader, sees_what_only_partitions_have) {
     auto& server = Server::instance();
     auto const database = server.create_database();

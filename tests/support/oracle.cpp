@@ -39,11 +39,29 @@ std::string joined(Rows const& rows) {
 
 }  // namespace
 
-void make_oracle(Bench const& bench, int rows) {
+std::pair<int, int> leaf_range(int rows, int leaves, int leaf) {
+    return {leaf * rows / leaves + 1, (leaf + 1) * rows / leaves + 1};
+}
+
+void make_oracle(Bench const& bench, int rows, int leaves) {
+    std::string const columns =
+        "name varchar(80) NOT NULL DEFAULT 'nobody', hits bigint NOT NULL DEFAULT 0, note text)";
+    bench.sql("DROP TABLE IF EXISTS users, witness; DROP SCHEMA IF EXISTS weir, weir_sync CASCADE");
+    if (leaves == 0) bench.sql("CREATE TABLE users (id bigint PRIMARY KEY, " + columns);
+    if (leaves > 0) {
+        auto const leaf = [&](std::string const& name, std::string const& from, std::string const& to) {
+            bench.sql("CREATE TABLE users_" + name + " PARTITION OF users FOR VALUES FROM (" + from + ") TO (" + to +
+                      ")");
+        };
+        bench.sql("CREATE TABLE users (id bigint NOT NULL, " + columns +
+                  " PARTITION BY RANGE (id); CREATE INDEX users_id ON users (id)");
+        for (int i = 0; i < leaves; ++i) {
+            auto const [from, to] = leaf_range(rows, leaves, i);
+            leaf(std::to_string(i), std::to_string(from), std::to_string(to));
+        }
+        leaf("w", std::to_string(range), "MAXVALUE");
+    }
     bench.sql(
-        "DROP TABLE IF EXISTS users, witness; DROP SCHEMA IF EXISTS weir, weir_sync CASCADE;"
-        "CREATE TABLE users (id bigint PRIMARY KEY, name varchar(80) NOT NULL DEFAULT 'nobody', hits bigint NOT NULL "
-        "DEFAULT 0, note text);"
         "COMMENT ON COLUMN users.name IS 'who';"
         "CREATE TABLE witness (tx bigint PRIMARY KEY, kind text NOT NULL, id bigint NOT NULL, hits bigint NOT NULL, "
         "value text);"
@@ -108,6 +126,7 @@ Verdict Oracle::judge(bool filled) {
     }
     verdict.lost = verdict.acknowledged - found;
     verdict.rows = rows(filled);
+    certain += std::stol(query_value(conninfo_, "SELECT count(*) FROM witness WHERE tx < 0 AND kind = 'update'"));
     auto const sum = std::stol(query_value(conninfo_,
                                            "SELECT (SELECT coalesce(sum(hits), 0) FROM users) + (SELECT "
                                            "coalesce(sum(hits - 1), 0) FROM witness WHERE kind = 'delete')"));

@@ -3,7 +3,8 @@
 ///
 /// Each transaction of a writer changes one row of `users` and adds a row to `witness`, which weir never touches. Its
 /// number is in the writer's journal, in memory, before it is sent. What the witness holds is what the server has kept;
-/// what `users` must hold follows from the witness alone. So what a server loses (a failover to a standby that was
+/// what `users` must hold follows from the witness alone (rows with a negative tx are a test's own: the first ones, and
+/// what somebody else wrote). So what a server loses (a failover to a standby that was
 /// behind) and what a run loses are told apart, and the rows can be judged at any time, in one snapshot.
 #include <atomic>
 #include <chrono>
@@ -19,7 +20,12 @@
 namespace weir::tests {
 
 /// The tables: users(id, name not null, hits, note), so many rows, and witness. Everything of weir's is removed.
-void make_oracle(Bench const& bench, int rows);
+/// With `leaves`, users is partitioned by range of id: its rows lie in users_0, users_1, …, what the writers insert in
+/// users_w, and ids from 500 000 000 to 999 999 999 have no leaf: they are for what a test attaches. It has no key
+/// then, so that a leaf may be a foreign table.
+void make_oracle(Bench const& bench, int rows, int leaves = 0);
+/// The ids of one of users_0, users_1, …: from, to.
+std::pair<int, int> leaf_range(int rows, int leaves, int leaf);
 
 struct Verdict {
     long attempted{}, acknowledged{};
