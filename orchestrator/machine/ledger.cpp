@@ -117,7 +117,7 @@ END
 DECLARE theirs bigint;
 BEGIN
   SELECT m.epoch INTO theirs FROM weir.meta m;
-  IF theirs IS DISTINCT FROM mine THEN
+  IF theirs IS NULL OR mine IS NULL OR theirs OPERATOR(pg_catalog.<>) mine THEN
     RAISE EXCEPTION 'another orchestrator leads: epoch % has passed %', theirs, mine USING ERRCODE = 'WE001';
   END IF;
 END
@@ -125,10 +125,11 @@ END
         sql("CREATE FUNCTION weir.same_file(leaf oid, noted oid, root oid) RETURNS void LANGUAGE plpgsql AS {0}",
             Sql::body(sql(R"(
 BEGIN
-  IF pg_catalog.pg_relation_filenode(leaf) IS DISTINCT FROM noted THEN
+  IF COALESCE(pg_catalog.pg_relation_filenode(leaf) OPERATOR(pg_catalog.<>) noted, true) THEN
     RAISE EXCEPTION 'table % was rewritten', leaf::pg_catalog.regclass USING ERRCODE = 'WE002';
   END IF;
-  IF leaf <> root AND NOT EXISTS (SELECT FROM pg_catalog.pg_partition_ancestors(leaf) a WHERE a.relid = root) THEN
+  IF leaf OPERATOR(pg_catalog.<>) root AND NOT EXISTS (SELECT FROM pg_catalog.pg_partition_ancestors(leaf) a
+      WHERE a.relid OPERATOR(pg_catalog.=) root) THEN
     RAISE EXCEPTION 'table % was detached', leaf::pg_catalog.regclass USING ERRCODE = 'WE002';
   END IF;
 END
@@ -141,34 +142,50 @@ END
             Sql::body(sql(R"(
 DECLARE
   root pg_catalog.oid := pg_catalog.to_regclass(tab);
-  tag text := 'r' || made_by || '_' || number;
-  names text[] := ARRAY[' weir_' || tag || '_first_i', ' weir_' || tag || '_first_u',
-                        '~weir_' || tag || '_last_i', '~weir_' || tag || '_last_u'];
-  functions text[] := ARRAY[tag || '_f', tag || '_g', tag || '_ok', tag || '_first', tag || '_last'];
+  tag pg_catalog.text := pg_catalog.concat('r', made_by, '_', number);
+  -- As weir names them, and as it named them before their names were in order.
+  in_order pg_catalog.text := pg_catalog.concat('run', pg_catalog.lpad(made_by::pg_catalog.text,
+    GREATEST(10, pg_catalog.length(made_by::pg_catalog.text)), '0'), '_', pg_catalog.lpad(number::pg_catalog.text,
+    GREATEST(4, pg_catalog.length(number::pg_catalog.text)), '0'));
+  names pg_catalog.text[];
+  functions pg_catalog.text[];
   found bigint;
   leaf pg_catalog.oid;
 BEGIN
-  SELECT count(*) INTO found FROM pg_catalog.pg_trigger t
-    WHERE t.tgrelid = root AND t.tgname::text = ANY (names) AND t.tgenabled = 'A'
-      AND EXISTS (SELECT FROM weir.entries e WHERE e.run = made_by AND e.xid = t.xmin);
-  IF found <> expected THEN
+  SELECT pg_catalog.array_agg(pg_catalog.format(f, t)) INTO names
+    FROM pg_catalog.unnest(ARRAY[' weir_%s_first_i', ' weir_%s_first_u', '~weir_%s_last_i', '~weir_%s_last_u']) f,
+      pg_catalog.unnest(ARRAY[tag, in_order]) t;
+  SELECT pg_catalog.array_agg(pg_catalog.concat(tag, f)) INTO functions
+    FROM pg_catalog.unnest(ARRAY['_f', '_g', '_ok', '_first', '_last']) f;
+  SELECT pg_catalog.count(*) INTO found FROM pg_catalog.pg_trigger t
+    WHERE t.tgrelid OPERATOR(pg_catalog.=) root AND t.tgname::pg_catalog.text OPERATOR(pg_catalog.=) ANY (names)
+      AND t.tgenabled OPERATOR(pg_catalog.=) 'A'
+      AND EXISTS (SELECT FROM weir.entries e WHERE e.run OPERATOR(pg_catalog.=) made_by
+                    AND e.xid OPERATOR(pg_catalog.=) t.xmin);
+  IF found OPERATOR(pg_catalog.<>) expected THEN
     RAISE EXCEPTION 'the sync triggers of % were disabled, dropped or replaced', tab USING ERRCODE = 'WE003';
   END IF;
-  SELECT count(*) INTO found FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
-    WHERE n.nspname = 'weir_sync' AND p.proname::text = ANY (functions)
-      AND EXISTS (SELECT FROM weir.entries e WHERE e.run = made_by AND e.xid = p.xmin);
+  SELECT pg_catalog.count(*) INTO found FROM pg_catalog.pg_proc p
+    JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) p.pronamespace
+    WHERE n.nspname OPERATOR(pg_catalog.=) 'weir_sync'
+      AND p.proname::pg_catalog.text OPERATOR(pg_catalog.=) ANY (functions)
+      AND EXISTS (SELECT FROM weir.entries e WHERE e.run OPERATOR(pg_catalog.=) made_by
+                    AND e.xid OPERATOR(pg_catalog.=) p.xmin);
   -- Two triggers stand on f, ok and last; four on g and first as well.
-  IF found <> expected + 1 THEN
+  IF found OPERATOR(pg_catalog.<>) (expected OPERATOR(pg_catalog.+) 1) THEN
     RAISE EXCEPTION 'the sync functions of % were dropped or replaced', tab USING ERRCODE = 'WE003';
   END IF;
-  FOR leaf IN SELECT p.relid FROM pg_catalog.pg_partition_tree(root) p WHERE p.relid <> root LOOP
-    SELECT count(*) INTO found FROM pg_catalog.pg_trigger t
-      WHERE t.tgrelid = leaf AND t.tgname::text = ANY (names) AND t.tgenabled = 'A'
-        AND (EXISTS (SELECT FROM weir.entries e WHERE e.run = made_by AND e.xid = t.xmin)
-          OR EXISTS (SELECT FROM pg_catalog.pg_inherits i WHERE i.xmin = t.xmin
-                       AND i.inhrelid IN (SELECT a.relid FROM pg_catalog.pg_partition_ancestors(leaf) a)));
-    IF found <> expected THEN
-      RAISE EXCEPTION 'the sync triggers of partition % were disabled, dropped or replaced', leaf::pg_catalog.regclass
+  FOR leaf IN SELECT p.relid FROM pg_catalog.pg_partition_tree(root) p WHERE p.relid OPERATOR(pg_catalog.<>) root LOOP
+    SELECT pg_catalog.count(*) INTO found FROM pg_catalog.pg_trigger t
+      WHERE t.tgrelid OPERATOR(pg_catalog.=) leaf AND t.tgname::pg_catalog.text OPERATOR(pg_catalog.=) ANY (names)
+        AND t.tgenabled OPERATOR(pg_catalog.=) 'A'
+        AND (EXISTS (SELECT FROM weir.entries e WHERE e.run OPERATOR(pg_catalog.=) made_by
+                       AND e.xid OPERATOR(pg_catalog.=) t.xmin)
+          OR EXISTS (SELECT FROM pg_catalog.pg_inherits i WHERE i.xmin OPERATOR(pg_catalog.=) t.xmin
+                       AND i.inhrelid OPERATOR(pg_catalog.=) ANY (SELECT a.relid
+                         FROM pg_catalog.pg_partition_ancestors(leaf) a)));
+    IF found OPERATOR(pg_catalog.<>) expected THEN
+    RAISE EXCEPTION 'the sync triggers of partition % were disabled, dropped or replaced', leaf::pg_catalog.regclass
         USING ERRCODE = 'WE003';
     END IF;
   END LOOP;
