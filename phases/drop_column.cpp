@@ -1,5 +1,7 @@
+#include <algorithm>
 #include <array>
 
+#include "phases/hand_over.h"
 #include "phases/operations.h"
 #include "phases/parts.h"
 #include "phases/subject.h"
@@ -27,12 +29,13 @@ class DropColumn : public Operation {
             problems.push_back({Code::conflict, place_,
                                 said(table_, column_.text()) + " is kept equal to " + live->from + " by a live sync",
                                 "drop " + live->from + ", or abort the run that made the sync"});
-        if (Sync const* live = sync_from(*table, column_.text()); live && live->from != column_.text())
-            problems.push_back(
-                {Code::conflict, place_,
-                 said(table_, column_.text()) + " is read by the sync of " + live->from + " and " + live->to,
-                 "drop " + live->from + " first"});
-        if (!column->default_expression.empty()) checked_expression(column->default_expression, place_, problems);
+        for (auto const& other : table->syncs)
+            if (std::find(other.reads.begin(), other.reads.end(), column_.text()) != other.reads.end())
+                problems.push_back(
+                    {Code::conflict, place_,
+                     said(table_, column_.text()) + " is read by the sync of " + other.from + " and " + other.to +
+                         ", which would be left without it",
+                     "end that sync first: drop " + other.from + " before, or in a plan before this one"});
         if (table->columns.size() == 1)
             problems.push_back(
                 {Code::conflict, place_, column_.text() + " is the only column of " + table_.text(), ""});
@@ -58,9 +61,8 @@ class DropColumn : public Operation {
         drop.stands_on_proof = true;
         drop.forward = {guard_sync(m)};
         for (auto& statement : drop_sync(m)) drop.forward.push_back(std::move(statement));
-        if (moves_default(table, *table.find(column_.text())))
-            drop.forward.push_back(sql("ALTER TABLE {0} ALTER COLUMN {1} SET DEFAULT {2}", table_, Ident::of(live->to),
-                                       expression_of(table.find(column_.text())->default_expression)));
+        Column const& column = *table.find(column_.text());
+        if (takes_over(table, column)) drop.forward.push_back(hand_over(table_, column, m.to));
         drop.forward.push_back(nothing_taken_along(table_, column_));
         drop.forward.push_back(sql("ALTER TABLE {0} DROP COLUMN {1}", table_, column_));
 
@@ -81,12 +83,8 @@ class DropColumn : public Operation {
     void apply(Catalog& catalog, RunId) const override {
         Table& table = *catalog.find(table_);
         if (Sync const* live = sync_from(table, column_.text())) {
-            if (moves_default(table, *table.find(column_.text()))) {
-                Column const from = *table.find(column_.text());
-                Column& to = *table.find(live->to);
-                to.default_expression = from.default_expression;
-                to.default_is_constant = from.default_is_constant;
-            }
+            Column const& from = *table.find(column_.text());
+            if (takes_over(table, from)) handed_over(from, *table.find(live->to));
             std::erase(table.syncs, Sync{*live});
         }
         std::erase_if(table.columns, [&](Column const& c) { return c.name == column_.text(); });

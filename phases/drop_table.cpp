@@ -151,6 +151,7 @@ class DropTable : public Operation {
         Step drop;
         drop.kind = StepKind::transactional;
         drop.title = "drop table " + d_.table.text();
+        drop.whole_table = true;
         drop.locks = lock_of(d_.table, LockMode::access_exclusive);
         for (auto const& reference : belongings(catalog, d_.table).references) {
             TableLock const lock{reference.to, LockMode::access_exclusive};
@@ -325,6 +326,7 @@ class SetTableAside : public Operation {
         Step step;
         step.kind = StepKind::transactional;
         step.title = "set " + d_.table.text() + " aside as " + aside.name.text();
+        step.whole_table = true;
         step.locks = step.holds = lock_of(d_.table, LockMode::access_exclusive);
         step.undo_locks = lock_of(aside, LockMode::access_exclusive);
         if (catalog.find(d_.table)->kind == "p")
@@ -349,6 +351,7 @@ class SetTableAside : public Operation {
             Step lifted;
             lifted.kind = StepKind::transactional;
             lifted.title = "lift the " + key + " from " + aside.name.text();
+            lifted.whole_table = true;
             lifted.locks = {{aside, LockMode::access_exclusive}, {r.to, LockMode::access_exclusive}};
             std::sort(lifted.locks.begin(), lifted.locks.end());
             lifted.holds = lifted.locks;
@@ -404,6 +407,7 @@ class PurgeTable : public Operation {
         Step drop;
         drop.kind = StepKind::transactional;
         drop.title = "drop table " + aside.text() + ", which was " + d_.table.name.text();
+        drop.whole_table = true;
         drop.locks = drop.holds = lock_of(aside, LockMode::access_exclusive);
         drop.destroys = {aside};
         drop.undo_note = "none: nothing brings the rows back";

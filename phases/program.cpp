@@ -211,6 +211,7 @@ Program compile(Plan const& plan, Catalog const& catalog, RunId run) {
                 if (std::find(program.gate_notes.begin(), program.gate_notes.end(), note) == program.gate_notes.end())
                     program.gate_notes.push_back(std::move(note));
         }
+        if (auto look = part.operation->gate_look(world, run)) program.gate_looks.push_back(std::move(*look));
         auto steps = part.operation->compile(world, run);
         bool const destroys =
             std::any_of(steps.begin(), steps.end(), [](Step const& s) { return !s.destroys.empty(); });

@@ -21,6 +21,7 @@ struct Program {
     int approvals{1};                     ///< so many database users must approve it
     Millis quarantine{};                  ///< how long the run rests before phase quarantine; 0: it has none
     std::vector<std::string> gate_notes;  ///< what the operator must know before approving it
+    std::vector<Sql> gate_looks;          ///< see Operation::gate_look()
     std::string hash;                     ///< fingerprint of all that above; resume requires the same
 };
 

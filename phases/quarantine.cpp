@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "phases/aside.h"
+#include "phases/hand_over.h"
 #include "phases/parts.h"
 #include "phases/subject.h"
 #include "phases/sync.h"
@@ -64,9 +65,8 @@ class SetAside : public Operation {
         auto const alter_column = [&](Ident const& name, Sql const& how) {
             return sql("ALTER TABLE {0} ALTER COLUMN {1} {2}", table_, name, how);
         };
-        auto const comment_on = [&](Ident const& name, std::optional<std::string> const& text) {
-            return sql("COMMENT ON COLUMN {0}.{1} IS {2}", table_, name, text ? sql("{0}", Value{*text}) : sql("NULL"));
-        };
+        Column const* to = live ? table.find(live->to) : nullptr;
+        auto const marked = mark(table, run);
 
         Step step;
         step.kind = StepKind::transactional;
@@ -97,33 +97,26 @@ class SetAside : public Operation {
                 step.undo.push_back(nothing_lost(run));
             }
         }
-        if (column.not_null) step.forward.push_back(alter_column(column_, sql("DROP NOT NULL")));
-        if (live && !column.default_expression.empty())
-            step.forward.push_back(alter_column(column_, sql("DROP DEFAULT")));
+        bool const taken = live && takes_over(table, column);
+        if (taken) step.forward.push_back(hand_over(table_, column, *to));
+        step.forward.push_back(note_aside(table_, column, to, taken, marked));
+        step.forward.push_back(alter_column(column_, sql("DROP NOT NULL")));
+        if (live) step.forward.push_back(alter_column(column_, sql("DROP DEFAULT")));
         step.forward.push_back(alter(sql("RENAME COLUMN {0} TO {1}", column_, aside)));
-        step.forward.push_back(comment_on(aside, mark(table, run)));
         step.undo.push_back(alter(sql("RENAME COLUMN {0} TO {1}", aside, column_)));
-        step.undo.push_back(comment_on(column_, column.comment));
         if (live) {
             Mapping const now = mapping_of(table_, table, *live);
             Mapping const then = aside_mapping(now, aside);
             auto const said_by = [&](Mapping const& m) {
-                return sql("COMMENT ON TRIGGER {0} ON {1} IS {2}", sync_names(m.run, m.number).last_update, table_,
+                return sql("COMMENT ON TRIGGER {0} ON {1} IS {2}", sync_names(m).last_update, table_,
                            Value{sync_comment(sync_of(m))});
             };
             append(step.forward, replace_with_way_back(then));
             step.forward.push_back(said_by(then));
             append(step.undo, replace_sync(now));
             step.undo.push_back(said_by(now));
-            if (moves_default(table, *table.find(column_.text()))) {
-                Sql const value = sql("SET DEFAULT {0}", expression_of(column.default_expression));
-                step.forward.push_back(alter_column(Ident::of(live->to), value));
-                step.undo.push_back(alter_column(Ident::of(live->to), sql("DROP DEFAULT")));
-            }
-            if (!column.default_expression.empty())
-                step.undo.push_back(
-                    alter_column(column_, sql("SET DEFAULT {0}", expression_of(column.default_expression))));
         }
+        step.undo.push_back(bring_back(table_, column, to, noted_aside(column, to, taken, marked)));
         if (!column.not_null) {
             steps.push_back(std::move(step));
             return steps;
@@ -152,19 +145,20 @@ class SetAside : public Operation {
 
     void apply(Catalog& catalog, RunId run) const override {
         Table& table = *catalog.find(table_);
-        auto const text = mark(table, run);
+        auto text = mark(table, run);
         Ident const aside = aside_name(column_, run);
         Column& column = *table.find(column_.text());
         if (Sync const* live = sync_from(table, column_.text())) {
-            if (moves_default(table, *table.find(column_.text()))) {
-                Column& to = *table.find(live->to);
-                to.default_expression = column.default_expression;
-                to.default_is_constant = column.default_is_constant;
-            }
+            Column& to = *table.find(live->to);
+            bool const taken = takes_over(table, column);
+            text = noted_aside(column, &to, taken, text);
+            if (taken) handed_over(column, to);
             column.default_expression.clear();
             column.default_is_constant = false;
             for (auto& sync : table.syncs)
                 if (sync.from == column_.text()) sync.from = aside.text();
+        } else {
+            text = noted_aside(column, nullptr, false, text);
         }
         column.name = aside.text();
         column.not_null = false;
@@ -207,11 +201,12 @@ class SetAside : public Operation {
         return sql("DO {0}", Sql::body(sql(R"(
 DECLARE lost bigint; accepted bigint;
 BEGIN
-  SELECT coalesce(sum(s.last_value), 0) INTO lost FROM pg_catalog.pg_sequences s
-    WHERE s.schemaname = 'weir_sync' AND s.sequencename ~ '^r{0}_[0-9]+_lost$';
-  SELECT coalesce((e.detail->>'accept_loss')::bigint, 0) INTO accepted FROM weir.entries e
-    WHERE e.run = {0} AND e.kind = 'rolling_back' ORDER BY e.seq DESC LIMIT 1;
-  IF lost <> coalesce(accepted, 0) THEN
+  SELECT coalesce(pg_catalog.sum(s.last_value), 0) INTO lost FROM pg_catalog.pg_sequences s
+    WHERE s.schemaname OPERATOR(pg_catalog.=) 'weir_sync'
+      AND s.sequencename OPERATOR(pg_catalog.~) '^r{0}_[0-9]+_lost$';
+  SELECT coalesce((e.detail OPERATOR(pg_catalog.->>) 'accept_loss')::bigint, 0) INTO accepted FROM weir.entries e
+    WHERE e.run OPERATOR(pg_catalog.=) {0} AND e.kind OPERATOR(pg_catalog.=) 'rolling_back' ORDER BY e.seq DESC LIMIT 1;
+  IF lost OPERATOR(pg_catalog.<>) coalesce(accepted, 0) THEN
     RAISE EXCEPTION '% values did not go back, and % were accepted', lost, coalesce(accepted, 0) USING ERRCODE = 'WE004';
   END IF;
 END

@@ -38,19 +38,12 @@ class CopyColumn : public Operation {
                     {Code::conflict, at,
                      said(table_, from_.text()) + " is in a live sync already (" + live->from + " to " + live->to + ")",
                      "finish the plan that made it first"});
-        if (!from->default_expression.empty() && !from->default_is_constant && from->generated.empty())
-            problems.push_back(
-                {Code::has_dependents, at,
-                 said(table_, from_.text()) + " has a default that is not constant: " + from->default_expression,
-                 "this version carries constant defaults; drop the default first and set it on the new column "
-                 "after the run"});
         checked_type(from->type, at, problems);
         if (Answer const* judged = answer(catalog, *question(catalog)); judged && judged->sqlstate == rewrites)
             problems.push_back({Code::not_supported, at,
                                 "a second column of type " + from->type +
                                     " cannot be added without a rewrite of the table: " + judged->error,
                                 "this version cannot rename columns of such domains"});
-        if (!from->default_expression.empty()) checked_expression(from->default_expression, at, problems);
         trigger_order(*table, table_, fields_.place, problems);
         no_rules(*table, table_, {"INSERT", "UPDATE"}, "a sync", fields_.place, problems);
         return problems;
@@ -70,6 +63,10 @@ class CopyColumn : public Operation {
         step.undo = undo_sync(m);
         step.undo.push_back(sql("ALTER TABLE {0} DROP COLUMN IF EXISTS {1}", table_, to_));
         return {step};
+    }
+
+    std::optional<Sql> gate_look(Catalog const& catalog, RunId run) const override {
+        return look_at_sync(mapping(catalog, run));
     }
 
     void apply(Catalog& catalog, RunId run) const override {

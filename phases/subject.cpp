@@ -136,12 +136,17 @@ DECLARE root pg_catalog.oid := pg_catalog.to_regclass({0}); found text;
 BEGIN
   SELECT pg_catalog.string_agg(DISTINCT pg_catalog.pg_describe_object(d.classid, d.objid, d.objsubid), ', ') INTO found
     FROM (SELECT root AS relid UNION SELECT p.relid FROM pg_catalog.pg_partition_tree(root) p) s
-    JOIN pg_catalog.pg_attribute a ON a.attrelid = s.relid AND a.attname = {1} AND NOT a.attisdropped
-    JOIN pg_catalog.pg_depend d ON d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid = s.relid
-      AND d.refobjsubid = a.attnum AND d.deptype IN ('a', 'i')
-      AND d.classid <> 'pg_catalog.pg_attrdef'::pg_catalog.regclass
-    LEFT JOIN pg_catalog.pg_constraint k ON d.classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass AND k.oid = d.objid
-    WHERE k.contype IS DISTINCT FROM 'n';
+    JOIN pg_catalog.pg_attribute a ON a.attrelid OPERATOR(pg_catalog.=) s.relid
+      AND a.attname OPERATOR(pg_catalog.=) {1}::pg_catalog.name AND NOT a.attisdropped
+    JOIN pg_catalog.pg_depend d
+      ON d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass
+      AND d.refobjid OPERATOR(pg_catalog.=) s.relid AND d.refobjsubid OPERATOR(pg_catalog.=) a.attnum
+      AND d.deptype OPERATOR(pg_catalog.=) ANY ('{{a,i}}'::pg_catalog."char"[])
+      AND d.classid OPERATOR(pg_catalog.<>) 'pg_catalog.pg_attrdef'::pg_catalog.regclass
+    LEFT JOIN pg_catalog.pg_constraint k
+      ON d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_constraint'::pg_catalog.regclass
+      AND k.oid OPERATOR(pg_catalog.=) d.objid
+    WHERE k.oid IS NULL OR k.contype OPERATOR(pg_catalog.<>) 'n'::pg_catalog."char";
   IF found IS NOT NULL THEN
     RAISE EXCEPTION 'dropping the column would take along what was made on it since the run began: %', found
       USING ERRCODE = 'WE005';

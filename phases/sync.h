@@ -6,9 +6,11 @@
 ///
 /// A consistent row is never touched, whoever wrote it. The reverse triggers sort before every trigger of the
 /// application, so that its triggers see the old column as if the old application had written; the forward triggers
-/// sort after them. One exception to "never": a new value that is f(old) follows a change of the columns that f alone
-/// reads, which the reverse says nothing of. Equality is by bytes (record_image_eq), so that 1.0 and 1.00 are two
-/// values and json has equality at all.
+/// sort after them. An INSERT that gives both and does not agree is judged by the defaults as they stand at that moment
+/// on the table (the partition and its ancestors): only the old column has one: the new value wins; else the old one;
+/// both have one: the new value, and it is counted. One exception to "never": a new value that is f(old) follows a
+/// change of the columns that f alone reads, which the reverse says nothing of. Equality is by bytes (record_image_eq),
+/// so that 1.0 and 1.00 are two values and json has equality at all.
 #include <optional>
 #include <string>
 #include <vector>
@@ -29,14 +31,17 @@ struct Mapping {
     std::optional<UserExpr> reverse;  ///< over `to`
     bool two_way{};                   ///< identity both ways, or a declared reverse
     std::vector<Column> reads;        ///< what forward reads beside `from`, in the table's order
+    bool in_order{true};              ///< as Sync::in_order
 };
 
-/// The names of a sync's objects; the functions stand in schema weir_sync.
+/// The names of a sync's objects; the functions stand in schema weir_sync. Triggers fire in the order of their names:
+/// those of a later run, and of a later sync of a run, come after, so that a sync which reads what another one writes
+/// sees it written. Those of an older weir, whose names are not in order, come before.
 struct SyncNames {
     Ident first_insert, first_update, last_insert, last_update;  ///< triggers
     Ident forward, reverse, ok, first, last;                     ///< functions
 };
-SyncNames sync_names(RunId run, int number);
+SyncNames sync_names(Mapping const& mapping);
 
 /// The mapping of a live sync, as the catalog knows it. REQUIRES its columns to exist.
 Mapping mapping_of(TableName const& table, Table const& shape, Sync const& sync);
@@ -47,20 +52,22 @@ Sync const* sync_to(Table const& shape, std::string_view column);
 Sync const* sync_from(Table const& shape, std::string_view column);
 
 Batch create_sync(Mapping const& mapping);
-/// When `from` goes, its default goes to the new column: only where it means the same there, and that has none.
-bool moves_default(Table const& shape, Column const& from);
 
 /// The bodies of the trigger functions as create_sync() made them. REQUIRES a two-way mapping.
 Batch replace_sync(Mapping const& mapping);
 /// The bodies for the time when `from` is set aside: the new column is what counts, and what it is given is written
-/// back by the reverse. It cannot raise. A value that does not go back (the reverse raises, or the forward of what it
-/// gives is not the value) is counted by nextval() of lost_counter(), which no rollback takes back: the counter never
-/// counts too few. REQUIRES a two-way mapping, and the counter where may_not_go_back().
+/// back by the reverse. That cannot raise. What an INSERT without a list of columns gives the one aside goes to the new
+/// column where that is NULL (by the forward, which may refuse it), else it is counted by both_counter(). A value that
+/// does not go back (the reverse raises, or the forward of what it gives is not the value) is counted by nextval() of
+/// lost_counter(), which no rollback takes back: the counter never counts too few. REQUIRES a two-way mapping, and the
+/// counter where may_not_go_back().
 Batch replace_with_way_back(Mapping const& mapping);
 /// False for the identity between two columns of one type.
 bool may_not_go_back(Mapping const& mapping);
 /// A sequence in schema weir_sync.
 Ident lost_counter(Mapping const& mapping);
+/// A sequence in schema weir_sync: how often an INSERT gave both columns values that do not fit, and only one was kept.
+Ident both_counter(Mapping const& mapping);
 Batch drop_sync(Mapping const& mapping);
 /// The same for an undo, after which the new column goes: triggers and functions that somebody has dropped before are
 /// no obstacle, but raises when a column that the forward mapping reads is gone: then the new one holds the only
@@ -68,6 +75,9 @@ Batch drop_sync(Mapping const& mapping);
 Batch undo_sync(Mapping const& mapping);
 /// Raises WE003 unless the triggers and functions are there, ENABLE ALWAYS, and untouched since their run made them.
 Sql guard_sync(Mapping const& mapping);
+
+/// For while the gate is open (Operation::gate_look()): a default that the new column was given, and both_counter().
+Sql look_at_sync(Mapping const& mapping);
 
 /// `weir_sync.r1_1_ok(a, b)` and `weir_sync.r1_1_f(a)` over the columns of a row.
 Sql ok_of(Mapping const& mapping);

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <array>
+#include <set>
 
 #include "phases/operations.h"
 #include "phases/subject.h"
@@ -61,8 +62,7 @@ class SyncColumns : public Operation {
                    "a trigger may not move a row to another partition");
         checked_type(from->type, fields_.place_of("from"), problems);
         checked_type(to->type, fields_.place_of("to"), problems);
-        if (!from->default_expression.empty())
-            checked_expression(from->default_expression, fields_.place_of("from"), problems);
+        refuses_writes(*table, *from, *to, problems);
         trigger_order(*table, table_, fields_.place, problems);
         no_rules(*table, table_, {"INSERT", "UPDATE"}, "a sync", fields_.place, problems);
         if (Answer const* judged = problems.empty() ? answer(catalog, *question(catalog)) : nullptr)
@@ -100,6 +100,10 @@ class SyncColumns : public Operation {
         return {step};
     }
 
+    std::optional<Sql> gate_look(Catalog const& catalog, RunId run) const override {
+        return look_at_sync(mapping(catalog, run));
+    }
+
     void apply(Catalog& catalog, RunId run) const override {
         auto const m = mapping(catalog, run);
         catalog.find(table_)->syncs.push_back(sync_of(m));
@@ -120,6 +124,41 @@ class SyncColumns : public Operation {
                                to->type,
                                forward_ ? forward_->text() : std::string{},
                                reverse_ ? reverse_->text() : std::string{}};
+    }
+
+    /// What the new column refuses, the trigger's value for it would be refused, and the old application's write with
+    /// it.
+    void refuses_writes(Table const& table, Column const& from, Column const& to, Problems& problems) const {
+        auto const at = fields_.place_of("to");
+        auto const what = said(table_, to.name);
+        std::string const why = ", which would refuse writes of the old application to " + from.name;
+        if (to.not_null && !(from.not_null && !forward_))
+            problems.push_back({Code::conflict, at, what + " is NOT NULL" + why,
+                                "ALTER TABLE … ALTER COLUMN … DROP NOT NULL first; set_not_null in the list backfill "
+                                "sets it again once every row is filled"});
+        std::set<std::string> told;
+        for (auto const& constraint : table.constraints) {
+            if (std::find(constraint.columns.begin(), constraint.columns.end(), to.name) == constraint.columns.end())
+                continue;
+            told.insert(constraint.name);
+            problems.push_back(
+                {Code::conflict, at,
+                 "constraint " + constraint.name + " (" + constraint.definition + ") is on " + what + why,
+                 "drop it first, and make it again when the old column is gone"});
+        }
+        for (auto const& [name, index] : table.indexes)
+            if (index.definition.starts_with("CREATE UNIQUE") && !told.contains(name) &&
+                std::find(index.columns.begin(), index.columns.end(), to.name) != index.columns.end())
+                problems.push_back({Code::conflict, at, "unique index " + name + " is on " + what + why,
+                                    "drop it first, and make it again when the old column is gone"});
+        // Those of a partition alone.
+        for (auto const& dependent : to.dependents)
+            if (dependent.kind == "table constraint" &&
+                std::none_of(told.begin(), told.end(), [&](std::string const& name) {
+                    return dependent.identity.find(name + " on ") != std::string::npos;
+                }))
+                problems.push_back({Code::conflict, at, "constraint " + dependent.identity + " is on " + what + why,
+                                    "drop it first, and make it again when the old column is gone"});
     }
 
     void judge(Answer const& judged, Table const& table, Problems& problems) const {

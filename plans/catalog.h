@@ -107,6 +107,7 @@ struct Sync {
     std::string forward{};             ///< as the plan wrote it; empty: identity
     std::string reverse{};             ///< as the plan wrote it; empty: identity when two-way, else none
     std::vector<std::string> reads{};  ///< columns that forward reads beside `from`, in the table's order
+    bool in_order{};                   ///< its triggers' names sort by run and number; those of an older weir do not
     auto operator<=>(Sync const&) const = default;
 };
 

@@ -147,6 +147,7 @@ class Writer {
             member("forward", v.forward);
             member("reverse", v.reverse);
             member("reads", v.reads);
+            if (v.in_order) member("in_order", v.in_order);
         });
     }
     void value(Reference const& v) {
@@ -449,6 +450,7 @@ void read(json::value const& v, Rule& out) {
 void read(json::value const& v, Sync& out) {
     Members{v}("run", out.run)("number", out.number)("from", out.from)("to", out.to)("two_way", out.two_way)(
         "forward", out.forward)("reverse", out.reverse)("reads", out.reads)
+        .if_there("in_order", out.in_order)
         .end();
 }
 

@@ -5,6 +5,7 @@
 /// makes it what it is just after; the program (phases/program.h) walks all operations in execution order.
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -44,6 +45,9 @@ class Operation {
     virtual bool needs_gate(Catalog const&) const { return false; }
     /// What the operator must know before the contract gate is approved: `users.name is dropped`; empty for nothing.
     virtual std::vector<std::string> gate_notes(Catalog const&) const { return {}; }
+    /// Asked again and again while the gate is open: a SELECT that gives (about, message, hint) for each thing that
+    /// people did meanwhile and should know of. What it says about the same for the second time is told seldom.
+    virtual std::optional<Sql> gate_look(Catalog const&, RunId) const { return std::nullopt; }
 };
 
 // ---- how the plan reader makes one ------------------------------------------------------------------------------

@@ -78,6 +78,8 @@ struct Step {
     /// is looked at under the lock. compile() finds that proof's step and table.
     bool stands_on_proof{};
     std::string proven_by{};
+    /// It is about the table as a whole: what has become a part of it goes along, and stops nothing.
+    bool whole_table{};
     /// The column that the step sets aside, or that it proves before that is dropped.
     std::optional<Ident> aside{};
     /// Of a step that sets a column aside: what must be right before `undo`, read like a proof. What the step leaves

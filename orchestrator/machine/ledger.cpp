@@ -65,7 +65,7 @@ namespace {
 Sql create_shapes() {
     return sql(
         "CREATE OR REPLACE FUNCTION weir.shapes(root oid) RETURNS TABLE (leaf oid, filenode oid, pages bigint, "
-        "shape text[]) LANGUAGE sql STABLE AS {0}",
+        "shape text[]) LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS {0}",
         Sql::body(sql(R"(
 WITH RECURSIVE tree AS (
   SELECT root AS relid, '' AS attached
@@ -75,7 +75,7 @@ WITH RECURSIVE tree AS (
 hooks AS (
   SELECT g.tgrelid AS relid, pg_catalog.concat('trigger ', g.tgname, ' #', g.tgenabled, g.xmin) AS item
     FROM pg_catalog.pg_trigger g JOIN tree t ON t.relid = g.tgrelid
-    WHERE g.tgtype & 3 = 3 AND g.tgname::text !~ '^[ ~]weir_r[0-9]'
+    WHERE g.tgtype & 3 = 3 AND g.tgname::text !~ '^[ ~]weir_r(un)?[0-9]'
   UNION ALL
   SELECT r.ev_class, pg_catalog.concat('rule ', r.rulename, ' #', r.ev_enabled, r.xmin)
     FROM pg_catalog.pg_rewrite r JOIN tree t ON t.relid = r.ev_class),
@@ -99,8 +99,10 @@ FROM tree t JOIN pg_catalog.pg_class c ON c.oid = t.relid AND c.relkind = 'r'
 /// Raises WE008 when rows stand, or would stand, where weir neither fills nor proves: in an inheritance child or in a
 /// foreign table.
 Sql create_check_kinds() {
-    return sql("CREATE OR REPLACE FUNCTION weir.check_kinds(root oid) RETURNS void LANGUAGE plpgsql AS {0}",
-               Sql::body(sql(R"(
+    return sql(
+        "CREATE OR REPLACE FUNCTION weir.check_kinds(root oid) RETURNS void LANGUAGE plpgsql SET search_path = "
+        "pg_catalog, pg_temp AS {0}",
+        Sql::body(sql(R"(
 DECLARE one record;
 BEGIN
   SELECT i.relid, i.relkind INTO one FROM (
@@ -129,7 +131,7 @@ END
 Sql create_check_shape() {
     return sql(
         "CREATE OR REPLACE FUNCTION weir.check_shape(tab text, of_run bigint, proof text) RETURNS void LANGUAGE "
-        "plpgsql AS {0}",
+        "plpgsql SET search_path = pg_catalog, pg_temp AS {0}",
         Sql::body(sql(R"(
 DECLARE
   root pg_catalog.oid := pg_catalog.to_regclass(tab);
@@ -155,7 +157,7 @@ END
 Sql create_note_shape() {
     return sql(
         "CREATE OR REPLACE FUNCTION weir.note_shape(tab text, of_run bigint, proofs text[]) RETURNS void "
-        "LANGUAGE sql AS {0}",
+        "LANGUAGE sql SET search_path = pg_catalog, pg_temp AS {0}",
         Sql::body(sql(R"(
 INSERT INTO weir.progress (run, step, leaf, from_page, to_page, next_page, filenode, shape)
 SELECT of_run, p.step, s.leaf, 0, s.pages, s.pages, s.filenode, s.shape
@@ -170,39 +172,54 @@ ON CONFLICT DO NOTHING
 Sql create_check_sync() {
     return sql(
         "CREATE OR REPLACE FUNCTION weir.check_sync(tab text, made_by bigint, number integer, expected integer) "
-        "RETURNS void "
-        "LANGUAGE plpgsql AS {0}",
+        "RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS {0}",
         Sql::body(sql(R"(
 DECLARE
   root pg_catalog.oid := pg_catalog.to_regclass(tab);
-  tag text := 'r' || made_by || '_' || number;
-  names text[] := ARRAY[' weir_' || tag || '_first_i', ' weir_' || tag || '_first_u',
-                        '~weir_' || tag || '_last_i', '~weir_' || tag || '_last_u'];
-  functions text[] := ARRAY[tag || '_f', tag || '_g', tag || '_ok', tag || '_first', tag || '_last'];
+  tag pg_catalog.text := pg_catalog.concat('r', made_by, '_', number);
+  -- As weir names them, and as it named them before their names were in order.
+  in_order pg_catalog.text := pg_catalog.concat('run', pg_catalog.lpad(made_by::pg_catalog.text,
+    GREATEST(10, pg_catalog.length(made_by::pg_catalog.text)), '0'), '_', pg_catalog.lpad(number::pg_catalog.text,
+    GREATEST(4, pg_catalog.length(number::pg_catalog.text)), '0'));
+  names pg_catalog.text[];
+  functions pg_catalog.text[];
   found bigint;
   leaf pg_catalog.oid;
   outside record;
 BEGIN
-  SELECT count(*) INTO found FROM pg_catalog.pg_trigger t
-    WHERE t.tgrelid = root AND t.tgname::text = ANY (names) AND t.tgenabled = 'A'
-      AND EXISTS (SELECT FROM weir.entries e WHERE e.run = made_by AND e.xid = t.xmin);
-  IF found <> expected THEN
+  SELECT pg_catalog.array_agg(pg_catalog.format(f, t)) INTO names
+    FROM pg_catalog.unnest(ARRAY[' weir_%s_first_i', ' weir_%s_first_u', '~weir_%s_last_i', '~weir_%s_last_u']) f,
+      pg_catalog.unnest(ARRAY[tag, in_order]) t;
+  SELECT pg_catalog.array_agg(pg_catalog.concat(tag, f)) INTO functions
+    FROM pg_catalog.unnest(ARRAY['_f', '_g', '_ok', '_first', '_last']) f;
+  SELECT pg_catalog.count(*) INTO found FROM pg_catalog.pg_trigger t
+    WHERE t.tgrelid OPERATOR(pg_catalog.=) root AND t.tgname::pg_catalog.text OPERATOR(pg_catalog.=) ANY (names)
+      AND t.tgenabled OPERATOR(pg_catalog.=) 'A'
+      AND EXISTS (SELECT FROM weir.entries e WHERE e.run OPERATOR(pg_catalog.=) made_by
+                    AND e.xid OPERATOR(pg_catalog.=) t.xmin);
+  IF found OPERATOR(pg_catalog.<>) expected THEN
     RAISE EXCEPTION 'the sync triggers of % were disabled, dropped or replaced', tab USING ERRCODE = 'WE003';
   END IF;
-  SELECT count(*) INTO found FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
-    WHERE n.nspname = 'weir_sync' AND p.proname::text = ANY (functions)
-      AND EXISTS (SELECT FROM weir.entries e WHERE e.run = made_by AND e.xid = p.xmin);
+  SELECT pg_catalog.count(*) INTO found FROM pg_catalog.pg_proc p
+    JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) p.pronamespace
+    WHERE n.nspname OPERATOR(pg_catalog.=) 'weir_sync'
+      AND p.proname::pg_catalog.text OPERATOR(pg_catalog.=) ANY (functions)
+      AND EXISTS (SELECT FROM weir.entries e WHERE e.run OPERATOR(pg_catalog.=) made_by
+                    AND e.xid OPERATOR(pg_catalog.=) p.xmin);
   -- Two triggers stand on f, ok and last; four on g and first as well.
-  IF found <> expected + 1 THEN
+  IF found OPERATOR(pg_catalog.<>) (expected OPERATOR(pg_catalog.+) 1) THEN
     RAISE EXCEPTION 'the sync functions of % were dropped or replaced', tab USING ERRCODE = 'WE003';
   END IF;
-  FOR leaf IN SELECT p.relid FROM pg_catalog.pg_partition_tree(root) p WHERE p.relid <> root LOOP
-    SELECT count(*) INTO found FROM pg_catalog.pg_trigger t
-      WHERE t.tgrelid = leaf AND t.tgname::text = ANY (names) AND t.tgenabled = 'A'
-        AND (EXISTS (SELECT FROM weir.entries e WHERE e.run = made_by AND e.xid = t.xmin)
-          OR EXISTS (SELECT FROM pg_catalog.pg_inherits i WHERE i.xmin = t.xmin
-                       AND i.inhrelid IN (SELECT a.relid FROM pg_catalog.pg_partition_ancestors(leaf) a)));
-    IF found <> expected THEN
+  FOR leaf IN SELECT p.relid FROM pg_catalog.pg_partition_tree(root) p WHERE p.relid OPERATOR(pg_catalog.<>) root LOOP
+    SELECT pg_catalog.count(*) INTO found FROM pg_catalog.pg_trigger t
+      WHERE t.tgrelid OPERATOR(pg_catalog.=) leaf AND t.tgname::pg_catalog.text OPERATOR(pg_catalog.=) ANY (names)
+        AND t.tgenabled OPERATOR(pg_catalog.=) 'A'
+        AND (EXISTS (SELECT FROM weir.entries e WHERE e.run OPERATOR(pg_catalog.=) made_by
+                       AND e.xid OPERATOR(pg_catalog.=) t.xmin)
+          OR EXISTS (SELECT FROM pg_catalog.pg_inherits i WHERE i.xmin OPERATOR(pg_catalog.=) t.xmin
+                       AND i.inhrelid OPERATOR(pg_catalog.=) ANY (SELECT a.relid
+                         FROM pg_catalog.pg_partition_ancestors(leaf) a)));
+    IF found OPERATOR(pg_catalog.<>) expected THEN
       RAISE EXCEPTION 'the sync triggers of partition % were disabled, dropped or replaced', leaf::pg_catalog.regclass
         USING ERRCODE = 'WE003';
     END IF;
@@ -210,7 +227,7 @@ BEGIN
   -- It would see, or leave behind, a row that is half set: weir's own go first and last, by name.
   SELECT g.tgname, g.tgrelid INTO outside FROM pg_catalog.pg_trigger g
     WHERE (g.tgrelid = root OR g.tgrelid IN (SELECT p.relid FROM pg_catalog.pg_partition_tree(root) p))
-      AND g.tgtype & 3 = 3 AND g.tgtype & 20 <> 0 AND g.tgenabled <> 'D' AND g.tgname::text !~ '^[ ~]weir_r[0-9]'
+      AND g.tgtype & 3 = 3 AND g.tgtype & 20 <> 0 AND g.tgenabled <> 'D' AND g.tgname::text !~ '^[ ~]weir_r(un)?[0-9]'
       AND (g.tgname::text COLLATE "C" < ' weir_r' OR g.tgname::text COLLATE "C" > '~weir_r')
     ORDER BY g.tgname, g.tgrelid LIMIT 1;
   IF outside.tgname IS NOT NULL THEN
@@ -286,7 +303,7 @@ END
 DECLARE theirs bigint;
 BEGIN
   SELECT m.epoch INTO theirs FROM weir.meta m;
-  IF theirs IS DISTINCT FROM mine THEN
+  IF theirs IS NULL OR mine IS NULL OR theirs OPERATOR(pg_catalog.<>) mine THEN
     RAISE EXCEPTION 'another orchestrator leads: epoch % has passed %', theirs, mine USING ERRCODE = 'WE001';
   END IF;
 END
@@ -294,10 +311,11 @@ END
         sql("CREATE FUNCTION weir.same_file(leaf oid, noted oid, root oid) RETURNS void LANGUAGE plpgsql AS {0}",
             Sql::body(sql(R"(
 BEGIN
-  IF pg_catalog.pg_relation_filenode(leaf) IS DISTINCT FROM noted THEN
+  IF COALESCE(pg_catalog.pg_relation_filenode(leaf) OPERATOR(pg_catalog.<>) noted, true) THEN
     RAISE EXCEPTION 'table % was rewritten', leaf::pg_catalog.regclass USING ERRCODE = 'WE002';
   END IF;
-  IF leaf <> root AND NOT EXISTS (SELECT FROM pg_catalog.pg_partition_ancestors(leaf) a WHERE a.relid = root) THEN
+  IF leaf OPERATOR(pg_catalog.<>) root AND NOT EXISTS (SELECT FROM pg_catalog.pg_partition_ancestors(leaf) a
+      WHERE a.relid OPERATOR(pg_catalog.=) root) THEN
     RAISE EXCEPTION 'table % was detached', leaf::pg_catalog.regclass USING ERRCODE = 'WE002';
   END IF;
 END

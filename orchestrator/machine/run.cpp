@@ -243,7 +243,8 @@ void RunMachine::start_ladder(Step const& step, bool undo, Commands& out) {
         if (step.proven_by.empty()) {
             // Whatever changes a table changes its children, too.
             for (auto const& lock : step.locks)
-                if (lock.mode == LockMode::access_exclusive) checks.push_back(check_kinds(lock.table));
+                if (lock.mode == LockMode::access_exclusive && !step.whole_table)
+                    checks.push_back(check_kinds(lock.table));
         } else {
             checks.push_back(check_shape(proof_of(step).rows->table, config_.program.run, step.proven_by));
         }
@@ -576,15 +577,44 @@ void RunMachine::open_gate(Commands& out) {
     }
     say(out, GateOpened{"contract", config_.program.gate_notes});
     watched_ = at_.steady;
+    look_around(true, out);
     if (option_votes_) vote(config_.user, out);
     option_votes_ = false;
     if (!approval_user_.empty()) {
         approved(approval_user_, out);
     } else if (gate_asks()) {
         ask_gate(out);
-    } else if (config_.no_wait) {
+    } else if (config_.no_wait && !around_) {
         quit(3, RunState::waiting, out);
     }
+}
+
+/// What people did to the columns meanwhile: told once, and again with the proofs when there is more of it.
+void RunMachine::look_around(bool anew, Commands& out) {
+    if (config_.program.gate_looks.empty() || around_) return;
+    around_ = ids_();
+    around_anew_ = anew;
+    out.emplace_back(Execute{*around_, control,
+                             Batch{sql("SET LOCAL transaction_read_only = on"),
+                                   sql("SELECT g.about, g.message, g.hint FROM (\n{0}) g (about, message, hint)",
+                                       Sql::join(config_.program.gate_looks, "\nUNION ALL\n"))},
+                             Transaction::implicit, gate_limits});
+}
+
+void RunMachine::looked_around(Outcome const& outcome, Commands& out) {
+    around_.reset();
+    if (is_gone(outcome.fate)) {
+        failed(outcome, out);
+        return;
+    }
+    for (auto const& row : outcome.rows) {
+        auto const message = row.fields.at(1).value_or("");
+        auto& told = around_told_[row.fields.at(0).value_or("")];
+        if (told == message || (!told.empty() && !around_anew_)) continue;
+        told = message;
+        say(out, Warned{message, row.fields.at(2).value_or("")});
+    }
+    if (config_.no_wait && doing_ == Doing::gate && !gate_asks()) quit(3, RunState::waiting, out);
 }
 
 void RunMachine::approved(std::string const& user, Commands& out) {
@@ -672,7 +702,10 @@ void RunMachine::gate_answered(Outcome const& outcome, Commands& out) {
 void RunMachine::on_tick(Commands& out) {
     if (doing_ == Doing::standalone || doing_ == Doing::repairing || (doing_ == Doing::ladder && ladder_->scanning()))
         ask_whom_it_waits_for(out);
-    if (doing_ == Doing::gate || doing_ == Doing::watching) ask_gate(out);
+    if (doing_ == Doing::gate || doing_ == Doing::watching) {
+        ask_gate(out);
+        look_around(false, out);
+    }
     judge_pace(out);
     child_moved(out);
     if (doing_ != Doing::gate || !record_.paused_by.empty() || at_.steady - watched_ < gate_proof_every ||
@@ -708,6 +741,7 @@ void RunMachine::watch_next(Commands& out) {
     if (watching_ == steps.size()) {
         watched_ = at_.steady;
         doing_ = Doing::gate;
+        look_around(true, out);
         return;
     }
     auto config = backfill_config(steps[watching_]);
@@ -1161,6 +1195,10 @@ void RunMachine::on(Completed const& completed, Commands& out) {
     }
     if (asking_gate_ == completed.command) {
         gate_answered(completed.outcome, out);
+        return;
+    }
+    if (around_ == completed.command) {
+        looked_around(completed.outcome, out);
         return;
     }
     if (noting_ == completed.command) {

@@ -126,6 +126,8 @@ class RunMachine {
     bool gate_asks() const;  ///< its time or its query may open it
     void ask_gate(Commands& out);
     void gate_answered(Outcome const& outcome, Commands& out);
+    void look_around(bool anew, Commands& out);
+    void looked_around(Outcome const& outcome, Commands& out);
     void rest_in_quarantine(Commands& out);
     void ask_control(Doing doing, Batch batch, Commands& out);
     void quarantine_answered(Outcome const& outcome, Commands& out);
@@ -221,7 +223,10 @@ class RunMachine {
     std::optional<CommandId> noting_;
     std::optional<CommandId> asking_gate_;  ///< whether its own condition holds
     std::string gate_trouble_;
-    bool gate_asked_{};  // with its condition; else the fence alone
+    std::optional<CommandId> around_;                 ///< looking at what people did while the gate is open
+    bool around_anew_{};                              ///< what was told already is told again when it has changed
+    std::map<std::string, std::string> around_told_;  ///< what was told, by what it is about
+    bool gate_asked_{};                               // with its condition; else the fence alone
     bool entry_waits_{}, pause_told_{};
     std::string writing_step_;
     Batch writing_guard_;

@@ -15,7 +15,7 @@ Value flat_json() {
 }
 
 /// Weir's own triggers, by the prefix of their names.
-Sql ours() { return sql("^[ ~]weir_r[0-9]"); }
+Sql ours() { return sql("^[ ~]weir_r(un)?[0-9]"); }
 
 /// What depends on column `a` of table `c`, or on the same column of one of its partitions, and is not a part of it.
 /// What a partition has from its parent is named there.
@@ -100,12 +100,13 @@ Sql syncs() {
     return sql(R"(
     SELECT coalesce(json_agg(json_build_object('run', run, 'number', number, 'from', "from", 'to', "to",
                                                'two_way', two_way, 'forward', forward, 'reverse', reverse,
-                                               'reads', reads) ORDER BY run, number), '[]')
+                                               'reads', reads, 'in_order', in_order) ORDER BY run, number), '[]')
     FROM (
       SELECT DISTINCT (j->>'run')::numeric AS run, (j->>'number')::numeric AS number,
              j->>'from' AS "from", j->>'to' AS "to", (j->>'two_way')::boolean AS two_way,
              coalesce(j->>'forward', '') AS forward, coalesce(j->>'reverse', '') AS reverse,
-             CASE WHEN j->>'reads' ~ {2} THEN (j->>'reads')::jsonb ELSE '[]' END AS reads
+             CASE WHEN j->>'reads' ~ {2} THEN (j->>'reads')::jsonb ELSE '[]' END AS reads,
+             g.tgname ~ '^~weir_run' AS in_order
       FROM pg_trigger g
       CROSS JOIN LATERAL (SELECT obj_description(g.oid, 'pg_trigger') AS said) AS comment
       CROSS JOIN LATERAL (SELECT CASE WHEN said ~ {1} THEN said::jsonb END AS j) AS document

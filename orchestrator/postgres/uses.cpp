@@ -63,13 +63,22 @@ LEFT JOIN pg_catalog.pg_rewrite r ON d.classid = 'pg_catalog.pg_rewrite'::pg_cat
 LEFT JOIN pg_catalog.pg_class v ON v.oid = r.ev_class AND v.relkind IN ('v', 'm')
 LEFT JOIN pg_catalog.pg_trigger t ON d.classid = 'pg_catalog.pg_trigger'::pg_catalog.regclass AND t.oid = d.objid
 WHERE d.classid <> 'pg_catalog.pg_attrdef'::pg_catalog.regclass
-  AND (t.oid IS NULL OR t.tgname !~ '^[ ~]weir_r[0-9]+_[0-9]+_(first|last)_[iu]$')
+  AND (t.oid IS NULL OR t.tgname !~ '^[ ~]weir_r(un)?[0-9]+_[0-9]+_(first|last)_[iu]$')
 UNION ALL
 SELECT DISTINCT q.number, 'mentions', 'function ' || p.oid::pg_catalog.regprocedure
 FROM q JOIN pg_catalog.pg_proc p ON p.prosrc ~* q.tab AND (p.prosrc ~* q.aside OR p.prosrc ~* q.was)
 JOIN pg_catalog.pg_language l ON l.oid = p.prolang AND l.lanname NOT IN ('internal', 'c')
 JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
 WHERE p.prosqlbody IS NULL AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'weir', 'weir_sync')
+UNION ALL
+SELECT q.number, 'both', s.last_value || ' INSERTs'
+FROM q JOIN pg_catalog.pg_attribute a ON a.attrelid = q.rel AND a.attnum = q.att
+JOIN pg_catalog.pg_trigger t ON t.tgrelid = q.rel AND t.tgname ~ '^~weir_r(un)?[0-9]+_[0-9]+_last_u$'
+  AND pg_catalog.strpos(pg_catalog.obj_description(t.oid, 'pg_trigger'),
+                        '"from":' || pg_catalog.to_json(a.attname::text)) > 0
+JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid
+JOIN pg_catalog.pg_sequences s ON s.schemaname = 'weir_sync' AND s.last_value IS NOT NULL
+  AND s.sequencename = pg_catalog.regexp_replace(p.proname, '_last$', '_both')
 ORDER BY 2, 3, 1 LIMIT 100)",
                                                              as_list(kept))};
 }
@@ -172,6 +181,9 @@ std::variant<std::vector<Use>, Problem> uses_of(Asker& asker, RunId run) {
 std::string to_text(Use const& use) {
     if (use.how == "statement") return use.column + ": " + use.by;
     if (use.how == "depends") return use.by + " uses " + use.column;
+    if (use.how == "both")
+        return use.by + " gave values to " + use.column + " (or " + use.was +
+               ") and to the column in its place that do not fit: one of the two was kept";
     if (use.of_table) return use.by + " has the name of " + use.column + " (or " + use.was + ") in its text";
     return use.by + " has the names of the table and of " + use.column + " (or " + use.was + ") in its text";
 }

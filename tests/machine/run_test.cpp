@@ -265,6 +265,58 @@ TEST(Run, RepeatsTheProofWhileTheGateIsOpen) {
     EXPECT_THAT(sim.world.objections, IsEmpty());
 }
 
+TEST(Run, WhatPeopleDidWhileTheGateIsOpenIsToldOnceAndAgainWithTheProofsWhenThereIsMore) {
+    auto program = whole();
+    program.gate_looks = {sql("SELECT 'a', 'm', 'h' WHERE false")};
+    auto sim = simulation(std::move(program));
+    auto const messages = [&] {
+        std::vector<std::string> all;
+        for (auto const& warned : sim.heard<Warned>()) all.push_back(warned.message);
+        return all;
+    };
+    sim.start();
+    sim.calm();
+    EXPECT_THAT(messages(), IsEmpty());
+    auto const tick = [&] {
+        sim.give(Ticked{});
+        sim.calm();
+        EXPECT_TRUE(sim.waits());
+    };
+    sim.world.around = {row({"default of b", "b has a default", "drop it"}), row({"both of b", "1 INSERT", ""})};
+    tick();
+    EXPECT_THAT(messages(), ElementsAre("b has a default", "1 INSERT"));
+    EXPECT_EQ(sim.heard<Warned>()[0].hint, "drop it");
+    sim.world.around[1] = row({"both of b", "2 INSERTs", ""});
+    tick();
+    EXPECT_THAT(messages(), SizeIs(2)) << "not with every tick";
+    sim.now += gate_proof_every;
+    tick();
+    EXPECT_THAT(messages(), ElementsAre("b has a default", "1 INSERT", "2 INSERTs"));
+    sim.order(OrderWord::approve);
+    sim.calm();
+    EXPECT_EQ(sim.exit, 0);
+    EXPECT_THAT(sim.world.objections, IsEmpty());
+}
+
+TEST(Run, WithoutWaitingTheGateIsLeftWhenWhatPeopleDidIsTold) {
+    auto program = whole();
+    program.gate_looks = {sql("SELECT 'a', 'm', 'h' WHERE false")};
+    auto sim = simulation(std::move(program));
+    sim.config.no_wait = true;
+    sim.world.around = {row({"default of b", "b has a default", "drop it"})};
+    sim.start();
+    sim.calm();
+    EXPECT_EQ(sim.exit, 3);
+    EXPECT_THAT(sim.heard<Warned>(), SizeIs(1));
+    // It cannot be asked: that is no reason to stay.
+    sim.world.around.clear();
+    sim.start();
+    ASSERT_TRUE(sim.until([](Sim::Pending const& p) { return p.tx.looks_around; }));
+    sim.answer(0, Sim::Answer::refused, "57014");
+    sim.calm();
+    EXPECT_EQ(sim.exit, 3);
+}
+
 TEST(Run, AGateThatNobodyComesToIsLeftWhenAnotherLeads) {
     auto sim = simulation();
     sim.start();

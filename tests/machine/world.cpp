@@ -113,6 +113,8 @@ void read(std::string_view text, Tx& tx, std::int64_t run) {
         tx.actions.back().number = after(text, "p.shape = s.shape") ? 1 : 0;
     } else if (starts_with(text, "SELECT pg_catalog.clock_timestamp() >= (SELECT min(e.at)")) {
         tx.actions.push_back({.verb = Verb::condition});
+    } else if (starts_with(text, "SELECT g.about, g.message")) {
+        tx.looks_around = true;
     } else if (starts_with(text, "SELECT pg_catalog.clock_timestamp() >= q.until")) {
         tx.actions.push_back({.verb = Verb::end});
     } else if (starts_with(text, "SELECT (SELECT coalesce(pg_catalog.sum(s.last_value)")) {
@@ -413,6 +415,7 @@ Outcome World::perform(Tx const& tx) {
     Tx::Action const* update = nullptr;
     std::int64_t written = 0;
     if (tx.looks) outcome.rows = in_the_way;
+    if (tx.looks_around) outcome.rows = around;
     if (tx.ends) {
         if (!in_the_way.empty()) outcome.rows = {row({"t"})};
         in_the_way.clear();

@@ -57,9 +57,10 @@ struct Tx {
     std::vector<Action> actions;
     std::optional<std::int64_t> epoch;
     bool standalone{};
-    bool after_gate{};  ///< it has the predicates for the time when the new application writes
-    bool looks{};       ///< for blockers
-    bool ends{};        ///< a blocker
+    bool after_gate{};    ///< it has the predicates for the time when the new application writes
+    bool looks{};         ///< for blockers
+    bool looks_around{};  ///< at what people did while the gate is open
+    bool ends{};          ///< a blocker
     bool synchronous{};
 };
 
@@ -145,6 +146,7 @@ struct World {
     int lost{};                   ///< values that did not go back
     int hands_refused{};          ///< so often a newcomer is in the way of a hand
     std::vector<Row> in_the_way;  ///< what a look shows
+    std::vector<Row> around;      ///< what the program's gate_looks find
     int alone{};                  ///< so many synchronous commits are cancelled while they wait for a standby
 
     std::vector<std::string> objections;

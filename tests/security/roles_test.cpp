@@ -265,7 +265,7 @@ WHERE c.relnamespace IN ('weir'::regnamespace, 'weir_sync'::regnamespace) AND c.
           "SELECT * FROM users",
           "UPDATE users SET name = ''",
           "ALTER TABLE users DROP COLUMN full_name",
-          "DROP TRIGGER \"~weir_r1_1_last_u\" ON users",
+          "DROP TRIGGER \"~weir_run0000000001_0001_last_u\" ON users",
           "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'postgres'"})
         EXPECT_EQ(try_as("alice", text), "42501") << text;
     EXPECT_EQ(try_as("alice", "INSERT INTO weir.orders (plan, word) VALUES ('rename-it', 'drop table')"), "23514");

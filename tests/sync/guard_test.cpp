@@ -40,16 +40,16 @@ TEST_F(Guard, triggers_disabled_and_enabled_again_are_noticed) {
 }
 
 TEST_F(Guard, triggers_disabled_and_put_back_as_they_were_are_noticed) {
-    noticed(R"(ALTER TABLE t DISABLE TRIGGER " weir_r1_1_first_u";
-ALTER TABLE t ENABLE ALWAYS TRIGGER " weir_r1_1_first_u")");
+    noticed(R"(ALTER TABLE t DISABLE TRIGGER " weir_run0000000001_0001_first_u";
+ALTER TABLE t ENABLE ALWAYS TRIGGER " weir_run0000000001_0001_first_u")");
 }
 
-TEST_F(Guard, a_dropped_trigger_is_noticed) { noticed(R"(DROP TRIGGER "~weir_r1_1_last_u" ON t)"); }
+TEST_F(Guard, a_dropped_trigger_is_noticed) { noticed(R"(DROP TRIGGER "~weir_run0000000001_0001_last_u" ON t)"); }
 
 TEST_F(Guard, a_trigger_made_again_by_somebody_else_is_noticed) {
-    lab.run(R"(DROP TRIGGER "~weir_r1_1_last_i" ON t;
-CREATE TRIGGER "~weir_r1_1_last_i" BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION weir_sync.r1_1_last();
-ALTER TABLE t ENABLE ALWAYS TRIGGER "~weir_r1_1_last_i")");
+    lab.run(R"(DROP TRIGGER "~weir_run0000000001_0001_last_i" ON t;
+CREATE TRIGGER "~weir_run0000000001_0001_last_i" BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION weir_sync.r1_1_last();
+ALTER TABLE t ENABLE ALWAYS TRIGGER "~weir_run0000000001_0001_last_i")");
     EXPECT_EQ(lab.guard(), "WE003");
 }
 
@@ -63,7 +63,9 @@ TEST_F(Guard, an_altered_function_is_noticed) { noticed("ALTER FUNCTION weir_syn
 
 TEST_F(Guard, a_dropped_function_is_noticed) { noticed("DROP FUNCTION weir_sync.r1_1_last() CASCADE"); }
 
-TEST_F(Guard, a_renamed_trigger_is_noticed) { noticed(R"(ALTER TRIGGER "~weir_r1_1_last_u" ON t RENAME TO mine)"); }
+TEST_F(Guard, a_renamed_trigger_is_noticed) {
+    noticed(R"(ALTER TRIGGER "~weir_run0000000001_0001_last_u" ON t RENAME TO mine)");
+}
 
 TEST_F(Guard, a_renamed_table_is_noticed) { noticed("ALTER TABLE t RENAME TO u"); }
 
@@ -96,7 +98,7 @@ TEST(Sync, two_syncs_of_one_table_are_guarded_apart) {
     ASSERT_EQ(guards.size(), 2U);
     EXPECT_EQ(lab.code(guards[0][0].text()), "");
     EXPECT_EQ(lab.code(guards[1][0].text()), "");
-    lab.run(R"(ALTER TABLE t DISABLE TRIGGER "~weir_r1_2_last_u")");
+    lab.run(R"(ALTER TABLE t DISABLE TRIGGER "~weir_run0000000001_0002_last_u")");
     EXPECT_EQ(lab.code(guards[0][0].text()), "");
     EXPECT_EQ(lab.code(guards[1][0].text()), "WE003");
 }
@@ -115,9 +117,9 @@ TEST(Sync, a_trigger_disabled_on_one_partition_is_noticed) {
     Lab lab{partitioned};
     lab.expand(rename);
     EXPECT_EQ(lab.guard(), "");
-    lab.run(R"(ALTER TABLE t22 DISABLE TRIGGER "~weir_r1_1_last_u")");
+    lab.run(R"(ALTER TABLE t22 DISABLE TRIGGER "~weir_run0000000001_0001_last_u")");
     EXPECT_EQ(lab.guard(), "WE003");
-    lab.run(R"(ALTER TABLE t22 ENABLE TRIGGER "~weir_r1_1_last_u")");
+    lab.run(R"(ALTER TABLE t22 ENABLE TRIGGER "~weir_run0000000001_0001_last_u")");
     EXPECT_EQ(lab.guard(), "WE003");
 }
 
@@ -125,8 +127,8 @@ TEST(Sync, a_partitions_trigger_disabled_and_put_back_as_it_was_is_noticed) {
     Lab lab{partitioned};
     lab.expand(rename);
     lab.run(R"(ALTER TABLE t22 DISABLE TRIGGER USER; UPDATE t SET a = 'unsynced')");
-    for (auto const* trigger :
-         {R"(" weir_r1_1_first_i")", R"(" weir_r1_1_first_u")", R"("~weir_r1_1_last_i")", R"("~weir_r1_1_last_u")"})
+    for (auto const* trigger : {R"(" weir_run0000000001_0001_first_i")", R"(" weir_run0000000001_0001_first_u")",
+                                R"("~weir_run0000000001_0001_last_i")", R"("~weir_run0000000001_0001_last_u")"})
         lab.run(std::string{"ALTER TABLE t22 ENABLE ALWAYS TRIGGER "} + trigger);
     EXPECT_EQ(lab.guard(), "WE003");
 }

@@ -2,6 +2,7 @@
 
 #include <thread>
 
+#include "orchestrator/postgres/uses.h"
 #include "orchestrator/postgres/world.h"
 #include "phases/operations.h"
 #include "plans/reader.h"
@@ -150,6 +151,24 @@ int Lab::wrong() {
 std::string Lab::guard() {
     auto const outcome = asker_->ask(work().guard);
     return outcome.fate == Fate::done ? "" : outcome.sqlstate;
+}
+
+std::string Lab::look() {
+    std::string out;
+    for (auto const& look : program_->gate_looks) {
+        auto const outcome = asker_->ask({look});
+        if (outcome.fate != Fate::done) throw std::runtime_error{outcome.sqlstate + " " + outcome.message};
+        for (auto const& row : outcome.rows) out += row.fields.at(1).value() + "\n";
+    }
+    return out;
+}
+
+std::string Lab::uses() {
+    auto const found = uses_of(*asker_, run_);
+    if (auto const* problem = std::get_if<Problem>(&found)) throw std::runtime_error{to_text(*problem)};
+    std::string out;
+    for (auto const& use : std::get<std::vector<Use>>(found)) out += to_text(use) + "\n";
+    return out;
 }
 
 std::string Lab::rows(std::string const& statement) {

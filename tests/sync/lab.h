@@ -39,6 +39,8 @@ class Lab {
     int wrong();  ///< rows that the proof would count before the gate
     /// check_sync: the SQLSTATE, empty when all is well.
     std::string guard();
+    std::string look();              ///< what the open gate tells: messages, one a line
+    std::string uses();              ///< what `weir status` says of a column aside
     weir::Rows const& work() const;  ///< of the fill step
     Program const& program() const { return *program_; }
 

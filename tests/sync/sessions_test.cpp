@@ -40,6 +40,121 @@ CREATE OPERATOR evil.= (LEFTARG = text, RIGHTARG = text, FUNCTION = evil.same);
     }
 }
 
+/// Whatever `=`, `<>`, `<`, `~`, `||` and friends mean to the session, here they mean something else.
+constexpr char const* hostile = R"(
+CREATE SCHEMA evil;
+DO $$
+DECLARE t text; o text;
+BEGIN
+  FOREACH t IN ARRAY ARRAY['text', 'name', 'oid', 'int4', 'int8', 'bool', 'xid', '"char"', 'regclass', 'anyarray'] LOOP
+    EXECUTE format('CREATE FUNCTION evil.no(pg_catalog.%1$s, pg_catalog.%1$s) RETURNS boolean LANGUAGE sql AS '
+                   '''SELECT false''', t);
+    FOREACH o IN ARRAY ARRAY['=', '<>', '<', '>', '<=', '>=', '~', '!~'] LOOP
+      EXECUTE format('CREATE OPERATOR evil.%2$s (LEFTARG = pg_catalog.%1$s, RIGHTARG = pg_catalog.%1$s, FUNCTION = evil.no)',
+                     t, o);
+    END LOOP;
+  END LOOP;
+END $$;
+CREATE FUNCTION evil.glue(text, text) RETURNS text LANGUAGE sql AS $$ SELECT 'EVIL'::text $$;
+CREATE OPERATOR evil.|| (LEFTARG = text, RIGHTARG = text, FUNCTION = evil.glue);
+CREATE FUNCTION evil.glue(text, anynonarray) RETURNS text LANGUAGE sql AS $$ SELECT 'EVIL'::text $$;
+CREATE OPERATOR evil.|| (LEFTARG = text, RIGHTARG = anynonarray, FUNCTION = evil.glue);
+CREATE FUNCTION evil.lower(text) RETURNS text LANGUAGE sql AS $$ SELECT 'EVIL'::text $$;
+CREATE FUNCTION evil.num_nulls(VARIADIC "any") RETURNS int LANGUAGE internal AS 'pg_num_nonnulls';
+CREATE FUNCTION evil.record_image_eq(record, record) RETURNS boolean LANGUAGE internal AS 'record_image_ne';
+CREATE FUNCTION evil.record_image_ne(record, record) RETURNS boolean LANGUAGE internal AS 'record_image_eq';
+CREATE FUNCTION evil.nextval(regclass) RETURNS bigint LANGUAGE sql AS $$ SELECT 0::bigint $$;
+CREATE AGGREGATE evil.count("any") (SFUNC = int8inc_any, STYPE = int8, INITCOND = '40');
+CREATE DOMAIN evil.text AS pg_catalog.text CHECK (false);
+CREATE DOMAIN evil.name AS pg_catalog.name CHECK (false);
+CREATE DOMAIN evil.oid AS pg_catalog.oid CHECK (false);
+)";
+constexpr char const* evil_path = "SET search_path = evil, pg_catalog, public";
+
+TEST(Sync, no_operator_of_the_applications_search_path_reaches_into_what_runs_in_its_session) {
+    Lab lab{std::string{table} + hostile + "ALTER TABLE t ADD r text DEFAULT 'r'"};
+    lab.expand(
+        "expand:\n  - add_column: { table: t, column: b, type: text }\n"
+        "  - add_column: { table: t, column: o, type: text }\n"
+        "  - sync_columns: { table: t, from: a, to: b, forward: \"lower(a) || '-' || r\", "
+        "reverse: \"split_part(b, '-', 1)\" }\n"
+        "  - sync_columns: { table: t, from: c, to: o, forward: \"lower(c::text || 'C')\" }\n"
+        "backfill:\n  - fill: { table: t, set: { b: \"lower(a) || '-' || r\" } }\n"
+        "  - set_not_null: { table: t, column: b }\n"
+        "contract:\n  - drop_column: { table: t, column: a }\n"
+        "drop: { quarantine: 7d }\n");
+    lab.fill();
+    lab.run(evil_path);
+    auto const row = [&](int id) {
+        return lab.rows("SELECT a, b, o FROM public.t WHERE id OPERATOR(pg_catalog.=) " + std::to_string(id));
+    };
+    lab.run("UPDATE public.t SET a = 'UNO' WHERE id OPERATOR(pg_catalog.=) 1");
+    EXPECT_EQ(row(1), "UNO|uno-r|~");
+    lab.run("UPDATE public.t SET r = 'R' WHERE id OPERATOR(pg_catalog.=) 1");
+    EXPECT_EQ(row(1), "UNO|uno-R|~");
+    lab.run("UPDATE public.t SET b = 'due-x', c = 2 WHERE id OPERATOR(pg_catalog.=) 1");
+    EXPECT_EQ(row(1), "due|due-x|2c");
+    lab.run("UPDATE public.t SET o = 'own' WHERE id OPERATOR(pg_catalog.=) 1");
+    lab.run("UPDATE public.t SET c = 3 WHERE id OPERATOR(pg_catalog.=) 1");
+    EXPECT_EQ(row(1), "due|due-x|own");
+    lab.run("INSERT INTO public.t (id, b, c) VALUES (3, 'tre-y', 3)");
+    EXPECT_EQ(row(3), "tre|tre-y|3c");
+    lab.run("ALTER TABLE public.t ALTER b SET DEFAULT 'x-y', ALTER a DROP DEFAULT");
+    lab.run("INSERT INTO public.t (id, a) VALUES (4, 'Four')");
+    EXPECT_EQ(row(4), "Four|four-r|~");
+    lab.run("ALTER TABLE public.t ALTER b DROP DEFAULT");
+    lab.run(
+        "SET weir.batch = 'on'; UPDATE public.t SET a = 'Five' WHERE id OPERATOR(pg_catalog.=) 4; RESET weir.batch");
+    EXPECT_EQ(row(4), "Five|five-r|~");
+    // The ledger's own: an order is anybody's who may write it.
+    EXPECT_EQ(lab.code("SELECT weir.fence(0)"), "");
+    EXPECT_EQ(lab.code("SELECT weir.fence(1)"), "WE001");
+    auto const file = lab.rows("SELECT pg_catalog.pg_relation_filenode('public.t')");
+    EXPECT_EQ(lab.code("SELECT weir.same_file('public.t'::regclass, " + file + ", 'public.t'::regclass)"), "");
+    EXPECT_EQ(lab.code("SELECT weir.same_file('public.t'::regclass, 1, 'public.t'::regclass)"), "WE002");
+    for (auto const& guard : lab.work().guard) EXPECT_EQ(lab.code(guard.text()), "");
+    lab.run("INSERT INTO weir.orders (plan, word, by_user) VALUES ('p', 'pause', 'somebody else')");
+    EXPECT_EQ(lab.rows("SELECT by_user FROM weir.orders"), "postgres");
+
+    lab.steps_of(Phase::contract);
+    lab.run("UPDATE public.t SET b = 'six-r' WHERE id OPERATOR(pg_catalog.=) 4");
+    lab.run("INSERT INTO public.t (id, b) VALUES (5, 'no reverse of it')");
+    lab.run("INSERT INTO public.t (id, weir_q1_a) VALUES (6, 'Aside')");
+    EXPECT_EQ(lab.rows("SELECT weir_q1_a, b FROM public.t WHERE id OPERATOR(pg_catalog.>=) 4 ORDER BY b"),
+              "Aside|aside-r, no reverse of it|no reverse of it, six|six-r");
+    EXPECT_EQ(lab.rows("SELECT last_value FROM weir_sync.r1_1_lost"), "1");
+    lab.run("RESET search_path");
+}
+
+TEST(Sync, every_operator_in_a_body_of_ours_is_qualified) {
+    Lab lab{std::string{table} + "ALTER TABLE t ADD r text, ADD one text, ADD way text"};
+    lab.expand(
+        "expand:\n  - add_column: { table: t, column: b, type: int }\n"
+        "  - sync_columns: { table: t, from: a, to: b, forward: \"length(a || r)\", reverse: \"b::text\" }\n"
+        "  - sync_columns: { table: t, from: one, to: way, forward: \"lower(one)\" }\n"
+        "backfill:\n  - fill: { table: t, set: { b: \"length(a || r)\" } }\n"
+        "  - set_not_null: { table: t, column: b }\n"
+        "contract:\n  - drop_column: { table: t, column: a }\ndrop: { quarantine: 7d }\n");
+    // Without literals, comments, type names and what is qualified nothing that reads like an operator is left.
+    auto const bare = [&] {
+        return lab.rows(R"(
+SELECT p.proname, left(x.rest, 200) FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang,
+  LATERAL (SELECT substring(regexp_replace(p.prosrc,
+    '''[^'']*''|--[^\n]*|OPERATOR\(pg_catalog\.[^)]+\)|:=|::|(?:ERRCODE|HINT) =|"[^"]*"|count\(\*\)', '', 'g')
+    from '[^\n]*(?:[-+*/<>=~!@#%^&|]|\mLIKE\M|\mIN \(|IS (?:NOT )?DISTINCT)[^\n]*')) x(rest)
+WHERE l.lanname = 'plpgsql' AND x.rest IS NOT NULL AND (p.pronamespace = 'weir_sync'::regnamespace
+  OR p.pronamespace = 'weir'::regnamespace AND p.proname IN ('sign_order', 'fence', 'same_file', 'check_sync'))
+ORDER BY 1)");
+    };
+    EXPECT_EQ(bare(), "");
+    lab.fill();
+    lab.steps_of(Phase::contract);
+    EXPECT_EQ(bare(), "");
+    EXPECT_EQ(lab.rows("SELECT count(*) > 5 FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang WHERE l.lanname = "
+                       "'plpgsql' AND pronamespace IN ('weir'::regnamespace, 'weir_sync'::regnamespace)"),
+              "t");
+}
+
 TEST(Sync, a_role_without_rights_on_weirs_schemas_can_write) {
     for (bool const hardened : {false, true}) {
         Lab lab{std::string{table} +
