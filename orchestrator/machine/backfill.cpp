@@ -302,6 +302,7 @@ void BackfillMachine::issue(std::size_t w, Doing what, Stamp at, Ids& ids, Comma
     else
         batch.push_back(sql("LOCK TABLE ONLY {0} IN ACCESS SHARE MODE", stripe.name));
     batch.push_back(sql("SELECT weir.same_file({0}, {1}, {2})", Int{stripe.leaf}, Int{stripe.filenode}, Int{root_}));
+    batch.insert(batch.end(), config_.rows.session.begin(), config_.rows.session.end());
     auto const append = [&](Batch more) {
         batch.insert(batch.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
     };
@@ -649,8 +650,10 @@ void BackfillMachine::check_whole(Ids& ids, Commands& out) {
         return;
     }
     Sql const miss = config_.gate_opened ? config_.rows.miss_after_gate : config_.rows.todo;
-    Batch batch{fence(config_.epoch), sql("SELECT {0} FROM {1} AS {2} WHERE {3} LIMIT 10", key_text(),
-                                          config_.rows.table, config_.rows.table.name, miss)};
+    Batch batch{fence(config_.epoch)};
+    batch.insert(batch.end(), config_.rows.session.begin(), config_.rows.session.end());
+    batch.push_back(sql("SELECT {0} FROM {1} AS {2} WHERE {3} LIMIT 10", key_text(), config_.rows.table,
+                        config_.rows.table.name, miss));
     checking_ = ids();
     // It reads as VALIDATE does, and as long.
     out.emplace_back(Execute{*checking_, first_hand, std::move(batch), Transaction::implicit,
