@@ -39,7 +39,7 @@ Sql value_of(Subject const& s, UserExpr const& value) {
     return sql("(SELECT {0} FROM {1} AS {2} WHERE {3})", value, *s.from, s.from->name, *s.on);
 }
 
-Sql is_null(Ident const& column) { return sql("pg_catalog.num_nulls({0}) = 1", column); }
+Sql is_null(Ident const& column) { return sql("pg_catalog.num_nulls({0}) OPERATOR(pg_catalog.=) 1", column); }
 
 Rows rows_of(Subject const& s, Catalog const& catalog) {
     Table const& table = *catalog.find(s.table);

@@ -19,11 +19,15 @@ Batch seen(Batch const& session) {
     return batch;
 }
 
+/// For what is weir's own in a question; expressions then see `weir.path`.
+Sql own_path() { return sql("SET LOCAL search_path = pg_catalog, pg_temp"); }
+
 /// The tools of every question: raise an answer, and try a statement.
 Batch tools(Batch const& session = {}) {
     auto batch = seen(session);
     add(batch,
         {
+            sql("SELECT pg_catalog.set_config('weir.path', pg_catalog.current_setting('search_path'), true)"),
             sql(R"(CREATE FUNCTION pg_temp."weir say"(code text, words text) RETURNS void LANGUAGE plpgsql AS $weir$
 BEGIN
   RAISE EXCEPTION USING ERRCODE = code, MESSAGE = words;
@@ -32,7 +36,9 @@ END $weir$)"),
             // error.
             sql(R"(CREATE FUNCTION pg_temp."weir try"(statement text) RETURNS boolean LANGUAGE plpgsql AS $weir$
 BEGIN
+  PERFORM set_config('search_path', current_setting('weir.path'), true);
   EXECUTE statement;
+  SET LOCAL search_path = pg_catalog, pg_temp;
   RETURN true;
 EXCEPTION WHEN syntax_error_or_access_rule_violation OR feature_not_supported THEN
   RETURN false;
@@ -147,11 +153,11 @@ Sql is_empty_refused(TypeName const& type) {
     return sql(R"(SELECT pg_temp."weir say"('WE101', format('domain %s has %s', format_type(oid, NULL),
     CASE WHEN typdefault IS NOT NULL THEN 'a default' ELSE 'a constraint' END))
 FROM (WITH RECURSIVE chain AS (
-        SELECT t.* FROM pg_type t WHERE t.oid = {0}::regtype
-        UNION ALL SELECT t.* FROM chain JOIN pg_type t ON t.oid = chain.typbasetype)
+        SELECT t.* FROM pg_catalog.pg_type t WHERE t.oid OPERATOR(pg_catalog.=) {0}::pg_catalog.regtype
+        UNION ALL SELECT t.* FROM chain JOIN pg_catalog.pg_type t ON t.oid OPERATOR(pg_catalog.=) chain.typbasetype)
       SELECT * FROM chain) t
-WHERE typtype = 'd' AND (typnotnull OR typdefault IS NOT NULL
-                         OR EXISTS (SELECT FROM pg_constraint k WHERE k.contypid = t.oid)))",
+WHERE typtype OPERATOR(pg_catalog.=) 'd' AND (typnotnull OR typdefault IS NOT NULL
+  OR EXISTS (SELECT FROM pg_catalog.pg_constraint k WHERE k.contypid OPERATOR(pg_catalog.=) t.oid)))",
                Value{type.text()});
 }
 
@@ -187,6 +193,7 @@ Batch ask(ExpressionQuestion const& question, Batch const& session) {
             sql(R"(EXPLAIN UPDATE pg_temp."weir judge" AS {1} SET " weir value" = {0})", text, alias),
             sql(R"(CREATE VIEW pg_temp."weir read" AS SELECT {0} AS value FROM pg_temp."weir judge" AS {1})", text,
                 alias),
+            own_path(),
             sql(R"(SELECT pg_temp."weir say"('WE100', json_build_object(
   'immutable', {0}, 'calls_volatile', {2}, 'columns', {1}, 'reverse_columns', '[]'::json, 'null_is_value', false,
   'type', current_setting('weir.type'), 'reads_table', {3}, 'system_columns', {4}, 'by_settings', {5})::text))",
@@ -271,8 +278,10 @@ BEGIN
     SELECT FROM pg_depend d JOIN pg_rewrite r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid
     WHERE r.ev_class = 'pg_temp."weir forward"'::regclass AND d.refclassid = 'pg_class'::regclass
       AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum));
-  EXECUTE format('CREATE FUNCTION pg_temp."weir f"(%s) RETURNS %s LANGUAGE sql IMMUTABLE RETURN %s',
-                 array_to_string(columns, ', '), returns, body);
+  PERFORM set_config('search_path', current_setting('weir.path'), true);
+  EXECUTE pg_catalog.format('CREATE FUNCTION pg_temp."weir f"(%s) RETURNS %s LANGUAGE sql IMMUTABLE RETURN %s',
+                 pg_catalog.array_to_string(columns, ', '), returns, body);
+  SET LOCAL search_path = pg_catalog, pg_temp;
   RETURN cardinality(columns);
 END $weir$)"),
         });
@@ -305,6 +314,7 @@ BEGIN
   RETURN answer;
 END )",
                               Value{probe.text()}))),
+            own_path(),
             sql(R"(SELECT pg_temp."weir say"('WE100', json_build_object(
   'null_is_value', pg_temp."weir probe"(pg_temp."weir make"({0}, {1}, {2})),
   'immutable', {3}, 'columns', {4}, 'reverse_columns', {5})::text))",

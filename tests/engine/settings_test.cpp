@@ -268,6 +268,39 @@ TEST_F(Settings, AGateAsksInTheSameWay) {
     EXPECT_EQ(done.status, 0) << told(done);
 }
 
+/// Operators and functions of its own that stand before those of the server: weir's statements need neither.
+TEST_F(Settings, WeirsOwnStatementsNeedNoPath) {
+    make({.rows = 3000});
+    sql("CREATE SCHEMA evil");
+    struct Operator {
+        std::string sign, type, result;
+    };
+    int number = 0;
+    for (auto const& [sign, type, result] :
+         {Operator{"=", "bigint", "boolean"}, Operator{"=", "oid", "boolean"}, Operator{"=", "text", "boolean"},
+          Operator{"=", "tid", "boolean"}, Operator{"=", "integer", "boolean"}, Operator{"+", "bigint", "bigint"},
+          Operator{"+", "integer", "integer"}, Operator{"-", "bigint", "bigint"}, Operator{">=", "tid", "boolean"},
+          Operator{"<", "tid", "boolean"}, Operator{"||", "text", "text"}, Operator{"-", "integer", "integer"}}) {
+        auto const function = "evil.f" + std::to_string(++number) + "(" + type + ", " + type + ")";
+        sql("CREATE FUNCTION " + function + " RETURNS " + result + " LANGUAGE plpgsql AS $$BEGIN RAISE EXCEPTION '" +
+            sign + " of " + type + " was called'; END$$; CREATE OPERATOR evil." + sign + " (FUNCTION = evil.f" +
+            std::to_string(number) + ", LEFTARG = " + type + ", RIGHTARG = " + type + ")");
+    }
+    sql("CREATE FUNCTION evil.count() RETURNS bigint LANGUAGE plpgsql AS $$BEGIN RAISE EXCEPTION 'count was called'; "
+        "END$$");
+    set("search_path = evil, pg_catalog, public");
+    sql("ALTER TABLE users ADD parity bigint");
+    auto const file = plan(
+        "weir: 1\nname: evil\nbackfill:\n  - fill: { table: users, set: { parity: \"mod(id, 2)\" } }\n  - "
+        "delete_rows: { table: users, where: id > 2900 }\n");
+    fill(file, "proof");
+    ASSERT_EQ(ran.status, 0) << told(ran);
+    Client reader{db.conninfo};
+    reader.exec("SET search_path = pg_catalog, public");
+    EXPECT_EQ(reader.value("SELECT count(*) FROM users WHERE parity IS DISTINCT FROM mod(id, 2)"), "0");
+    EXPECT_EQ(reader.value("SELECT max(id) FROM users"), "2900");
+}
+
 // ---- conditions that their own work changes ----
 
 class Conditions : public Settings {
