@@ -176,8 +176,9 @@ class OwnServer : public Settings {
 TEST_F(OwnServer, ADayIsTheServers) {
     make_visits();
     auto const file = days();
-    EXPECT_THAT(weir({"plan", file}).out, HasSubstr("timezone = Asia/Kolkata (the server)"));
-    auto const done = weir({"run", file});
+    Environment const shell{{"PGTZ", "Asia/Tokyo"}, {"PGDATESTYLE", "German"}};
+    EXPECT_THAT(weir({"plan", file}, shell).out, HasSubstr("timezone = Asia/Kolkata (the server)"));
+    auto const done = weir({"run", file}, shell);
     ASSERT_EQ(done.status, 0) << told(done);
     EXPECT_EQ(off("Asia/Kolkata"), "0");
 }
