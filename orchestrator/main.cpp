@@ -3,6 +3,7 @@
 
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
 
 #include "orchestrator/cli/commands.h"
@@ -50,10 +51,16 @@ void fill_closed_descriptors() {
         if (fcntl(fd, F_GETFD) == -1 && errno == EBADF && open("/dev/null", O_RDWR) != fd) _exit(70);
 }
 
+/// libpq would set them for each session, and nobody could see any more what the server itself has.
+void forget_settings_of_the_shell() {
+    for (char const* name : {"PGTZ", "PGDATESTYLE"}) ::unsetenv(name);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
     fill_closed_descriptors();
+    forget_settings_of_the_shell();
     try {
         auto const options = weir::read_options(argc, argv);
         if (auto const* problem = std::get_if<weir::Problem>(&options)) return weir::tell(*problem);

@@ -30,7 +30,7 @@ class AddColumn : public Operation {
                               "use the domain's own base type"}
                     : Problem{Code::bad_value, fields_.place_of("type"),
                               "the server refuses type " + type_.text() + ": " + said_of_it->error,
-                              "types outside pg_catalog and public need their schema"});
+                              "types outside the search_path of the table's owner need their schema"});
         return problems;
     }
 

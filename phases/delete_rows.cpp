@@ -46,10 +46,7 @@ class Erase : public Operation {
         auto const at = s_.at.place_of("where");
         Answer const* judged = answer(catalog, question(*table));
         refused_expression(judged, "where", s_.table.text(), at, problems);
-        if (judged && judged->calls_volatile)
-            problems.push_back({Code::bad_expression, at,
-                                "where calls a volatile function: which rows it means is another answer each time",
-                                "use now() for the time, and mark a function of your own STABLE if it is"});
+        refused_condition(judged, "where", s_.table, "deletes", at, problems);
         for (auto const& key : table->foreign_keys) {
             if (!key.refers_to_us || key.on_delete == "a" || key.on_delete == "r") continue;
             problems.push_back(
@@ -76,6 +73,7 @@ class Erase : public Operation {
         if (judged && !judged->immutable)
             step.notes.emplace_back(
                 "where depends on the time or on a subquery: rows that it comes to mean while the step runs go, too");
+        note_settings(judged, "where", step.notes);
         for (auto const& key : table.foreign_keys) {
             if (!key.refers_to_us) continue;
             step.notes.push_back("a row that " + key.table.text() + " still refers to (" + key.name +

@@ -39,7 +39,7 @@ Sql value_of(Subject const& s, UserExpr const& value) {
     return sql("(SELECT {0} FROM {1} AS {2} WHERE {3})", value, *s.from, s.from->name, *s.on);
 }
 
-Sql is_null(Ident const& column) { return sql("pg_catalog.num_nulls({0}) = 1", column); }
+Sql is_null(Ident const& column) { return sql("pg_catalog.num_nulls({0}) OPERATOR(pg_catalog.=) 1", column); }
 
 Rows rows_of(Subject const& s, Catalog const& catalog) {
     Table const& table = *catalog.find(s.table);
@@ -101,7 +101,7 @@ class Fill : public Operation {
         if (!problems.empty()) return problems;
         for (auto const& [column, value] : s_.set) check_one(catalog, *table, column, value, problems);
         if (s_.where && problems.empty() && live_sync(s_, *table) == nullptr)
-            refused(answer(catalog, where_question(*table)), s_.at.place_of("where"), "where", problems);
+            check_where(answer(catalog, where_question(*table)), problems);
         return problems;
     }
 
@@ -111,6 +111,14 @@ class Fill : public Operation {
         step.title = "fill " + columns_said(s_) + (s_.from ? " from " + s_.from->text() : "");
         step.rows = rows_of(s_, catalog);
         step.holds = lock_of(s_.table, LockMode::row_exclusive);
+        Table const& table = *catalog.find(s_.table);
+        if (live_sync(s_, table) == nullptr) {
+            for (auto const& [column, value] : s_.set)
+                note_settings(answer(catalog, value_question(value, *table.find(column.text()), table)),
+                              "the value of " + column.text(), step.notes);
+            if (s_.on) note_settings(answer(catalog, on_question(table)), "on", step.notes);
+            if (s_.where) note_settings(answer(catalog, where_question(table)), "where", step.notes);
+        }
         step.undo_note = "the values stay; a column that this plan added goes with its own step";
         return {step};
     }
@@ -146,14 +154,32 @@ class Fill : public Operation {
             problems.push_back({Code::missing_key, at, "fill with on needs the key \"from\"",
                                 "`from`: the table that the values come from"});
         else if (s_.from->name == s_.table.name)
-            problems.push_back({Code::bad_value, at,
-                                "fill cannot tell " + s_.from->text() + " from the table that it fills",
-                                "write a subquery with a name of its own: set: { column: (SELECT other.column FROM " +
-                                    s_.from->text() + " other WHERE …) }"});
+            problems.push_back(
+                {Code::bad_value, at, "fill cannot tell " + s_.from->text() + " from the table that it fills",
+                 *s_.from == s_.table ? "write the values into a table before, and fill from that"
+                                      : "write a subquery with a name of its own: set: { column: (SELECT other.column "
+                                        "FROM " +
+                                            s_.from->text() + " other WHERE …) }"});
         else if (catalog.find(*s_.from) == nullptr && !catalog.other_relations.contains(*s_.from))
             unknown_table(catalog, *s_.from, at, problems);
-        else
+        else {
             refused(answer(catalog, on_question(table)), s_.at.place_of("on"), "on", problems);
+            refused_condition(answer(catalog, on_question(table)), "on", s_.table, "writes", s_.at.place_of("on"),
+                              problems);
+        }
+    }
+
+    void check_where(Answer const* judged, Problems& problems) const {
+        auto const at = s_.at.place_of("where");
+        refused(judged, at, "where", problems);
+        refused_condition(judged, "where", s_.table, "writes", at, problems);
+        if (judged == nullptr || s_.set.size() < 2) return;
+        // A row that got one of its values and not the other would be no row of `where` any more: no proof sees it.
+        for (auto const& [column, value] : s_.set)
+            if (std::find(judged->columns.begin(), judged->columns.end(), column.text()) != judged->columns.end())
+                problems.push_back({Code::bad_expression, at,
+                                    "where reads " + column.text() + ", which this fill writes beside other columns",
+                                    "fill " + column.text() + " by an operation of its own"});
     }
 
     void refused(Answer const* judged, Place const& place, std::string const& what, Problems& problems) const {
@@ -188,7 +214,9 @@ class Fill : public Operation {
                      "write the same expression in fill, or leave the sync out"});
             return;
         }
-        refused(answer(catalog, value_question(value, *known, table)), at, column.text(), problems);
+        Answer const* judged = answer(catalog, value_question(value, *known, table));
+        refused(judged, at, column.text(), problems);
+        refused_value(judged, "the value of " + column.text(), s_.table, at, problems);
     }
 
     Subject s_;

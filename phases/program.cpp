@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "phases/aside.h"
+#include "phases/settings.h"
 #include "phases/subject.h"
 #include "phases/writes.h"
 
@@ -27,6 +28,7 @@ void print(std::ostringstream& out, std::string_view label, Batch const& batch, 
 Batch statements(Rows const& rows, bool proof) {
     Batch all;
     if (!proof) all = rows.settings;
+    all.insert(all.end(), rows.session.begin(), rows.session.end());
     if (proof) {
         all.push_back(sql("SELECT count(*) FROM {0} AS {1}\n  WHERE ctid >= '(…,0)' AND ctid < '(…,0)' AND {2}",
                           rows.table, rows.table.name, rows.todo));
@@ -87,6 +89,7 @@ Questions questions(Plan const& plan, Catalog const& catalog) {
             if (std::find(asked.begin(), asked.end(), question) == asked.end()) asked.push_back(std::move(question));
     });
     if (!plan.fire_triggers) asked.emplace_back(QuietQuestion{});
+    for (auto& question : setting_questions(plan)) asked.push_back(std::move(question));
     return asked;
 }
 
@@ -106,6 +109,22 @@ Problems quiet_problems(Plan const& plan, Catalog world) {
             for (auto& problem : quiet_refused(*step.rows, *world.find(step.rows->table), plan.fire_triggers_at))
                 if (std::find(problems.begin(), problems.end(), problem) == problems.end())
                     problems.push_back(std::move(problem));
+        }
+        part.operation->apply(world, trial_run);
+    }
+    return problems;
+}
+
+/// What the plan must say of settings, because it cannot be seen. REQUIRES that the operations can be compiled.
+Problems hidden_problems(Plan const& plan, Catalog world) {
+    Problems problems;
+    std::set<std::string> owners;
+    for (auto const& part : plan.parts) {
+        for (auto const& step : part.operation->compile(world, trial_run)) {
+            if (!step.rows) continue;
+            Table const& table = *world.find(step.rows->table);
+            if (!owners.insert(table.owner).second) continue;
+            for (auto& problem : hidden_settings(plan, table, part.place)) problems.push_back(std::move(problem));
         }
         part.operation->apply(world, trial_run);
     }
@@ -169,6 +188,8 @@ Problems validate(Plan const& plan, Catalog const& catalog) {
     if (problems.empty())
         for (auto const& part : plan.parts)
             for (auto& problem : part.operation->validate_outcome(world)) problems.push_back(std::move(problem));
+    for (auto& problem : refused_settings(plan, catalog)) problems.push_back(std::move(problem));
+    if (problems.empty()) problems = hidden_problems(plan, catalog);
     if (problems.empty() && !plan.fire_triggers) problems = quiet_problems(plan, catalog);
     std::stable_sort(problems.begin(), problems.end(),
                      [](Problem const& a, Problem const& b) { return a.place < b.place; });
@@ -194,12 +215,40 @@ void describe_backup(Step& backup, Steps const& steps, std::string const& direct
     backup.undo_note = "nothing to undo: the dump stays";
 }
 
+void prepend(Batch& to, Batch const& what) {
+    if (!to.empty()) to.insert(to.begin(), what.begin(), what.end());
+}
+
+std::vector<Held> held_by(Plan const& plan, Catalog const& catalog) {
+    std::vector<Held> all;
+    for (auto const& name : tables_of(plan)) {
+        Table const* table = catalog.find(name);
+        if (table == nullptr) continue;
+        auto settings = settings_of(plan, *table);
+        if (settings.empty()) continue;
+        auto const known = std::find_if(all.begin(), all.end(), [&](Held const& h) { return h.owner == table->owner; });
+        if (known == all.end())
+            all.push_back({table->owner, {name}, std::move(settings)});
+        else
+            known->tables.push_back(name);
+    }
+    return all;
+}
+
+/// For all that an operation does to its table.
+Batch session_of(Plan const& plan, Catalog const& catalog, Operation const& operation, bool local = true) {
+    auto const touched = operation.touches();
+    Table const* table = touched.empty() ? nullptr : catalog.find(touched.front().table);
+    return table == nullptr ? Batch{} : hold(settings_of(plan, *table), local);
+}
+
 }  // namespace
 
 Program compile(Plan const& plan, Catalog const& catalog, RunId run) {
     Program program;
     program.run = run;
     program.plan = plan.name;
+    program.held = held_by(plan, catalog);
     Catalog world = catalog;
     std::array<int, 5> count{};
     bool needs_gate = false;
@@ -213,6 +262,7 @@ Program compile(Plan const& plan, Catalog const& catalog, RunId run) {
         }
         if (auto look = part.operation->gate_look(world, run)) program.gate_looks.push_back(std::move(*look));
         auto steps = part.operation->compile(world, run);
+        Batch const session = session_of(plan, catalog, *part.operation);
         bool const destroys =
             std::any_of(steps.begin(), steps.end(), [](Step const& s) { return !s.destroys.empty(); });
         if (!plan.backup.empty() && destroys && saved.insert(part.phase).second) {
@@ -229,12 +279,23 @@ Program compile(Plan const& plan, Catalog const& catalog, RunId run) {
             if (step.rows) {
                 Table const& table = *world.find(step.rows->table);
                 if (!plan.fire_triggers) step.rows->settings = quiet_settings();
+                step.rows->session = session;
                 step.rows->never_in_page = why_never_in_page(*step.rows, table, world.server_version);
                 if (step.kind == StepKind::fill)
                     for (auto& note : trigger_notes(*step.rows, table, !plan.fire_triggers))
                         step.notes.push_back(std::move(note));
             }
-            if (step.undo_rows && !plan.fire_triggers) step.undo_rows->settings = quiet_settings();
+            if (step.undo_rows) {
+                if (!plan.fire_triggers) step.undo_rows->settings = quiet_settings();
+                step.undo_rows->session = session;
+            }
+            if (step.kind == StepKind::transactional) {
+                prepend(step.forward, session);
+                prepend(step.undo, session);
+            }
+            // ANALYZE evaluates the expressions of indexes.
+            if (step.kind == StepKind::standalone)
+                prepend(step.forward, session_of(plan, catalog, *part.operation, false));
             // One vacuum of a table in a phase is enough, if it is the last one.
             if (step.may_fail)
                 std::erase_if(program.steps, [&](Step const& earlier) {
@@ -267,6 +328,8 @@ Program compile(Plan const& plan, Catalog const& catalog, RunId run) {
     program.gate = contracts && (plan.contract_gate ? *plan.contract_gate != Gate::none : needs_gate);
     if (program.gate && plan.contract_gate == Gate::after) program.gate_after = plan.gate_after;
     if (program.gate) program.gate_until = plan.gate_until;
+    if (program.gate_until && !plan.parts.empty())
+        program.gate_session = session_of(plan, catalog, *plan.parts.front().operation);
     program.approvals = plan.approvals;
     if (std::any_of(program.steps.begin(), program.steps.end(),
                     [](Step const& s) { return s.phase == Phase::quarantine; }))
@@ -289,6 +352,13 @@ std::string to_text(Program const& program) {
     std::ostringstream out;
     out << "plan " << program.plan << ": " << program.steps.size() << " steps"
         << (program.gate ? ", a gate before contract" : ", no gate") << '\n';
+    for (auto const& held : program.held) {
+        std::string tables;
+        for (auto const& table : held.tables) tables += (tables.empty() ? "" : ", ") + table.text();
+        out << "\nsettings for " << tables << ", as a new session of " << held.owner << " has them\n";
+        for (auto const& setting : held.settings)
+            if (!setting.hidden) out << "  " << to_text(setting) << '\n';
+    }
     bool contracting = false;
     bool aside = false;
     for (auto const& step : program.steps) {

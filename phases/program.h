@@ -11,13 +11,22 @@
 
 namespace weir {
 
+/// What holds for the tables of one owner.
+struct Held {
+    std::string owner;
+    std::vector<TableName> tables;
+    std::vector<SessionSetting> settings;
+};
+
 struct Program {
     RunId run{};
     std::string plan;
+    std::vector<Held> held;               ///< what expressions and fired code see; of owners of whom there is any
     Steps steps;                          ///< in execution order, with ids
     bool gate{};                          ///< the run waits before contract
     std::optional<Millis> gate_after;     ///< it approves itself so long after it opened
     std::optional<UserExpr> gate_until;   ///< it approves itself when this is true
+    Batch gate_session;                   ///< SET LOCAL for `gate_until`: what holds for the plan's first table
     int approvals{1};                     ///< so many database users must approve it
     Millis quarantine{};                  ///< how long the run rests before phase quarantine; 0: it has none
     std::vector<std::string> gate_notes;  ///< what the operator must know before approving it

@@ -210,7 +210,59 @@ void refused_expression(Answer const* judged, std::string const& what, std::stri
     if (auto const at = words.find(stand_in); at != std::string::npos) words.replace(at, stand_in.size(), what);
     problems.push_back({Code::bad_expression, place, "the server refuses the expression of " + what + ": " + words,
                         "expressions are SQL over the columns of " + over +
-                            "; functions and tables outside pg_catalog and public need their schema"});
+                            "; functions and tables outside the search_path of the table's owner need their schema"});
+}
+
+namespace {
+
+std::string listed(std::vector<std::string> const& words) {
+    std::string text;
+    for (auto const& word : words) text += (text.empty() ? "" : ", ") + word;
+    return text;
+}
+
+void reads_what_changes(Answer const& judged, std::string const& what, TableName const& table, std::string_view doing,
+                        std::string const& hint, Place const& place, Problems& problems) {
+    if (!judged.reads_table.empty()) {
+        auto ways = judged.reads_table;
+        std::erase(ways, "");
+        problems.push_back({Code::bad_expression, place,
+                            what + " reads " + table.text() + (ways.empty() ? "" : " by " + listed(ways)) +
+                                ", whose rows this " + std::string{doing} + ": each batch would find another answer",
+                            hint});
+    }
+    if (!judged.system_columns.empty())
+        problems.push_back({Code::bad_expression, place,
+                            what + " reads " + listed(judged.system_columns) +
+                                ", which is another one once the row is written or moved",
+                            "name rows by their key"});
+}
+
+}  // namespace
+
+void refused_condition(Answer const* judged, std::string const& what, TableName const& table, std::string_view doing,
+                       Place const& place, Problems& problems) {
+    if (judged == nullptr || !judged->sqlstate.empty()) return;
+    if (judged->calls_volatile)
+        problems.push_back({Code::bad_expression, place,
+                            what + " calls a volatile function: which rows it means is another answer each time",
+                            "use now() for the time, and mark a function of your own STABLE if it is"});
+    reads_what_changes(*judged, what, table, doing,
+                       "write the keys of the rows into a table before, and ask that: (SELECT …) over it; or name the "
+                       "bound itself",
+                       place, problems);
+}
+
+void refused_value(Answer const* judged, std::string const& what, TableName const& table, Place const& place,
+                   Problems& problems) {
+    if (judged == nullptr || !judged->sqlstate.empty()) return;
+    reads_what_changes(*judged, what, table, "writes",
+                       "write the values into a table before, and fill from that: from, on", place, problems);
+}
+
+void note_settings(Answer const* judged, std::string const& what, std::vector<std::string>& notes) {
+    if (judged == nullptr || judged->by_settings.empty()) return;
+    notes.push_back(what + " may depend on settings of the session: " + listed(judged->by_settings));
 }
 
 std::vector<TableLock> lock_of(TableName const& table, LockMode mode) { return {TableLock{table, mode}}; }

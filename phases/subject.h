@@ -67,6 +67,16 @@ Answer const* answer(Catalog const&, Question const&);
 /// the tables that it may read.
 void refused_expression(Answer const*, std::string const& what, std::string const& over, Place const&, Problems&);
 
+/// Adds why an expression cannot decide which rows are written, batch by batch, or what: its answer would be another
+/// one once rows are. `what` and `place` as above; `doing` says what becomes of the rows: `writes`, `deletes`.
+void refused_condition(Answer const*, std::string const& what, TableName const&, std::string_view doing, Place const&,
+                       Problems&);
+/// The same for a value; it may be volatile: a row gets it once.
+void refused_value(Answer const*, std::string const& what, TableName const&, Place const&, Problems&);
+
+/// Adds a note of what in an expression depends on settings, if anything.
+void note_settings(Answer const*, std::string const& what, std::vector<std::string>& notes);
+
 /// The SQLSTATE of the answer to "NULL" for a type of which no empty column can be added without a rewrite.
 inline constexpr std::string_view rewrites{"WE101"};
 

@@ -111,6 +111,17 @@ struct Sync {
     auto operator<=>(Sync const&) const = default;
 };
 
+/// Something that a session has set and on which expressions, or what a statement fires, may depend.
+struct SessionSetting {
+    std::string name;   ///< in lower case: `search_path`, `timezone`, `app.tenant`
+    std::string value;  ///< as set_config() takes it; of a hidden one what weir's own session has
+    std::string from;   ///< who says so: `database shop`, `role shop_owner in database shop`, `the server`, `the plan`
+    /// What the server itself has cannot be seen: `from` (weir's role, or the options of its connection) stands before
+    /// it.
+    bool hidden{};
+    bool operator==(SessionSetting const&) const = default;
+};
+
 struct Table {
     std::string kind;         ///< relkind: r, p, f, v, m
     std::string persistence;  ///< relpersistence: p, u, t
@@ -129,6 +140,8 @@ struct Table {
     std::vector<Rule> rules{};  ///< by name, with those that only a partition has
     /// Partitions and inheritance children, at any depth, that are foreign tables; as people write them, sorted.
     std::vector<std::string> foreign_leaves{};
+    /// What a new session of the owner would have in this database, where weir's own need not have the same; by name.
+    std::vector<SessionSetting> settings{};
 
     Column* find(std::string_view column);
     Column const* find(std::string_view column) const;
@@ -171,7 +184,15 @@ struct DropQuestion {
     auto operator<=>(DropQuestion const&) const = default;
 };
 
-using Question = std::variant<ExpressionQuestion, MappingQuestion, QuietQuestion, DropQuestion>;
+/// Does the server take this value? (Plan::session)
+struct SettingQuestion {
+    std::string name;
+    std::string value;                   ///< as set_config() takes it
+    std::vector<std::string> schemas{};  ///< that must exist; of search_path
+    auto operator<=>(SettingQuestion const&) const = default;
+};
+
+using Question = std::variant<ExpressionQuestion, MappingQuestion, QuietQuestion, DropQuestion, SettingQuestion>;
 using Questions = std::vector<Question>;
 
 /// A foreign key from a table, or one of its partitions alone, to another table, with all that makes it anew.
@@ -221,6 +242,12 @@ struct Answer {
     std::string type{};                      ///< the question's column_type (to_type) as format_type() writes it
     bool calls_volatile{};                   ///< an ExpressionQuestion's expression does
     std::optional<Belongings> belongings{};  ///< of a DropQuestion
+    /// How an ExpressionQuestion's expression reads rows of the table other than its own: `` for by its name or that of
+    /// a partition, `view public.averages`, `function public.mean()`; sorted. What a function's text hides is not seen.
+    std::vector<std::string> reads_table{};
+    std::vector<std::string> system_columns{};  ///< of the row, that it reads and a write changes: `ctid`, `xmin`
+    /// What in it depends on settings of the session: functions that are not immutable, constants of times; sorted.
+    std::vector<std::string> by_settings{};
     bool operator==(Answer const&) const = default;
 };
 

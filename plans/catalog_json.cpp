@@ -172,6 +172,14 @@ class Writer {
             member("comment", v.comment);
         });
     }
+    void value(SessionSetting const& v) {
+        object([&] {
+            member("name", v.name);
+            member("value", v.value);
+            member("from", v.from);
+            if (v.hidden) member("hidden", v.hidden);
+        });
+    }
     void value(Obstacle const& v) {
         object([&] {
             member("kind", v.what.kind);
@@ -217,6 +225,7 @@ class Writer {
             member("syncs", v.syncs);
             if (!v.rules.empty()) member("rules", v.rules);
             if (!v.foreign_leaves.empty()) member("foreign_leaves", v.foreign_leaves);
+            if (!v.settings.empty()) member("settings", v.settings);
         });
     }
     void answer(Question const& question, Answer const& v) {
@@ -245,6 +254,11 @@ class Writer {
             } else if (auto const* drop = std::get_if<DropQuestion>(&question)) {
                 member("question", std::string{"drop"});
                 member("table", drop->table);
+            } else if (auto const* setting = std::get_if<SettingQuestion>(&question)) {
+                member("question", std::string{"setting"});
+                member("name", setting->name);
+                member("value", setting->value);
+                member("schemas", setting->schemas);
             } else {
                 member("question", std::string{"quiet"});
             }
@@ -257,6 +271,9 @@ class Writer {
             member("null_is_value", v.null_is_value);
             member("type", v.type);
             if (v.belongings) member("belongings", *v.belongings);
+            if (!v.reads_table.empty()) member("reads_table", v.reads_table);
+            if (!v.system_columns.empty()) member("system_columns", v.system_columns);
+            if (!v.by_settings.empty()) member("by_settings", v.by_settings);
         });
     }
 
@@ -332,6 +349,7 @@ void read(json::value const& v, Trigger& out);
 void read(json::value const& v, Sync& out);
 void read(json::value const& v, Rule& out);
 void read(json::value const& v, Obstacle& out);
+void read(json::value const& v, SessionSetting& out);
 template <class T>
 void read(json::value const& v, std::vector<T>& out);
 
@@ -454,6 +472,10 @@ void read(json::value const& v, Sync& out) {
         .end();
 }
 
+void read(json::value const& v, SessionSetting& out) {
+    Members{v}("name", out.name)("value", out.value)("from", out.from).if_there("hidden", out.hidden).end();
+}
+
 std::pair<TableName, Table> table(json::value const& v) {
     Members members{v};
     auto name = table_name(members.at("table"));
@@ -479,6 +501,7 @@ std::pair<TableName, Table> table(json::value const& v) {
     members("constraints", out.constraints)("triggers", out.triggers)("syncs", out.syncs)
         .if_there("rules", out.rules)
         .if_there("foreign_leaves", out.foreign_leaves)
+        .if_there("settings", out.settings)
         .end();
     return {std::move(name), std::move(out)};
 }
@@ -503,6 +526,10 @@ std::pair<Question, Answer> answer(json::value const& v) {
         question = std::move(q);
     } else if (kind == "drop") {
         question = DropQuestion{table_name(members.at("table"))};
+    } else if (kind == "setting") {
+        SettingQuestion q;
+        members("name", q.name)("value", q.value)("schemas", q.schemas);
+        question = std::move(q);
     } else if (kind == "quiet") {
         question = QuietQuestion{};
     } else {
@@ -513,6 +540,9 @@ std::pair<Question, Answer> answer(json::value const& v) {
         "calls_volatile", out.calls_volatile)("columns", out.columns)("reverse_columns", out.reverse_columns)(
         "null_is_value", out.null_is_value)("type", out.type);
     if (members.has("belongings")) out.belongings = belongings(members.at("belongings"));
+    members.if_there("reads_table", out.reads_table)
+        .if_there("system_columns", out.system_columns)
+        .if_there("by_settings", out.by_settings);
     members.end();
     return {*std::move(question), std::move(out)};
 }

@@ -41,6 +41,9 @@ inline constexpr std::array top{
     Key{"locks", Use::optional, "how locks that others can feel are taken"},
     Key{"fire_triggers", Use::optional,
         "yes: rows that weir writes fire the application's triggers; no: they are kept quiet; default yes"},
+    Key{"settings", Use::optional,
+        "what expressions and fired triggers see of timezone, search_path and the like; default: what a new session of "
+        "the table's owner gets"},
     Key{"replicas", Use::optional, "replicas that must be there, each by its application_name"},
     Key{"schedule", Use::optional, "when the backfill may work"},
     Key{"drop", Use::optional, "how long a dropped column or table is kept aside"},
@@ -71,6 +74,27 @@ inline constexpr std::array backup{
     Key{"directory", Use::required,
         "a directory that is there, on the machine where weir runs; pg_dump writes into it"},
 };
+
+/// On these may depend what an expression gives; weir's own reading and printing depends on none of them.
+inline constexpr std::array session{
+    Key{"search_path", Use::optional,
+        "schemas in which unqualified names are looked up, in order; a list, or one text"},
+    Key{"timezone", Use::optional, "time zone of timestamps, such as Europe/Berlin"},
+    Key{"datestyle", Use::optional, "how dates are read and printed, such as ISO, DMY"},
+    Key{"intervalstyle", Use::optional, "how intervals are printed"},
+    Key{"timezone_abbreviations", Use::optional, "the set of abbreviations of time zones"},
+    Key{"extra_float_digits", Use::optional, "digits of floating point numbers as text"},
+    Key{"bytea_output", Use::optional, "how bytea is printed: hex or escape"},
+    Key{"xmlbinary", Use::optional, "how binary values stand in XML: base64 or hex"},
+    Key{"xmloption", Use::optional, "what XML is taken for: content or document"},
+    Key{"array_nulls", Use::optional, "whether NULL in an array's text is NULL: on or off"},
+    Key{"transform_null_equals", Use::optional, "whether x = NULL means x IS NULL: on or off"},
+    Key{"default_text_search_config", Use::optional, "the text search configuration of to_tsvector(text)"},
+    Key{"lc_monetary", Use::optional, "the locale of money"},
+    Key{"lc_numeric", Use::optional, "the locale of to_char's numbers"},
+    Key{"lc_time", Use::optional, "the locale of to_char's dates"},
+};
+inline constexpr std::size_t schemas_max = 32;
 
 inline constexpr std::array batch{
     Key{"target", Use::optional, "the time that one batch is aimed at, 1ms to 10s; default 20ms"},

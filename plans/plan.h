@@ -106,6 +106,15 @@ struct Notify {
     bool operator==(Notify const&) const = default;
 };
 
+/// What the plan's expressions and what its batches fire shall see (`settings`), in place of what the owner has.
+struct PlanSetting {
+    std::string name;                    ///< of keys::session
+    std::string value;                   ///< as set_config() takes it; of search_path nothing
+    std::vector<std::string> schemas{};  ///< of search_path; `$user` is the schema named as the table's owner
+    Place place{};
+    bool operator==(PlanSetting const&) const = default;
+};
+
 struct Plan {
     std::string name;
     std::string description;
@@ -120,10 +129,11 @@ struct Plan {
     int approvals{1};                    ///< so many database users must approve a gate
     bool fire_triggers{true};            ///< else batches keep the application's triggers quiet
     Place fire_triggers_at;
+    std::vector<PlanSetting> session;  ///< `settings`, by name
     Settings settings;
     Notify notify;
-    /// Canonical text of `changes`, the phase lists, `gates`, `drop`, `fire_triggers: no` and whether there is a
-    /// `backup`: what may not change once the run began.
+    /// Canonical text of `changes`, the phase lists, `gates`, `drop`, `fire_triggers: no`, `settings` and whether
+    /// there is a `backup`: what may not change once the run began.
     std::string identity;
 };
 

@@ -98,6 +98,7 @@ class Reader {
         if (auto const* node = found.at("gates")) read_gates(*node);
         if (auto const* node = found.at("approvals")) read_approvals(*node);
         if (auto const* node = found.at("fire_triggers")) read_fire_triggers(*node);
+        if (auto const* node = found.at("settings")) read_session(*node);
         if (auto const* node = found.at("drop")) read_drop(*node);
         if (auto const* node = found.at("backup")) read_backup(*node);
         if (auto const* node = found.at("batch")) read_batch(*node);
@@ -316,6 +317,73 @@ class Reader {
             say(Code::bad_value, node, "\"fire_triggers\" cannot be " + quote(*text), "write yes or no");
         plan.fire_triggers = *text != "no";
         plan.fire_triggers_at = node.place;
+    }
+
+    void read_session(YamlNode const& node) {
+        if (!is_mapping(node, "settings")) return;
+        auto const found = check_keys(node, keys::session, "settings");
+        if (node.members.empty())
+            say(Code::missing_key, node, "\"settings\" sets nothing",
+                "write { timezone: Europe/Berlin }, or remove the key");
+        for (auto const& key : keys::session) {
+            auto const* value = found.at(key.name);
+            if (value == nullptr) continue;
+            PlanSetting setting{std::string{key.name}, {}, {}, value->place};
+            bool const good = key.name == "search_path" ? read_path(*value, setting) : read_set(*value, setting);
+            if (good) plan.session.push_back(std::move(setting));
+        }
+        std::sort(plan.session.begin(), plan.session.end(),
+                  [](PlanSetting const& a, PlanSetting const& b) { return a.name < b.name; });
+    }
+
+    bool read_set(YamlNode const& node, PlanSetting& into) {
+        auto const what = "settings." + into.name;
+        auto const* text = scalar(node, what, "a text", comma_hint);
+        if (text == nullptr) return false;
+        if (text->empty()) say(Code::bad_value, node, quote(what) + " is empty", "write its value, or remove the key");
+        into.value = *text;
+        return !text->empty();
+    }
+
+    /// As everywhere in a plan a name is written as it is stored.
+    bool read_path(YamlNode const& node, PlanSetting& into) {
+        constexpr std::string_view what{"settings.search_path"};
+        constexpr auto hint = "write schemas as they are stored, without SQL quotes: search_path: [app, public]";
+        std::vector<YamlNode> items;
+        if (node.kind == YamlKind::list) {
+            items = node.items;
+        } else {
+            auto const* text = scalar(node, what, "a list of schemas", hint);
+            if (text == nullptr) return false;
+            for (std::size_t at = 0; at <= text->size();) {
+                auto const comma = std::min(text->find(',', at), text->size());
+                auto word = text->substr(at, comma - at);
+                word.erase(0, std::min(word.find_first_not_of(' '), word.size()));
+                word.erase(word.find_last_not_of(' ') + 1);
+                auto& item = items.emplace_back(node);
+                item.text = std::move(word);
+                at = comma + 1;
+            }
+        }
+        bool good = true;
+        auto const refuse = [&](YamlNode const& item, std::string message) {
+            say(Code::bad_value, item, std::move(message), hint);
+            good = false;
+        };
+        if (items.empty() || items.size() > keys::schemas_max)
+            refuse(node, quote(what) + " has " + std::to_string(items.size()) + " schemas, and 1 to " +
+                             std::to_string(keys::schemas_max) + " are allowed");
+        for (auto const& item : items) {
+            auto const* text = scalar(item, "an item of settings.search_path", "the name of a schema", hint);
+            good = good && text != nullptr;
+            if (text == nullptr) continue;
+            bool const quoted = text->size() > 1 && text->front() == '"' && text->back() == '"';
+            if (quoted || !Ident::make(*text)) refuse(item, quote(*text) + " cannot be the name of a schema");
+            if (std::find(into.schemas.begin(), into.schemas.end(), *text) != into.schemas.end())
+                refuse(item, quote(*text) + " stands twice in " + quote(what));
+            into.schemas.push_back(*text);
+        }
+        return good;
     }
 
     void read_batch(YamlNode const& node) {
@@ -1070,6 +1138,18 @@ class Reader {
         if (plan.approvals > 1) whole["approvals"] = plan.approvals;
         if (plan.quarantine.count() > 0) whole["drop"] = json::object{{"quarantine", plan.quarantine.count()}};
         if (!plan.fire_triggers) whole["fire_triggers"] = "no";
+        if (!plan.session.empty()) {
+            json::object session;
+            for (auto const& setting : plan.session) {
+                json::array schemas;
+                for (auto const& schema : setting.schemas) schemas.emplace_back(schema);
+                if (setting.schemas.empty())
+                    session[setting.name] = setting.value;
+                else
+                    session[setting.name] = std::move(schemas);
+            }
+            whole["settings"] = std::move(session);
+        }
         // Where it is written to may change.
         if (!plan.backup.empty()) whole["backup"] = true;
         return json::serialize(whole);

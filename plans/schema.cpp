@@ -172,6 +172,16 @@ json::object notify_schema(std::string_view key) {
                                                      {"items", text}}}}};
 }
 
+json::object session_schema(std::string_view key) {
+    json::object const scalar{{"type", json::array{"string", "number", "boolean"}}};
+    if (key != "search_path") return scalar;
+    return {{"anyOf", json::array{json::object{{"type", "string"}, {"minLength", 1}},
+                                  json::object{{"type", "array"},
+                                               {"minItems", 1},
+                                               {"maxItems", keys::schemas_max},
+                                               {"items", reference("name")}}}}};
+}
+
 json::object top_schema(std::string_view key) {
     if (key == "weir") return {{"const", keys::format}};
     if (key == "name")
@@ -187,6 +197,7 @@ json::object top_schema(std::string_view key) {
     if (key == "batch") return from_keys(keys::batch, batch_schema);
     if (key == "locks") return from_keys(keys::locks, locks_schema);
     if (key == "approvals") return {{"type", "integer"}, {"minimum", 1}, {"maximum", keys::approvals_max}};
+    if (key == "settings") return from_keys(keys::session, session_schema);
     if (key == "schedule") return from_keys(keys::schedule, schedule_schema);
     if (key == "notify") return from_keys(keys::notify, notify_schema);
     if (key == "fire_triggers") return one_of_words({"yes", "no"});

@@ -50,6 +50,15 @@ std::string document(std::string const& plan, Prepared const& ready) {
         }
         for (auto const& step : ready.program.steps) steps.push_back(described(step));
         for (auto const& note : ready.program.gate_notes) notes.emplace_back(note);
+        json::array settings;
+        for (auto const& held : ready.program.held)
+            for (auto const& setting : held.settings)
+                if (!setting.hidden)
+                    settings.push_back(json::object{{"owner", held.owner},
+                                                    {"name", setting.name},
+                                                    {"value", setting.value},
+                                                    {"from", setting.from}});
+        all["settings"] = std::move(settings);
         all["gate"] = ready.program.gate;
         all["approvals"] = ready.program.approvals;
         all["gate_notes"] = std::move(notes);

@@ -149,10 +149,14 @@ class Clerk {
 };
 
 /// Queries of the plan that are asked only later: one that the server refuses is said before anything starts.
-std::optional<Problems> queries_run(Asker& asker, Plan const& plan) {
+std::optional<Problems> queries_run(Asker& asker, Plan const& plan, Program const& program) {
     Problems problems;
-    auto const ask = [&](UserExpr const& query, Sql const& value, std::string const& where, std::string const& hint) {
-        auto const outcome = asker.ask({sql("SET LOCAL transaction_read_only = on"), value});
+    auto const ask = [&](UserExpr const& query, Sql const& value, std::string const& where, std::string const& hint,
+                         Batch const& session = {}) {
+        Batch batch{sql("SET LOCAL transaction_read_only = on")};
+        batch.insert(batch.end(), session.begin(), session.end());
+        batch.push_back(value);
+        auto const outcome = asker.ask(std::move(batch));
         if (outcome.fate != Fate::done)
             problems.push_back(
                 {Code::bad_expression,
@@ -162,7 +166,8 @@ std::optional<Problems> queries_run(Asker& asker, Plan const& plan) {
     };
     if (plan.gate_until)
         ask(*plan.gate_until, sql("SELECT coalesce({0}, false)", *plan.gate_until), "gates.contract.until_sql",
-            "it is one SELECT that gives one row with true or false; try it in psql as the role that weir uses");
+            "it is one SELECT that gives one row with true or false; try it in psql as the role that weir uses",
+            program.gate_session);
     for (auto const& signal : plan.settings.throttle.sql)
         if (signal.ask)
             ask(*signal.ask, sql("SELECT {0}::pg_catalog.float8", *signal.ask), "throttle.sql " + signal.name,
@@ -398,7 +403,7 @@ Stay act(Outputs& outputs, Asker& asker) {
     if (room) unreadable.warnings.push_back(*room);
     if (plan && !unreadable.problems.empty()) return unreadable.problems;
     if (plan)
-        if (auto problems = queries_run(asker, *plan)) return *problems;
+        if (auto problems = queries_run(asker, *plan, ready.program)) return *problems;
     if (saves && ready.record && ready.record->quarantined && !ready.record->rolling_back) {
         auto const found = uses_of(asker, ready.record->run);
         if (auto const* problem = std::get_if<Problem>(&found)) {

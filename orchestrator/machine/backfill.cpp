@@ -26,12 +26,12 @@ Int number(RunId run) { return Int{static_cast<std::int64_t>(run)}; }
 /// database or by walsenders, and physical slots (logical slots and snapshots of other databases are
 /// harmless). Who is a walsender shows with pg_read_all_stats only; without it the HOT share tells.
 Sql horizon() {
-    return sql(R"((SELECT least(pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot())::text::bigint,
-    h.now - (SELECT max(pg_catalog.age(a.backend_xmin)) FROM pg_catalog.pg_stat_activity a
-             WHERE a.pid <> pg_catalog.pg_backend_pid()
-               AND (a.datname = pg_catalog.current_database() OR a.backend_type = 'walsender')),
-    h.now - (SELECT max(pg_catalog.age(s.xmin)) FROM pg_catalog.pg_replication_slots s))
-  FROM (SELECT pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::text::bigint AS now) h))");
+    return sql(R"((SELECT least(pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot())::pg_catalog.text::bigint,
+    h.now OPERATOR(pg_catalog.-) (SELECT pg_catalog.max(pg_catalog.age(a.backend_xmin)) FROM pg_catalog.pg_stat_activity a
+             WHERE a.pid OPERATOR(pg_catalog.<>) pg_catalog.pg_backend_pid()
+               AND (a.datname OPERATOR(pg_catalog.=) pg_catalog.current_database() OR a.backend_type OPERATOR(pg_catalog.=) 'walsender')),
+    h.now OPERATOR(pg_catalog.-) (SELECT pg_catalog.max(pg_catalog.age(s.xmin)) FROM pg_catalog.pg_replication_slots s))
+  FROM (SELECT pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::pg_catalog.text::bigint AS now) h))");
 }
 
 /// A fill's settings: small plans are cheap, and a page range must never be read by a scan of the whole table.
@@ -211,8 +211,10 @@ std::string BackfillMachine::leaf_text(Worker const& worker) const { return stri
 
 Sql BackfillMachine::in_range(Worker const& worker) const {
     auto const& stripe = stripes_[*worker.stripe];
-    return sql("{0}.ctid >= {1}::pg_catalog.tid AND {0}.ctid < {2}::pg_catalog.tid", config_.rows.table.name,
-               page(stripe.next), page(worker.to));
+    return sql(
+        "{0}.ctid OPERATOR(pg_catalog.>=) {1}::pg_catalog.tid AND {0}.ctid OPERATOR(pg_catalog.<) "
+        "{2}::pg_catalog.tid",
+        config_.rows.table.name, page(stripe.next), page(worker.to));
 }
 
 Sql BackfillMachine::assignments() const {
@@ -222,8 +224,10 @@ Sql BackfillMachine::assignments() const {
 }
 
 Sql BackfillMachine::mine(Stripe const& stripe) const {
-    return sql("p.run = {0} AND p.step = {1} AND p.leaf = {2} AND p.from_page = {3}", number(config_.run),
-               Value{pass()}, Int{stripe.leaf}, Int{stripe.from});
+    return sql(
+        "p.run OPERATOR(pg_catalog.=) {0} AND p.step OPERATOR(pg_catalog.=) {1} AND p.leaf OPERATOR(pg_catalog.=) {2} "
+        "AND p.from_page OPERATOR(pg_catalog.=) {3}",
+        number(config_.run), Value{pass()}, Int{stripe.leaf}, Int{stripe.from});
 }
 
 /// Writes the rows of the range that are not right; its last SELECT gives their number.
@@ -235,13 +239,14 @@ Sql BackfillMachine::write(Worker const& worker, bool skip_locked) const {
                                          : sql("UPDATE ONLY {0} AS {1} SET {2}", stripe.name, alias, assignments());
     if (!skip_locked)
         return sql(
-            "WITH u AS ({0} WHERE {1} AND {2} RETURNING 1)\nSELECT pg_catalog.set_config('weir.rows', count(*)::text, "
+            "WITH u AS ({0} WHERE {1} AND {2} RETURNING 1)\nSELECT pg_catalog.set_config('weir.rows', "
+            "pg_catalog.count(*)::pg_catalog.text, "
             "true) FROM u",
             verb, in_range(worker), todo);
     return sql(
         R"(WITH l AS MATERIALIZED (SELECT {1}.ctid FROM ONLY {0} AS {1} WHERE {2} AND {3} FOR {5} SKIP LOCKED),
-u AS ({4} WHERE {1}.ctid = ANY (ARRAY(SELECT l.ctid FROM l)) AND {3} RETURNING 1)
-SELECT pg_catalog.set_config('weir.rows', count(*)::text, true) FROM u)",
+u AS ({4} WHERE {1}.ctid OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT l.ctid FROM l)) AND {3} RETURNING 1)
+SELECT pg_catalog.set_config('weir.rows', pg_catalog.count(*)::pg_catalog.text, true) FROM u)",
         stripe.name, alias, in_range(worker), todo, verb, config_.rows.erases ? sql("UPDATE") : sql("NO KEY UPDATE"));
 }
 
@@ -249,14 +254,15 @@ SELECT pg_catalog.set_config('weir.rows', count(*)::text, true) FROM u)",
 Batch BackfillMachine::fill(Worker const& worker, bool skip_locked, bool look) const {
     auto const& stripe = stripes_[*worker.stripe];
     return {
-        sql("SELECT pg_catalog.set_config('weir.hot', pg_catalog.pg_stat_get_xact_tuples_hot_updated({0})::text, true)",
+        sql("SELECT pg_catalog.set_config('weir.hot', "
+            "pg_catalog.pg_stat_get_xact_tuples_hot_updated({0})::pg_catalog.text, true)",
             Int{stripe.leaf}),
         write(worker, skip_locked),
-        sql(R"(UPDATE weir.progress p SET next_page = {0}, rows = p.rows + current_setting('weir.rows')::bigint,
-  hot = p.hot + pg_catalog.pg_stat_get_xact_tuples_hot_updated({2}) - current_setting('weir.hot')::bigint
-WHERE {1} RETURNING current_setting('weir.rows'),
-  pg_catalog.pg_stat_get_xact_tuples_hot_updated({2}) - current_setting('weir.hot')::bigint,
-  pg_catalog.pg_current_xact_id_if_assigned()::text, {3})",
+        sql(R"(UPDATE weir.progress p SET next_page = {0}, rows = p.rows OPERATOR(pg_catalog.+) pg_catalog.current_setting('weir.rows')::bigint,
+  hot = p.hot OPERATOR(pg_catalog.+) pg_catalog.pg_stat_get_xact_tuples_hot_updated({2}) OPERATOR(pg_catalog.-) pg_catalog.current_setting('weir.hot')::bigint
+WHERE {1} RETURNING pg_catalog.current_setting('weir.rows'),
+  pg_catalog.pg_stat_get_xact_tuples_hot_updated({2}) OPERATOR(pg_catalog.-) pg_catalog.current_setting('weir.hot')::bigint,
+  pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text, {3})",
             Int{worker.to}, mine(stripe), Int{stripe.leaf}, look ? horizon() : sql("NULL"))};
 }
 
@@ -269,22 +275,23 @@ Batch BackfillMachine::sweep(Worker const& worker, bool look) const {
     Sql const todo = config_.gate_opened ? config_.rows.fill_after_gate : config_.rows.todo;
     Ident const numbers = Ident::of(alias.text() == "weir page" ? "weir pages" : "weir page");
     return {
-        sql("SELECT pg_catalog.set_config('weir.hot', pg_catalog.pg_stat_get_xact_tuples_hot_updated({0})::text, true)",
+        sql("SELECT pg_catalog.set_config('weir.hot', "
+            "pg_catalog.pg_stat_get_xact_tuples_hot_updated({0})::pg_catalog.text, true)",
             Int{stripe.leaf}),
-        sql(R"(WITH u AS (UPDATE ONLY {0} AS {1} SET {2} WHERE {1}.ctid = ANY (ARRAY(
+        sql(R"(WITH u AS (UPDATE ONLY {0} AS {1} SET {2} WHERE {1}.ctid OPERATOR(pg_catalog.=) ANY (ARRAY(
   SELECT x.ctid FROM pg_catalog.generate_series({3}, {4}) AS {8}(n),
     LATERAL (SELECT {1}.ctid FROM ONLY {0} AS {1}
-      WHERE {1}.ctid >= ('(' || {8}.n || ',0)')::pg_catalog.tid
-        AND {1}.ctid < ('(' || {8}.n + 1 || ',0)')::pg_catalog.tid
+      WHERE {1}.ctid OPERATOR(pg_catalog.>=) pg_catalog.concat('(', {8}.n, ',0)')::pg_catalog.tid
+        AND {1}.ctid OPERATOR(pg_catalog.<) pg_catalog.concat('(', {8}.n OPERATOR(pg_catalog.+) 1, ',0)')::pg_catalog.tid
         AND {5} LIMIT {6}{7}) x)) AND {5} RETURNING 1)
-SELECT pg_catalog.set_config('weir.rows', count(*)::text, true) FROM u)",
+SELECT pg_catalog.set_config('weir.rows', pg_catalog.count(*)::pg_catalog.text, true) FROM u)",
             stripe.name, alias, assignments(), Int{turn.from}, Int{turn.to - 1}, todo, Int{turn.rows_a_page},
             turn.pass_locked ? sql(" FOR NO KEY UPDATE SKIP LOCKED") : sql(""), numbers),
-        sql(R"(UPDATE weir.progress p SET rows = p.rows + current_setting('weir.rows')::bigint,
-  hot = p.hot + pg_catalog.pg_stat_get_xact_tuples_hot_updated({1}) - current_setting('weir.hot')::bigint
-WHERE {0} RETURNING current_setting('weir.rows'),
-  pg_catalog.pg_stat_get_xact_tuples_hot_updated({1}) - current_setting('weir.hot')::bigint,
-  pg_catalog.pg_current_xact_id_if_assigned()::text, {2})",
+        sql(R"(UPDATE weir.progress p SET rows = p.rows OPERATOR(pg_catalog.+) pg_catalog.current_setting('weir.rows')::bigint,
+  hot = p.hot OPERATOR(pg_catalog.+) pg_catalog.pg_stat_get_xact_tuples_hot_updated({1}) OPERATOR(pg_catalog.-) pg_catalog.current_setting('weir.hot')::bigint
+WHERE {0} RETURNING pg_catalog.current_setting('weir.rows'),
+  pg_catalog.pg_stat_get_xact_tuples_hot_updated({1}) OPERATOR(pg_catalog.-) pg_catalog.current_setting('weir.hot')::bigint,
+  pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text, {2})",
             mine(stripe), Int{stripe.leaf}, look ? horizon() : sql("NULL"))};
 }
 
@@ -329,17 +336,20 @@ void BackfillMachine::issue(std::size_t w, Doing what, Stamp at, Ids& ids, Comma
     else
         batch.push_back(sql("LOCK TABLE ONLY {0} IN ACCESS SHARE MODE", stripe.name));
     batch.push_back(sql("SELECT weir.same_file({0}, {1}, {2})", Int{stripe.leaf}, Int{stripe.filenode}, Int{root_}));
+    batch.insert(batch.end(), config_.rows.session.begin(), config_.rows.session.end());
     auto const append = [&](Batch more) {
         batch.insert(batch.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
     };
     Sql const miss = config_.gate_opened ? config_.rows.miss_after_gate : config_.rows.todo;
     Limits limits{row_lock_wait, std::max(config_.bound, worker.statement), Millis{30000}};
     auto const counted = [&] {
-        return sql(R"(WITH n AS MATERIALIZED (SELECT count(*) AS n, count(*) FILTER (WHERE {3}) AS wrong
+        return sql(
+            R"(WITH n AS MATERIALIZED (SELECT pg_catalog.count(*) AS n, pg_catalog.count(*) FILTER (WHERE {3}) AS wrong
   FROM ONLY {0} AS {1} WHERE {2}),
-d AS (UPDATE weir.progress p SET next_page = {4}, rows = p.rows + n.n FROM n WHERE {5} AND n.wrong = 0)
+d AS (UPDATE weir.progress p SET next_page = {4}, rows = p.rows OPERATOR(pg_catalog.+) n.n FROM n WHERE {5}
+  AND n.wrong OPERATOR(pg_catalog.=) 0)
 SELECT n.n, n.wrong FROM n)",
-                   stripe.name, alias, in_range(worker), miss, Int{worker.to}, mine(stripe));
+            stripe.name, alias, in_range(worker), miss, Int{worker.to}, mine(stripe));
     };
     switch (what) {
         case Doing::batch:
@@ -364,7 +374,7 @@ SELECT n.n, n.wrong FROM n)",
         case Doing::keys: {
             Sql const key = key_text();
             batch.push_back(sql(R"(WITH k AS (SELECT {6} AS k FROM ONLY {0} AS {1} WHERE {2} AND {3} LIMIT 10),
-d AS (UPDATE weir.progress p SET next_page = {4}, misses = p.misses + {7} WHERE {5})
+d AS (UPDATE weir.progress p SET next_page = {4}, misses = p.misses OPERATOR(pg_catalog.+) {7} WHERE {5})
 SELECT k.k FROM k)",
                                 stripe.name, alias, in_range(worker), miss, Int{worker.to}, mine(stripe), key,
                                 Int{worker.misses}));
@@ -698,8 +708,10 @@ Sql BackfillMachine::key_text() const {
     Ident const alias = config_.rows.table.name;
     std::vector<Sql> parts;
     for (auto const& column : config_.rows.key)
-        parts.push_back(sql("{0} || coalesce({1}.{2}::text, 'null')", Value{column.text() + "="}, alias, column));
-    return parts.empty() ? sql("'ctid=' || {0}.ctid::text", alias) : Sql::join(parts, " || ', ' || ");
+        parts.push_back(sql("pg_catalog.concat({0}, coalesce({1}.{2}::pg_catalog.text, 'null'))",
+                            Value{column.text() + "="}, alias, column));
+    return parts.empty() ? sql("pg_catalog.concat('ctid=', {0}.ctid)", alias)
+                         : sql("pg_catalog.concat_ws(', ', {0})", Sql::join(parts, ", "));
 }
 
 void BackfillMachine::completed(Stamp at, Completed const& completed, Ids& ids, Commands& out) {

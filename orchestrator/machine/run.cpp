@@ -651,6 +651,7 @@ void RunMachine::ask_gate(Commands& out) {
     // question that failed the fence is asked alone: which of both failed?
     Batch question{fence(config_.epoch)};
     gate_asked_ = gate_asks() && !(gate_asked_ && !gate_trouble_.empty());
+    if (gate_asked_) question.insert(question.end(), program.gate_session.begin(), program.gate_session.end());
     if (gate_asked_)
         for (auto& part : gate_condition(program.run, program.gate_after, program.gate_until))
             question.push_back(std::move(part));

@@ -299,6 +299,7 @@ struct Connection::World {
     std::optional<Taken> pqxx;  // before raw in destruction: it still looks at it
     std::shared_ptr<Breaker> breaker;
     ConnectionFacts facts;
+    bool working{};
     std::string fatal;  // what the server said while nothing ran; libpq hands that out as a notice
     bool unreplicated{};
 
@@ -389,13 +390,9 @@ std::variant<std::unique_ptr<Connection>, Outcome> Connection::open(std::string 
                             ? sql("pg_catalog.has_parameter_privilege('deadlock_timeout', 'SET')")
                             : sql("pg_catalog.current_setting('is_superuser') = 'on'");
 
+    world->working = role.working;
     std::unique_ptr<Connection> connection{new Connection{std::move(world)}};
-    auto outcome = connection->run(settings(facts.server_version));
-    if (outcome.fate == Fate::done && role.working && facts.server_version >= 140000) {
-        // Not every platform can do it; then a dead orchestrator's statement runs to its end.
-        outcome = connection->run({sql("SET client_connection_check_interval = '500ms'")});
-        if (outcome.fate == Fate::refused) outcome.fate = Fate::done;
-    }
+    auto outcome = connection->settle();
     if (outcome.fate == Fate::done)
         outcome =
             connection->run({sql("SELECT pg_catalog.pg_backend_pid(), pg_catalog.pg_is_in_recovery(), "
@@ -416,6 +413,18 @@ std::variant<std::unique_ptr<Connection>, Outcome> Connection::open(std::string 
     facts.may_set_deadlock_timeout = field(5) == "t";
     facts.address = address_of(connection->world_->raw.get(), conninfo);
     return connection;
+}
+
+Outcome Connection::settle() {
+    auto batch = settings(facts().server_version);
+    batch.insert(batch.begin(), sql("RESET ALL"));
+    auto outcome = run(batch);
+    if (outcome.fate == Fate::done && world_->working && facts().server_version >= 140000) {
+        // Not every platform can do it; then a dead orchestrator's statement runs to its end.
+        outcome = run({sql("SET client_connection_check_interval = '500ms'")});
+        if (outcome.fate == Fate::refused) outcome.fate = Fate::done;
+    }
+    return outcome;
 }
 
 Outcome Connection::run(Batch const& batch) {

@@ -32,6 +32,8 @@ class Connection {
 
     /// One string, one round trip; the rows of the last statement.
     Outcome run(Batch const& batch);
+    /// Makes the session's settings anew, whatever was set since.
+    Outcome settle();
     ConnectionFacts const& facts() const;
     std::shared_ptr<Breaker> breaker() const;
     int socket() const;

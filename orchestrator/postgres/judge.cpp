@@ -10,24 +10,41 @@ namespace {
 
 namespace json = boost::json;
 
+void add(Batch& batch, Batch const& more) { batch.insert(batch.end(), more.begin(), more.end()); }
+
+/// What expressions see.
+Batch seen(Batch const& session) {
+    Batch batch{sql("SET LOCAL search_path = pg_catalog, public, pg_temp")};
+    add(batch, session);
+    return batch;
+}
+
+/// For what is weir's own in a question; expressions then see `weir.path`.
+Sql own_path() { return sql("SET LOCAL search_path = pg_catalog, pg_temp"); }
+
 /// The tools of every question: raise an answer, and try a statement.
-Batch tools() {
-    return {
-        sql("SET LOCAL search_path = pg_catalog, public, pg_temp"),
-        sql(R"(CREATE FUNCTION pg_temp."weir say"(code text, words text) RETURNS void LANGUAGE plpgsql AS $weir$
+Batch tools(Batch const& session = {}) {
+    auto batch = seen(session);
+    add(batch,
+        {
+            sql("SELECT pg_catalog.set_config('weir.path', pg_catalog.current_setting('search_path'), true)"),
+            sql(R"(CREATE FUNCTION pg_temp."weir say"(code text, words text) RETURNS void LANGUAGE plpgsql AS $weir$
 BEGIN
   RAISE EXCEPTION USING ERRCODE = code, MESSAGE = words;
 END $weir$)"),
-        // Class 42 holds "generation expression is not immutable" and its kin; 0A000 is a subquery. The rest is an
-        // error.
-        sql(R"(CREATE FUNCTION pg_temp."weir try"(statement text) RETURNS boolean LANGUAGE plpgsql AS $weir$
+            // Class 42 holds "generation expression is not immutable" and its kin; 0A000 is a subquery. The rest is an
+            // error.
+            sql(R"(CREATE FUNCTION pg_temp."weir try"(statement text) RETURNS boolean LANGUAGE plpgsql AS $weir$
 BEGIN
+  PERFORM set_config('search_path', current_setting('weir.path'), true);
   EXECUTE statement;
+  SET LOCAL search_path = pg_catalog, pg_temp;
   RETURN true;
 EXCEPTION WHEN syntax_error_or_access_rule_violation OR feature_not_supported THEN
   RETURN false;
 END $weir$)"),
-    };
+        });
+    return batch;
 }
 
 Batch refusal(std::string const& why) {
@@ -65,30 +82,86 @@ Sql calls_volatile(Value const& view) {
 }
 
 /// Remembers how the catalog reader writes the type of a column of the judged table: with every name qualified.
-Batch remember_type(Value const& column) {
-    return {sql("SET LOCAL search_path = pg_catalog, pg_temp"),
-            sql(R"(SELECT set_config('weir.type', format_type(atttypid, atttypmod), true) FROM pg_attribute
+Batch remember_type(Value const& column, Batch const& session) {
+    Batch batch{sql("SET LOCAL search_path = pg_catalog, pg_temp"),
+                sql(R"(SELECT set_config('weir.type', format_type(atttypid, atttypmod), true) FROM pg_attribute
 WHERE attrelid = 'pg_temp."weir judge"'::regclass AND attname = {0})",
-                column),
-            sql("SET LOCAL search_path = pg_catalog, public, pg_temp")};
+                    column)};
+    add(batch, seen(session));
+    return batch;
 }
 
-void add(Batch& batch, Batch const& more) { batch.insert(batch.end(), more.begin(), more.end()); }
+/// How the view's expression reads the table or one of its kin, other than by its row.
+Sql ways_to_table(Value const& view, TableName const& table) {
+    return sql(R"((WITH RECURSIVE kin(relid) AS (
+    SELECT {1}::regclass::oid
+    UNION SELECT step.relid FROM kin JOIN LATERAL (
+      SELECT h.inhrelid FROM pg_inherits h WHERE h.inhparent = kin.relid
+      UNION ALL SELECT h.inhparent FROM pg_inherits h WHERE h.inhrelid = kin.relid) AS step(relid) ON true),
+  used(classid, objid, via) AS (
+    SELECT 'pg_rewrite'::regclass::oid, r.oid, '' FROM pg_rewrite r WHERE r.ev_class = {0}::regclass
+    UNION SELECT next.classid, next.objid, CASE WHEN used.via <> '' THEN used.via ELSE next.said END
+    FROM used JOIN pg_depend d ON d.classid = used.classid AND d.objid = used.objid
+    JOIN LATERAL (
+      SELECT r.tableoid, r.oid, (SELECT o.type || ' ' || o.identity FROM pg_identify_object(d.refclassid, d.refobjid, 0) o)
+        FROM pg_rewrite r WHERE d.refclassid = 'pg_class'::regclass AND r.ev_class = d.refobjid AND r.rulename = '_RETURN' AND r.oid <> used.objid
+      UNION ALL SELECT d.refclassid, d.refobjid, o.type || ' ' || o.identity FROM pg_identify_object(d.refclassid, d.refobjid, 0) o
+        WHERE d.refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass)) AS next(classid, objid, said) ON true)
+  SELECT coalesce(json_agg(found.via ORDER BY found.via COLLATE "C"), '[]') FROM (
+    SELECT used.via FROM used JOIN pg_depend d ON d.classid = used.classid AND d.objid = used.objid
+      AND d.refclassid = 'pg_class'::regclass JOIN kin ON kin.relid = d.refobjid
+    UNION SELECT used.via FROM used JOIN pg_proc p ON used.classid = 'pg_proc'::regclass AND p.oid = used.objid
+      JOIN pg_language l ON l.oid = p.prolang AND l.lanname IN ('sql', 'plpgsql')
+      WHERE p.provolatile <> 'i' AND p.prosqlbody IS NULL
+        AND p.prosrc ~* ('\m' || regexp_replace({2}, '([^[:alnum:]_])', '\', 'g') || '\M')) found))",
+               view, Value{sql("{0}", table).text()}, Value{table.name.text()});
+}
+
+/// Of the row: what a write of it changes.
+Sql system_columns_of(Value const& view) {
+    return sql(R"((SELECT coalesce(json_agg(DISTINCT a.attname), '[]') FROM pg_depend d
+  JOIN pg_rewrite r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid AND r.ev_class = {0}::regclass
+  JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
+  WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = 'pg_temp."weir judge"'::regclass
+    AND a.attname IN ('ctid', 'xmin', 'xmax', 'cmin', 'cmax') AND a.attnum < 0))",
+               view);
+}
+
+constexpr std::string_view by_text{"a cast by way of text"};
+
+/// The time is the same in a transaction whatever is set; what a literal of a time means is decided when it is read.
+Sql by_settings(Value const& view) {
+    return sql(R"((SELECT coalesce(json_agg(found.said ORDER BY found.said COLLATE "C"), '[]') FROM (
+    SELECT p.oid::regprocedure::text AS said
+      FROM pg_rewrite r, regexp_matches(r.ev_action::text, ':(?:funcid|opfuncid|aggfnoid|winfnoid) (\d+)', 'g') AS f(id)
+      JOIN pg_proc p ON p.oid = f.id[1]::oid
+      WHERE r.ev_class = {0}::regclass AND p.provolatile = 's'
+        AND p.oid NOT IN ('pg_catalog.now()'::regprocedure, 'pg_catalog.transaction_timestamp()'::regprocedure,
+                          'pg_catalog.statement_timestamp()'::regprocedure)
+    UNION SELECT 'a constant of type ' || format_type(f.id[1]::oid, NULL)
+      FROM pg_rewrite r, regexp_matches(r.ev_action::text,
+        '\{{CONST :consttype (\d+) :consttypmod -?\d+ :constcollid \d+ :constlen -?\d+ :constbyval \w+ :constisnull false', 'g') AS f(id)
+      WHERE r.ev_class = {0}::regclass AND f.id[1]::oid IN ('timestamptz'::regtype, 'timetz'::regtype, 'timestamp'::regtype,
+                                                          'date'::regtype, 'interval'::regtype, 'money'::regtype)
+    UNION SELECT {1} FROM pg_rewrite r WHERE r.ev_class = {0}::regclass
+        AND r.ev_action::text ~ '\{{COERCEVIAIO\M') found))",
+               view, Value{std::string{by_text}});
+}
 
 /// A column of such a type cannot be added empty: the server checks NULL against the domain row by row, in a rewrite.
 Sql is_empty_refused(TypeName const& type) {
     return sql(R"(SELECT pg_temp."weir say"('WE101', format('domain %s has %s', format_type(oid, NULL),
     CASE WHEN typdefault IS NOT NULL THEN 'a default' ELSE 'a constraint' END))
 FROM (WITH RECURSIVE chain AS (
-        SELECT t.* FROM pg_type t WHERE t.oid = {0}::regtype
-        UNION ALL SELECT t.* FROM chain JOIN pg_type t ON t.oid = chain.typbasetype)
+        SELECT t.* FROM pg_catalog.pg_type t WHERE t.oid OPERATOR(pg_catalog.=) {0}::pg_catalog.regtype
+        UNION ALL SELECT t.* FROM chain JOIN pg_catalog.pg_type t ON t.oid OPERATOR(pg_catalog.=) chain.typbasetype)
       SELECT * FROM chain) t
-WHERE typtype = 'd' AND (typnotnull OR typdefault IS NOT NULL
-                         OR EXISTS (SELECT FROM pg_constraint k WHERE k.contypid = t.oid)))",
+WHERE typtype OPERATOR(pg_catalog.=) 'd' AND (typnotnull OR typdefault IS NOT NULL
+  OR EXISTS (SELECT FROM pg_catalog.pg_constraint k WHERE k.contypid OPERATOR(pg_catalog.=) t.oid)))",
                Value{type.text()});
 }
 
-Batch ask(ExpressionQuestion const& question) {
+Batch ask(ExpressionQuestion const& question, Batch const& session) {
     auto const expression = declare_expression(question.expression, {});
     if (auto const* problem = std::get_if<Problem>(&expression)) return refusal(problem->message);
     auto const type = declare_type(question.column_type, {});
@@ -96,7 +169,7 @@ Batch ask(ExpressionQuestion const& question) {
     auto const text = sql("{0}", std::get<UserExpr>(expression));
     auto const& column_type = std::get<TypeName>(type);
 
-    auto batch = tools();
+    auto batch = tools(session);
     if (question.expression == "NULL") batch.push_back(is_empty_refused(column_type));
     add(batch, {
                    sql(R"(CREATE TABLE pg_temp."weir judge" (LIKE {0}))", question.table),
@@ -111,32 +184,54 @@ Batch ask(ExpressionQuestion const& question) {
     add(batch, {
                    sql(R"(ALTER TABLE pg_temp."weir judge" ADD COLUMN " weir value" {0})", column_type),
                });
-    add(batch, remember_type(Value{" weir value"}));
+    add(batch, remember_type(Value{" weir value"}, session));
     // Under the table's own name, as in a batch: inside a subquery that is how the row's columns are told apart.
     Ident const& alias = question.table.name;
-    add(batch, {
-                   sql(R"(EXPLAIN UPDATE pg_temp."weir judge" AS {1} SET " weir value" = {0})", text, alias),
-                   sql(R"(CREATE VIEW pg_temp."weir read" AS SELECT {0} AS value FROM pg_temp."weir judge" AS {1})",
-                       text, alias),
-                   sql(R"(SELECT pg_temp."weir say"('WE100', json_build_object(
+    Value const view{"pg_temp.\"weir read\""};
+    add(batch,
+        {
+            sql(R"(EXPLAIN UPDATE pg_temp."weir judge" AS {1} SET " weir value" = {0})", text, alias),
+            sql(R"(CREATE VIEW pg_temp."weir read" AS SELECT {0} AS value FROM pg_temp."weir judge" AS {1})", text,
+                alias),
+            own_path(),
+            sql(R"(SELECT pg_temp."weir say"('WE100', json_build_object(
   'immutable', {0}, 'calls_volatile', {2}, 'columns', {1}, 'reverse_columns', '[]'::json, 'null_is_value', false,
-  'type', current_setting('weir.type'))::text))",
-                       is_immutable(sql("\" weir generated\""), text, column_type),
-                       columns_of(Value{"pg_temp.\"weir read\""}), calls_volatile(Value{"pg_temp.\"weir read\""})),
-               });
+  'type', current_setting('weir.type'), 'reads_table', {3}, 'system_columns', {4}, 'by_settings', {5})::text))",
+                is_immutable(sql("\" weir generated\""), text, column_type), columns_of(view), calls_volatile(view),
+                ways_to_table(view, question.table), system_columns_of(view), by_settings(view)),
+        });
     return batch;
 }
 
-Batch ask(QuietQuestion const&) {
+Batch ask(QuietQuestion const&, Batch const&) {
     auto batch = tools();
     batch.push_back(sql("SET LOCAL session_replication_role = replica"));
     batch.push_back(sql(R"(SELECT pg_temp."weir say"('WE100', '{{}}'))"));
     return batch;
 }
 
-Batch ask(DropQuestion const& question) { return ask_belongings(question); }
+Batch ask(DropQuestion const& question, Batch const&) { return ask_belongings(question); }
 
-Batch ask(MappingQuestion const& question) {
+Batch ask(SettingQuestion const& question, Batch const&) {
+    auto batch = tools();
+    std::vector<Sql> path;
+    for (auto const& schema : question.schemas) {
+        auto const name = Ident::make(schema);
+        if (!name) return refusal("not a name: " + schema);
+        path.push_back(sql("{0}", *name));
+        if (schema == "pg_temp") continue;
+        batch.push_back(sql(R"(SELECT pg_temp."weir say"('WE102', format('schema %s does not exist', {0}))
+  WHERE NOT EXISTS (SELECT FROM pg_namespace WHERE nspname = {0}))",
+                            Value{schema}));
+    }
+    Value const value{path.empty() ? question.value : Sql::join(path, ", ").text()};
+    if (question.name != "search_path" || !path.empty())
+        batch.push_back(sql("SELECT set_config({0}, {1}, true)", Value{question.name}, value));
+    batch.push_back(sql(R"(SELECT pg_temp."weir say"('WE100', '{{}}'))"));
+    return batch;
+}
+
+Batch ask(MappingQuestion const& question, Batch const& session) {
     bool const identity = question.forward.empty() && question.reverse.empty();
     bool const two_way = identity || !question.reverse.empty();
     auto const from = Ident::make(question.from);
@@ -163,7 +258,7 @@ Batch ask(MappingQuestion const& question) {
         }
     }
 
-    auto batch = tools();
+    auto batch = tools(session);
     add(batch,
         {
             sql(R"(CREATE TABLE pg_temp."weir judge" (LIKE {0}))", question.table),
@@ -183,8 +278,10 @@ BEGIN
     SELECT FROM pg_depend d JOIN pg_rewrite r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid
     WHERE r.ev_class = 'pg_temp."weir forward"'::regclass AND d.refclassid = 'pg_class'::regclass
       AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum));
-  EXECUTE format('CREATE FUNCTION pg_temp."weir f"(%s) RETURNS %s LANGUAGE sql IMMUTABLE RETURN %s',
-                 array_to_string(columns, ', '), returns, body);
+  PERFORM set_config('search_path', current_setting('weir.path'), true);
+  EXECUTE pg_catalog.format('CREATE FUNCTION pg_temp."weir f"(%s) RETURNS %s LANGUAGE sql IMMUTABLE RETURN %s',
+                 pg_catalog.array_to_string(columns, ', '), returns, body);
+  SET LOCAL search_path = pg_catalog, pg_temp;
   RETURN cardinality(columns);
 END $weir$)"),
         });
@@ -217,6 +314,7 @@ BEGIN
   RETURN answer;
 END )",
                               Value{probe.text()}))),
+            own_path(),
             sql(R"(SELECT pg_temp."weir say"('WE100', json_build_object(
   'null_is_value', pg_temp."weir probe"(pg_temp."weir make"({0}, {1}, {2})),
   'immutable', {3}, 'columns', {4}, 'reverse_columns', {5})::text))",
@@ -242,8 +340,8 @@ std::vector<std::string> texts(json::object const& object, std::string_view name
 
 }  // namespace
 
-Batch judge_batch(Question const& question) {
-    return std::visit([](auto const& asked) { return ask(asked); }, question);
+Batch judge_batch(Question const& question, Batch const& session) {
+    return std::visit([&](auto const& asked) { return ask(asked, session); }, question);
 }
 
 Answer judge_answer(Question const& question, Outcome const& outcome) {
@@ -278,6 +376,11 @@ Answer judge_answer(Question const& question, Outcome const& outcome) {
         answer.type = std::string{type->get_string().data(), type->get_string().size()};
     answer.columns = texts(object, "columns");
     answer.reverse_columns = texts(object, "reverse_columns");
+    answer.reads_table = texts(object, "reads_table");
+    answer.system_columns = texts(object, "system_columns");
+    answer.by_settings = texts(object, "by_settings");
+    // Of a type whose text depends on nothing.
+    if (answer.immutable) std::erase(answer.by_settings, by_text);
     return answer;
 }
 

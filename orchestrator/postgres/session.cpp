@@ -225,6 +225,9 @@ class Worker {
             if (connection_->run({sql("SET statement_timeout = 0"), sql("SET lock_timeout = 0")}).fate !=
                 Fate::canceled)
                 break;
+        // What more than one statement does, it does by setting something for the next.
+        for (int tries = 0; tries < 5 && job.batch.size() > 1; ++tries)
+            if (connection_->settle().fate != Fate::canceled) break;
         return outcome;
     }
 

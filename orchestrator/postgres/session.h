@@ -44,6 +44,8 @@ class Session {
 
     /// On success facts() may be asked. Fate::refused or lost with the server's words otherwise.
     void connect(Reply reply);
+    /// Of a standalone batch those before the last statement may set something for it: afterwards the session's
+    /// settings are made anew.
     void execute(Batch batch, Transaction transaction, Limits limits, Reply reply);
     /// Asks the server to stop what runs, from a side thread, by the PGcancel taken at connect. Any thread.
     void cancel() noexcept;

@@ -1,10 +1,34 @@
 #include "orchestrator/postgres/world.h"
 
+#include <algorithm>
+
 #include "orchestrator/postgres/catalog_reader.h"
 #include "orchestrator/postgres/judge.h"
+#include "orchestrator/postgres/settings.h"
 #include "phases/program.h"
+#include "phases/settings.h"
 
 namespace weir {
+namespace {
+
+/// What the expressions of the question see; nothing for one that is about no table.
+Batch session_for(Question const& question, Plan const& plan, Catalog const& catalog) {
+    TableName const* name = nullptr;
+    if (auto const* expression = std::get_if<ExpressionQuestion>(&question)) name = &expression->table;
+    if (auto const* mapping = std::get_if<MappingQuestion>(&question)) name = &mapping->table;
+    Table const* table = name == nullptr ? nullptr : catalog.find(*name);
+    return table == nullptr ? Batch{} : hold(settings_of(plan, *table));
+}
+
+/// Values that the server does not take; with them it would refuse whatever else is asked.
+bool any_refused(Questions const& asked, Catalog const& catalog) {
+    return std::any_of(asked.begin(), asked.end(), [&](Question const& question) {
+        auto const found = catalog.answers.find(question);
+        return found != catalog.answers.end() && !found->second.sqlstate.empty();
+    });
+}
+
+}  // namespace
 
 std::variant<Catalog, Problem> read_world(Asker& asker, Plan const& plan) {
     auto const document = asker.ask(catalog_query(tables_of(plan)));
@@ -12,13 +36,25 @@ std::variant<Catalog, Problem> read_world(Asker& asker, Plan const& plan) {
     auto parsed = catalog_from_json(document.rows[0].fields[0].value_or(""));
     if (auto* problem = std::get_if<Problem>(&parsed)) return *problem;
     auto catalog = std::get<Catalog>(std::move(parsed));
+    auto settings = settings_answer(asker.ask(settings_batch(tables_of(plan))));
+    if (auto* problem = std::get_if<Problem>(&settings)) return *problem;
+    for (auto& [name, table] : catalog.tables) {
+        auto const& by_owner = std::get<0>(settings);
+        if (auto const found = by_owner.find(table.owner); found != by_owner.end()) table.settings = found->second;
+    }
+    auto const own = setting_questions(plan);
+    for (auto const& question : own)
+        catalog.answers.emplace(question, judge_answer(question, asker.ask(judge_batch(question))));
+    if (any_refused(own, catalog)) return catalog;
     // An answer may let a later operation ask: walk until nobody asks anything new.
     for (bool asked = true; asked;) {
         asked = false;
         for (auto const& question : questions(plan, catalog)) {
             if (catalog.answers.contains(question)) continue;
             asked = true;
-            catalog.answers.emplace(question, judge_answer(question, asker.ask(judge_batch(question))));
+            catalog.answers.emplace(
+                question,
+                judge_answer(question, asker.ask(judge_batch(question, session_for(question, plan, catalog)))));
         }
     }
     return catalog;

@@ -263,7 +263,11 @@ std::variant<Catalog, Problem> Bench::world(Plan const& plan) const {
     asio::io_context io;
     auto const asker = open(io, conninfo_);
     auto world = read_world(*asker, plan);
-    if (auto* catalog = std::get_if<Catalog>(&world))
+    auto* const catalog = std::get_if<Catalog>(&world);
+    // Each server has its own settings.
+    if (catalog != nullptr)
+        for (auto& [name, table] : catalog->tables) table.settings.clear();
+    if (catalog != nullptr)
         std::erase_if(catalog->other_relations, [](TableName const& name) { return name.schema.text() == "lab"; });
     return world;
 }

@@ -32,7 +32,16 @@ std::vector<E> told(Commands const& commands) {
     return found;
 }
 
-inline std::string text(Execute const& command) { return to_text(command.batch); }
+/// `a = b` for `a OPERATOR(pg_catalog.=) b`.
+inline std::string plain(std::string text) {
+    constexpr std::string_view mark{"OPERATOR(pg_catalog."};
+    for (auto at = text.find(mark); at != std::string::npos; at = text.find(mark, at)) {
+        text.erase(at, mark.size());
+        text.erase(text.find(')', at), 1);
+    }
+    return text;
+}
+inline std::string text(Execute const& command) { return plain(to_text(command.batch)); }
 
 inline Row row(std::initializer_list<std::string> fields) {
     Row made;

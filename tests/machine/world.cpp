@@ -45,8 +45,10 @@ Tx::Action rows_action(Tx::Verb verb, std::string_view text, std::int64_t run) {
     return action;
 }
 
-void read(std::string_view text, Tx& tx, std::int64_t run) {
+void read(std::string_view sent, Tx& tx, std::int64_t run) {
     using Verb = Tx::Verb;
+    std::string const plainly = plain(std::string{sent});
+    std::string_view const text{plainly};
     auto const simple = [&](Verb verb, std::string_view mark) {
         Tx::Action action;
         action.verb = verb;

@@ -172,6 +172,22 @@ TEST(Reader, ReadsGatesThatApproveThemselves) {
     EXPECT_NE(after.identity, with("gates: { contract: { after: 23h } }\n").identity);
 }
 
+TEST(Reader, ReadsWhatExpressionsShallSee) {
+    auto const text = with("settings: { timezone: Europe/Berlin, search_path: \"app,  $user , public\" }\n");
+    ASSERT_EQ(text.session.size(), 2U);
+    EXPECT_EQ(text.session[0].name, "search_path");
+    EXPECT_THAT(text.session[0].schemas, ElementsAre("app", "$user", "public"));
+    EXPECT_EQ(text.session[1].name, "timezone");
+    EXPECT_EQ(text.session[1].value, "Europe/Berlin");
+    auto const listed = with("settings:\n  search_path: [app, $user, public]\n  timezone: \"Europe/Berlin\"\n");
+    EXPECT_EQ(listed.identity, text.identity);
+    EXPECT_EQ(with("settings: { extra_float_digits: 1 }\n").session.at(0).value, "1");
+    // They decide what a plan means.
+    EXPECT_NE(with("").identity, text.identity);
+    EXPECT_NE(with("settings: { timezone: Europe/Berlin, search_path: [app, public] }\n").identity, text.identity);
+    EXPECT_TRUE(with("").session.empty());
+}
+
 TEST(Reader, ReadsEveryLimitInItsUnit) {
     auto const throttle =
         with(

@@ -29,13 +29,16 @@ INSERT INTO users (id) VALUES (1);
 )");
         ASSERT_EQ(caller.connect().fate, Fate::done);
     }
-    Answer ask(Question const& question) {
-        auto const outcome = caller.execute(judge_batch(question), Transaction::implicit,
+    Answer ask(Question const& question, Batch const& session = {}) {
+        auto const outcome = caller.execute(judge_batch(question, session), Transaction::implicit,
                                             Limits{Millis{1000}, Millis{5000}, Millis{10000}});
         EXPECT_EQ(outcome.fate, Fate::refused) << outcome.message;
         auto answer = judge_answer(question, outcome);
         said_type = std::exchange(answer.type, "");
         said_volatile = std::exchange(answer.calls_volatile, false);
+        ways = std::exchange(answer.reads_table, {});
+        system_columns = std::exchange(answer.system_columns, {});
+        by_settings = std::exchange(answer.by_settings, {});
         return answer;
     }
     Answer expression(std::string text, std::string type) {
@@ -49,6 +52,7 @@ INSERT INTO users (id) VALUES (1);
 
     std::string said_type;  ///< of the last answer
     bool said_volatile{};   ///< the same
+    Names ways, system_columns, by_settings;
     Server& server{Server::instance()};
     std::string database{server.create_database()};
     Caller caller{server.conninfo(database)};
@@ -108,6 +112,106 @@ TEST_F(Judge, volatile_expressions) {
         EXPECT_EQ(expression(text, "boolean").sqlstate, "") << text;
         EXPECT_TRUE(said_volatile) << text;
     }
+}
+
+TEST_F(Judge, what_reads_the_table_itself) {
+    server.psql(database, R"(
+CREATE VIEW ages AS SELECT max(id) AS oldest FROM users;
+CREATE VIEW "older ages" AS SELECT * FROM ages;
+CREATE TABLE other (id int, name text);
+CREATE TABLE superusers_table (i int);
+CREATE FUNCTION by_text() RETURNS int LANGUAGE sql STABLE AS 'SELECT max(id) FROM users';
+CREATE FUNCTION by_plpgsql() RETURNS int LANGUAGE plpgsql AS 'BEGIN RETURN (SELECT max(id) FROM Users); END';
+CREATE FUNCTION by_tree() RETURNS int LANGUAGE sql STABLE RETURN (SELECT oldest FROM "older ages");
+CREATE FUNCTION superusers(i int) RETURNS int LANGUAGE sql STABLE AS 'SELECT max(s.i) FROM superusers_table s';
+CREATE FUNCTION no_word(i int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT i /* of users */';
+CREATE FUNCTION more(int, int) RETURNS boolean LANGUAGE sql STABLE RETURN $1 > $2 + (SELECT max(id) FROM users);
+CREATE OPERATOR >>> (FUNCTION = more, LEFTARG = int, RIGHTARG = int);
+)");
+    auto const of = [&](std::string const& text) {
+        EXPECT_EQ(expression(text, "boolean").sqlstate, "") << text;
+        return ways;
+    };
+    EXPECT_EQ(of("id < (SELECT avg(u.id) FROM users u)"), (Names{""}));
+    EXPECT_EQ(of("EXISTS (SELECT FROM other o WHERE o.id = (SELECT max(users.id) FROM users))"), (Names{""}));
+    EXPECT_EQ(of("id = (SELECT oldest FROM ages)"), (Names{"view public.ages"}));
+    EXPECT_EQ(of("id = (SELECT oldest FROM \"older ages\")"), (Names{"view public.\"older ages\""}));
+    EXPECT_EQ(of("id = by_text()"), (Names{"function public.by_text()"}));
+    EXPECT_EQ(of("id = by_plpgsql()"), (Names{"function public.by_plpgsql()"}));
+    EXPECT_EQ(of("id = by_tree()"), (Names{"function public.by_tree()"}));
+    EXPECT_EQ(of("id >>> 1"), (Names{"operator public.>>>(integer,integer)"}));
+    EXPECT_EQ(of("users.id > 3 AND EXISTS (SELECT FROM other o WHERE o.id = users.id)"), Names{});
+    EXPECT_EQ(of("id IN (SELECT o.id FROM other o) AND superusers(id) = no_word(id)"), Names{});
+}
+
+TEST_F(Judge, what_reads_a_partition_or_its_kin) {
+    server.psql(database, R"(
+CREATE TABLE parts (id int) PARTITION BY RANGE (id);
+CREATE TABLE parts_1 PARTITION OF parts FOR VALUES FROM (0) TO (10) PARTITION BY RANGE (id);
+CREATE TABLE parts_1_1 PARTITION OF parts_1 FOR VALUES FROM (0) TO (5);
+CREATE TABLE looks_like (LIKE parts);
+)");
+    auto const of = [&](std::string const& table) {
+        auto const text = "id IN (SELECT p.id FROM " + table + " p)";
+        ask(ExpressionQuestion{{Ident::of("public"), Ident::of("parts")}, text, "boolean"});
+        return ways;
+    };
+    EXPECT_EQ(of("parts_1_1"), (Names{""}));
+    EXPECT_EQ(of("parts"), (Names{""}));
+    EXPECT_EQ(of("looks_like"), Names{});
+}
+
+TEST_F(Judge, system_columns_that_a_write_changes) {
+    expression("ctid < '(10,0)' AND xmin::text = '3' AND tableoid > 0", "boolean");
+    EXPECT_EQ(system_columns, (Names{"ctid", "xmin"}));
+    expression("EXISTS (SELECT FROM pg_class c WHERE c.xmin::text = name)", "boolean");
+    EXPECT_EQ(system_columns, Names{});
+}
+
+TEST_F(Judge, what_depends_on_settings) {
+    expression("at::timestamptz", "timestamp with time zone");
+    EXPECT_EQ(by_settings, (Names{"a cast by way of text"}));
+    expression("clock::timestamptz < now() - interval '1 day'", "boolean");
+    EXPECT_EQ(by_settings, (Names{"a constant of type interval", "timestamptz(timestamp without time zone)",
+                                  "timestamptz_mi_interval(timestamp with time zone,interval)"}));
+    expression("id::text || upper(name) || half(id)::text", "text");
+    EXPECT_EQ(by_settings, Names{});
+    expression("clock < '2024-01-02'", "boolean");
+    EXPECT_EQ(by_settings, (Names{"a constant of type timestamp without time zone"}));
+}
+
+TEST_F(Judge, names_and_literals_are_those_of_the_session) {
+    server.psql(database, R"(
+CREATE SCHEMA app;
+CREATE FUNCTION app.points(i int) RETURNS int LANGUAGE sql IMMUTABLE RETURN i;
+CREATE TYPE app.mood AS ENUM ('good');
+)");
+    Batch const session{
+        sql("SELECT pg_catalog.set_config('search_path', 'app, public', true), "
+            "pg_catalog.set_config('datestyle', 'ISO, DMY', true)")};
+    auto const under = [&](std::string text, std::string type) {
+        return ask(ExpressionQuestion{users, std::move(text), std::move(type)}, session).sqlstate;
+    };
+    EXPECT_EQ(under("points(id)", "integer"), "");
+    EXPECT_EQ(expression("points(id)", "integer").sqlstate, "42883");
+    EXPECT_EQ(under("'31/12/2024'", "timestamp without time zone"), "");
+    EXPECT_EQ(expression("'31/12/2024'", "timestamp without time zone").sqlstate, "22008");
+    EXPECT_EQ(under("NULL", "mood"), "");
+    EXPECT_EQ(said_type, "app.mood");
+    EXPECT_EQ(ask(MappingQuestion{users, "id", "n2", "integer", "integer", "points(id)", ""}, session).sqlstate, "");
+}
+
+TEST_F(Judge, settings) {
+    auto const says = [&](std::string name, std::string value, Names schemas = {}) {
+        return ask(SettingQuestion{std::move(name), std::move(value), std::move(schemas)}).sqlstate;
+    };
+    EXPECT_EQ(says("timezone", "Europe/Berlin"), "");
+    EXPECT_EQ(says("timezone", "Mars/Base"), "22023");
+    EXPECT_EQ(says("datestyle", "it's"), "22023");
+    EXPECT_EQ(says("extra_float_digits", "99"), "22023");
+    EXPECT_EQ(says("search_path", "", {"public", "pg_catalog", "pg_temp"}), "");
+    EXPECT_EQ(says("search_path", "", {"public", "no\"where"}), "WE102");
+    EXPECT_EQ(says("search_path", "", {}), "");
 }
 
 TEST_F(Judge, types_are_named_as_the_catalog_reader_names_them) {

@@ -72,6 +72,37 @@ TEST_F(SessionTest, tells_the_facts_and_guards_itself) {
               "TimeZone=UTC");
 }
 
+TEST_F(SessionTest, what_stands_before_a_standalone_statement_holds_for_it_alone) {
+    auto const session = caller();
+    ASSERT_EQ(session
+                  ->execute({sql("CREATE SCHEMA app; CREATE FUNCTION app.norm(text) RETURNS text LANGUAGE sql "
+                                 "IMMUTABLE AS 'SELECT upper($1)'; CREATE FUNCTION app.shout(n text) RETURNS text "
+                                 "LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN norm(n); END'; SET LOCAL search_path "
+                                 "= app, public; CREATE TABLE public.t (n text); CREATE INDEX ON public.t "
+                                 "(app.shout(n)); INSERT INTO public.t VALUES ('a'), ('b'), ('b')")})
+                  .fate,
+              Fate::done);
+    auto const shown = [&] {
+        return cell(
+            session->execute({sql("SELECT string_agg(name || '=' || setting, ' ' ORDER BY name) FROM "
+                                  "pg_settings WHERE source = 'session'")}));
+    };
+    auto const before = shown();
+    auto const vacuum = sql("VACUUM (ANALYZE) public.t");
+    auto const set =
+        sql("SELECT pg_catalog.set_config('search_path', 'app, public', false), "
+            "pg_catalog.set_config('timezone', 'Asia/Tokyo', false)");
+    if (session->session.facts().server_version < 170000) {
+        EXPECT_EQ(session->execute({vacuum}, Transaction::standalone, {}).sqlstate, "42883");
+    }
+    EXPECT_EQ(session->execute({set, sql("VACUUM public.nowhere")}, Transaction::standalone, {}).sqlstate, "42P01");
+    EXPECT_EQ(shown(), before);
+    if (session->session.facts().server_version < 170000) {
+        EXPECT_EQ(session->execute({set, vacuum}, Transaction::standalone, {}).fate, Fate::done);
+    }
+    EXPECT_EQ(shown(), before);
+}
+
 TEST_F(SessionTest, rows_are_those_of_the_last_statement) {
     auto const session = caller();
     auto const outcome =
