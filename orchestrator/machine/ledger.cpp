@@ -226,9 +226,14 @@ BEGIN
   END LOOP;
   -- It would see, or leave behind, a row that is half set: weir's own go first and last, by name.
   SELECT g.tgname, g.tgrelid INTO outside FROM pg_catalog.pg_trigger g
-    WHERE (g.tgrelid = root OR g.tgrelid IN (SELECT p.relid FROM pg_catalog.pg_partition_tree(root) p))
-      AND g.tgtype & 3 = 3 AND g.tgtype & 20 <> 0 AND g.tgenabled <> 'D' AND g.tgname::text !~ '^[ ~]weir_r(un)?[0-9]'
-      AND (g.tgname::text COLLATE "C" < ' weir_r' OR g.tgname::text COLLATE "C" > '~weir_r')
+    WHERE (g.tgrelid OPERATOR(pg_catalog.=) root
+        OR g.tgrelid OPERATOR(pg_catalog.=) ANY (SELECT p.relid FROM pg_catalog.pg_partition_tree(root) p))
+      AND (g.tgtype::pg_catalog.int4 OPERATOR(pg_catalog.&) 3) OPERATOR(pg_catalog.=) 3
+      AND (g.tgtype::pg_catalog.int4 OPERATOR(pg_catalog.&) 20) OPERATOR(pg_catalog.<>) 0
+      AND g.tgenabled OPERATOR(pg_catalog.<>) 'D'
+      AND g.tgname::pg_catalog.text OPERATOR(pg_catalog.!~) '^[ ~]weir_r(un)?[0-9]'
+      AND (g.tgname::pg_catalog.text COLLATE pg_catalog."C" OPERATOR(pg_catalog.<) ' weir_s'
+        OR g.tgname::pg_catalog.text COLLATE pg_catalog."C" OPERATOR(pg_catalog.>) '~weir_r')
     ORDER BY g.tgname, g.tgrelid LIMIT 1;
   IF outside.tgname IS NOT NULL THEN
     RAISE EXCEPTION 'trigger % on % runs outside weir''s own triggers, which go first and last by name', outside.tgname,
