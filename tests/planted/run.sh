@@ -60,7 +60,8 @@ done
 cd "$copy"
 cmake --preset dev >/dev/null
 
-build() { cmake --build --preset dev -j "$jobs" --target weir "$@" >build/log 2>&1 || { tail -n 40 build/log >&2; return 1; }; }
+# What runs the program depends on it.
+build() { cmake --build --preset dev -j "$jobs" --target "$@" >build/log 2>&1 || { tail -n 40 build/log >&2; return 1; }; }
 tests() { "build/dev/tests/test_$1" --gtest_filter="$2" --gtest_brief=1 >build/log 2>&1; }
 
 suites=()
