@@ -472,6 +472,7 @@ void RunMachine::step_finished(Commands& out) {
         record_.done.insert(step.id);
         say(out, StepDone{step.id, step.title, step.phase, took});
     }
+        if (step.kind == StepKind::proof && step.phase == Phase::proof && !step.rows->erases) proofs_took_ += took;
     advance(out);
 }
 
@@ -585,12 +586,14 @@ void RunMachine::on_tick(Commands& out) {
     if (doing_ == Doing::gate || doing_ == Doing::watching) ask_gate(out);
     judge_pace(out);
     child_moved(out);
-    if (doing_ != Doing::gate || !record_.paused_by.empty() || at_.steady - watched_ < gate_proof_every ||
+    if (doing_ != Doing::gate || !record_.paused_by.empty() ||
+        at_.steady - watched_ < std::max(gate_proof_every, gate_proof_share * proofs_took_) ||
         !schedule_reason().empty())
         return;
     watching_ = 0;
     watch_next(out);
 }
+    watch_began_ = at_.steady;
 
 /// A statement without a time limit: nobody else would say why it stands still.
 void RunMachine::ask_whom_it_waits_for(Commands& out) {
@@ -619,6 +622,7 @@ void RunMachine::watch_next(Commands& out) {
         watched_ = at_.steady;
         doing_ = Doing::gate;
         return;
+        proofs_took_ = watched_ - watch_began_;
     }
     auto config = backfill_config(steps[watching_]);
     // Its own progress: that of the step belongs to the step.

@@ -42,6 +42,7 @@ inline constexpr Millis gate_proof_every{600'000};
 inline constexpr int proof_workers = 2;
 
 class RunMachine {
+inline constexpr int gate_proof_share{20};
   public:
     struct Config {
         Program program;
@@ -198,6 +199,8 @@ class RunMachine {
     std::set<std::string> backups_seen_;   ///< steps whose dump is there: made or looked for by this machine
     std::string looking_;                  ///< the step whose dump is looked for
     bool old_may_return_{};                // the application of the old shape is deployed: nothing needs the new column
+    Millis watch_began_{};    ///< when they began to be
+    Millis proofs_took_{};    ///< all of them, the last time
     bool option_votes_{};                  // --approve: when the gate opens
     bool executed_{};                      // the standalone statement ran; the probe that follows must say done
     int busy_{};                           // tries of a standalone statement that met a lock

@@ -265,6 +265,48 @@ TEST(Run, RepeatsTheProofWhileTheGateIsOpen) {
     EXPECT_THAT(sim.world.objections, IsEmpty());
 }
 
+TEST(Run, AProofThatTakesLongIsRepeatedTwentyTimesAsRarely) {
+    auto sim = simulation();
+    sim.start();
+    sim.calm();
+    sim.now += gate_proof_every;
+    sim.give(Ticked{});
+    auto const began = sim.now;
+    sim.took = Millis{60'000};
+    sim.calm();
+    ASSERT_TRUE(sim.waits());
+    ASSERT_EQ(sim.world.journal().back(), "checked proof.1");
+    auto const ended = sim.now;
+    auto const duration = ended - began;
+    ASSERT_GT(gate_proof_share * duration, 2 * gate_proof_every);
+    sim.took = Millis{50};
+    bool again = false;
+    while (!again) {
+        sim.now += Millis{60'000};
+        sim.give(Ticked{});
+        again = sim.until(has_verb(Verb::count, "proof.1.again")).has_value();
+        ASSERT_LT(sim.now, ended + 30 * duration);
+    }
+    EXPECT_GE(sim.now - ended, gate_proof_share * (duration - Millis{60'000})) << "its entry is none of it";
+}
+
+TEST(Run, AGateOpensWithAProofThatTookLong) {
+    auto sim = simulation();
+    sim.start();
+    ASSERT_TRUE(sim.until(has_verb(Verb::count, "proof.1")));
+    sim.took = Millis{60'000};
+    ASSERT_TRUE(sim.until(writes("step_done", "proof.1")));
+    sim.took = Millis{50};
+    sim.calm();
+    ASSERT_TRUE(sim.waits());
+    sim.now += 2 * gate_proof_every;
+    sim.give(Ticked{});
+    EXPECT_FALSE(sim.until(has_verb(Verb::count, "proof.1.again")));
+    sim.now += 10 * gate_proof_every;
+    sim.give(Ticked{});
+    EXPECT_TRUE(sim.until(has_verb(Verb::count, "proof.1.again")));
+}
+
 TEST(Run, AGateThatNobodyComesToIsLeftWhenAnotherLeads) {
     auto sim = simulation();
     sim.start();
