@@ -204,6 +204,9 @@ struct Outputs {
     std::string name;
     Listener& progress;
     Instruments& instruments;
+    /// The undo waited for this command already; nothing: the ledger was not read yet. What this process itself writes
+    /// is no second word, whatever its connections do.
+    std::optional<bool> told_again{};
     Listener& notices;
     DashboardServer* http;     ///< nothing: nobody asked for it
     bool take_over{};          ///< until the lead is ours for the first time
@@ -225,7 +228,6 @@ struct Ended {
     int exit{};
     std::string lost;  ///< it was lost, and the run is not over
 };
-using Stay = std::variant<Ended, Problems>;
 
 struct Running {
     Outputs& outputs;
@@ -253,6 +255,8 @@ Ended drive(Running r, Epoch epoch, RunRecord record) {
     config.rollback = r.outputs.task == Task::rollback;
     config.accept_loss = options.accept_loss;
     config.may_set_deadlock_timeout = r.asker.facts().may_set_deadlock_timeout;
+    if (!r.outputs.told_again) r.outputs.told_again = config.record.reopened;
+    config.told_again = *r.outputs.told_again;
     config.connects_again = true;
 
     Ended ended{70, {}};
@@ -296,7 +300,7 @@ Ended drive(Running r, Epoch epoch, RunRecord record) {
                                .listeners = listeners,
                                .finished =
                                    [&](Finish const& finish) {
-                                       ended = {finish.exit, finish.lost};
+                                       ended = finish;
                                        over = true;
                                        watch.stop();
                                        clerk.stop();
@@ -644,6 +648,7 @@ int abort_command(Options const& options) {
     if (auto* problem = std::get_if<Problem>(&opened)) return tell(*problem);
     auto& asker = *std::get<std::unique_ptr<Asker>>(opened);
     auto prepared = prepare_live(asker, options.words[0]);
+    bool const opened = std::get<Prepared>(prepared).record->gate_opened;
     if (auto* problems = std::get_if<Problems>(&prepared)) return tell(*problems);
     auto const& name = options.words[0];
     auto const leader = asker.ask(who_leads());
@@ -654,7 +659,12 @@ int abort_command(Options const& options) {
     bool const operates = may.rows[0].fields[0] != "t";
     auto const ordered_said = [&](std::string const& by) {
         say(options, {{"event", "ordered"}, {"plan", name}, {"order", "abort"}},
-            "ordered: " + name + " is undone by the weir that runs it (" + by + ")");
+            "ordered: " + name + " is undone by the weir that runs it (" + by + ")" +
+                (opened
+                     ? "\nhint: the gate was open, so that it first ends with exit code 3; when nothing uses the new "
+                       "shape any more, once more: weir abort " +
+                           name
+                     : ""));
     };
     // Nobody works on it, or somebody on another run: then take_lead() says who.
     if (!led && !operates) return with_outputs(options, Task::abort, nullptr, name);

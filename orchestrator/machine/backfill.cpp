@@ -310,9 +310,10 @@ void BackfillMachine::issue(std::size_t w, Doing what, Stamp at, Ids& ids, Comma
     auto const counted = [&] {
         return sql(R"(WITH n AS MATERIALIZED (SELECT count(*) AS n, count(*) FILTER (WHERE {3}) AS wrong
   FROM ONLY {0} AS {1} WHERE {2}),
-d AS (UPDATE weir.progress p SET next_page = {4}, rows = p.rows + n.n FROM n WHERE {5} AND n.wrong = 0)
+d AS (UPDATE weir.progress p SET next_page = {4}, rows = p.rows + n.n FROM n WHERE {5}{6})
 SELECT n.n, n.wrong FROM n)",
-                   stripe.name, alias, in_range(worker), miss, Int{worker.to}, mine(stripe));
+                   stripe.name, alias, in_range(worker), miss, Int{worker.to}, mine(stripe),
+                   config_.counts ? sql("") : sql(" AND n.wrong = 0"));
     };
     switch (what) {
         case Doing::batch:
@@ -612,7 +613,9 @@ void BackfillMachine::settle(Stamp at, Ids& ids, Commands& out) {
 }
 
 void BackfillMachine::ended(Ids& ids, Commands& out) {
-    if (rows_wrong_ > 0)
+    if (config_.counts)
+        state_ = State::done;
+    else if (rows_wrong_ > 0)
         state_ = State::misses;
     else if (config_.proof && config_.rows.guard.empty())
         check_whole(ids, out);
@@ -785,7 +788,8 @@ void BackfillMachine::completed(Stamp at, Completed const& completed, Ids& ids, 
             } else if (was == Doing::count || (was == Doing::refill && config_.rows.erases)) {
                 worker.misses = first_field(1);
                 if (was == Doing::refill) worker.rounds = refill_rounds;
-                if (worker.misses == 0) {
+                if (worker.misses == 0 || config_.counts) {
+                    rows_wrong_ += worker.misses;
                     advance(w, at, first_field(0), 0, outcome.took, out);
                     next(w, at, ids, out);
                 } else if (over) {

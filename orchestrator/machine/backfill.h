@@ -49,6 +49,8 @@ class BackfillMachine {
         Millis give_up{900000};  ///< how long the proof waits for a locked row that is not right
         bool afresh{};           ///< a proof that is repeated: what was counted before is forgotten
         bool plain{};            ///< page ranges only (`batch.order: plain`)
+        bool counts{};           ///< a proof that only counts: what it finds stays as it is, and is no miss
+        std::int64_t pages_at_first{weir::pages_at_first};  ///< of a range
         SweepTuning sweep{};
     };
     enum class State { running, done, misses, failed, stopped };

@@ -53,8 +53,8 @@ RunMachine::RunMachine(Config config)
     hands_ = config_.settings.workers.value_or(keys::workers_auto);
     abort_wanted_ = config_.abort && !undoing_;
     rollback_wanted_ = config_.rollback;
-    old_may_return_ = config_.rollback &&
-                      (record_.reopened || config_.approve.contains("all") || config_.approve.contains("contract"));
+    old_may_return_ = (config_.rollback || config_.abort) &&
+                      (config_.told_again || config_.approve.contains("all") || config_.approve.contains("contract"));
     abort_user_ = config_.user;
     if (config_.approve.contains("contract") || config_.approve.contains("all")) option_votes_ = true;
     // Enough approvals, and the end came before the gate's own entry.
@@ -67,7 +67,7 @@ void RunMachine::say(Commands& out, decltype(Event::what) what) const {
 }
 
 Step const* RunMachine::current() const {
-    auto const at = doing_ == Doing::watching ? watching_ : step_;
+    auto const at = doing_ == Doing::watching ? watching_ : doing_ == Doing::weighing ? weighing_ : step_;
     return at < config_.program.steps.size() ? &config_.program.steps[at] : nullptr;
 }
 
@@ -228,7 +228,8 @@ void RunMachine::start_ladder(Step const& step, bool undo, Commands& out) {
     config.first = {fence(config_.epoch), insert_entry(config_.program.run, seq_, config_.epoch,
                                                        undo ? EntryKind::step_undone : EntryKind::step_done, step.id)};
     config.locks = undo ? step.undo_locks : step.locks;
-    config.body = undo ? step.undo : step.forward;
+    config.body = undo ? still_so(step) : step.forward;
+    if (undo) config.body.insert(config.body.end(), step.undo.begin(), step.undo.end());
     config.bound = config_.settings.lock_timeout;
     config.give_up = config_.settings.lock_give_up;
     config.scans = undo ? step.undo_scans : step.scans;
@@ -379,14 +380,13 @@ void RunMachine::on_standalone(Completed const& completed, Commands& out) {
     conclude();
 }
 
-BackfillMachine::Config RunMachine::backfill_config(Step const& step) const {
+BackfillMachine::Config RunMachine::backfill_config(Step const& step, Rows const& rows, bool proof) const {
     auto const& settings = config_.settings;
-    bool const proof = step.kind == StepKind::proof;
     // A proof only reads; how much a second reader adds is known.
     return {.run = config_.program.run,
             .epoch = config_.epoch,
             .step = step.id,
-            .rows = *step.rows,
+            .rows = rows,
             .proof = proof,
             .gate_opened = record_.gate_opened,
             .workers = std::min(hands_, settings.workers.value_or(proof ? proof_workers : keys::workers_auto)),
@@ -400,7 +400,7 @@ BackfillMachine::Config RunMachine::backfill_config(Step const& step) const {
 }
 
 void RunMachine::start_backfill(Step const& step, Commands& out) {
-    backfill_.emplace(backfill_config(step));
+    backfill_.emplace(backfill_config(step, *step.rows, step.kind == StepKind::proof));
     doing_ = Doing::working;
     backfill_->start(at_, ids_, out);
     // A proof goes on at the pace that its fill has found.
@@ -624,7 +624,7 @@ void RunMachine::watch_next(Commands& out) {
         return;
         proofs_took_ = watched_ - watch_began_;
     }
-    auto config = backfill_config(steps[watching_]);
+    auto config = backfill_config(steps[watching_], *steps[watching_].rows, true);
     // Its own progress: that of the step belongs to the step.
     config.step += ".again";
     config.afresh = true;
@@ -757,6 +757,12 @@ void RunMachine::start_rollback(Commands& out) {
         }
     Batch ask;
     for (auto const& step : steps)
+    // From then on the counters stand still, and the rows are counted.
+    if (record_.reopened) {
+        rollback_wanted_ = false;
+        advance(out);
+        return;
+    }
         if (is_done(step) && !record_.undone_steps.contains(step.id))
             ask.insert(ask.end(), step.undo_guard.begin(), step.undo_guard.end());
     auto const count = count_lost(config_.program.run);
@@ -833,20 +839,36 @@ void RunMachine::undo_next(Commands& out) {
     for (std::size_t i = steps.size(); i-- > 0;) {
         auto const& step = steps[i];
         if (!is_done(step) || step.undo.empty() || record_.undone_steps.contains(step.id)) continue;
-        bool const gate = record_.rolling_back && config_.program.gate && step.phase < Phase::contract;
+        bool const early = step.phase < Phase::contract;
+        bool const gate = early && (record_.rolling_back ? config_.program.gate : record_.gate_opened);
         if (gate && !record_.reopened) {
-            write(EntryKind::reopened, "", {}, {}, out);
+            EntryDetail detail;
+            if (newest_abort_ > 0) detail.order = newest_abort_;
+            write(EntryKind::reopened, "", detail, {}, out);
             doing_ = Doing::concluding;
             return;
         }
         if (gate && !old_may_return_) {
-            say(out, Warned{"the old shape is there again beside the new one: the old and the new application may run",
-                            "when nothing uses the new shape any more: weir rollback " + config_.program.plan});
+            auto const shape = new_shape();
+            say(out,
+                Warned{(record_.rolling_back ? "the old shape is there again beside the new one: "
+                                             : "the gate was open, and the old shape is there beside the new one: ") +
+                           std::string{"the old and the new application may run"} +
+                           (shape.empty() ? "" : "; undone, " + shape + " is dropped with what is in it"),
+                       "when nothing uses the new shape any more: " + way_back()});
             quit(3, RunState::waiting, out);
             return;
         }
         step_ = i;
         step_began_ = at_.steady;
+        if (early && !weighed_ && (record_.gate_opened || record_.rolling_back)) {
+            weighing_ = 0;
+            lost_rows_ = 0;
+            lost_where_.clear();
+            weighed_steps_.clear();
+            weigh_next(out);
+            return;
+        }
         start_ladder(step, true, out);
         return;
     }
@@ -1018,6 +1040,7 @@ void RunMachine::wrote(Outcome const& outcome, Commands& out) {
             record_.aborting = undoing_ = true;
             advance(out);
             return;
+            if (writing_detail_.accept_loss) record_.accept_loss = writing_detail_.accept_loss;
         case EntryKind::quarantined:
             record_.quarantined = true;
             advance(out);
@@ -1031,6 +1054,7 @@ void RunMachine::wrote(Outcome const& outcome, Commands& out) {
             record_.reopened = true;
             advance(out);
             return;
+            record_.last_abort = newest_abort_;
         case EntryKind::finished:
             quit(0, RunState::done, out);
             return;
@@ -1133,6 +1157,9 @@ void RunMachine::on(Completed const& completed, Commands& out) {
         case Doing::listing:
             backup_listed(outcome, out);
             return;
+        case Doing::guarding:
+            guarded(outcome, out);
+            return;
         case Doing::dumping:
             dumped(outcome, out);
             return;
@@ -1147,6 +1174,7 @@ void RunMachine::on(Completed const& completed, Commands& out) {
         case Doing::noting:
         case Doing::paused:
         case Doing::over:
+        case Doing::weighing:
             return;
     }
 }
@@ -1173,6 +1201,8 @@ void RunMachine::child_moved(Commands& out) {
 }
 
 /// Why no fill and no proof may go on now; empty when they may.
+    else if (doing_ == Doing::weighing)
+        weigh_moved(out);
 std::string RunMachine::schedule_reason() {
     auto const& schedule = config_.settings.schedule;
     if (!opening_ || !opening_->holds(at_.wall)) opening_ = opening(schedule, at_.wall);
@@ -1180,15 +1210,17 @@ std::string RunMachine::schedule_reason() {
 }
 
 void RunMachine::judge_pace(Commands& out) {
-    bool const works = (doing_ == Doing::working || doing_ == Doing::watching) && backfill_;
-    bool const reads = works && current()->kind == StepKind::proof;
+    bool const weighs = doing_ == Doing::weighing && backfill_;
+    bool const works = weighs || ((doing_ == Doing::working || doing_ == Doing::watching) && backfill_);
+    bool const reads = weighs || (works && current()->kind == StepKind::proof);
     if (works) worked_ = at_.steady;
     Pace pace;
     if (!config_.settings.throttle.none()) {
         pace = pace_.judge(readings_, measured_, at_.steady, reading_age_max, !reads);
         tell_signals(pace, works, out);
     }
-    auto const closed = works ? schedule_reason() : "";
+    // An undo waits for no window and is not paused.
+    auto const closed = works && !weighs ? schedule_reason() : "";
     bool const closes = !closed.empty() && !shut_;
     shut_ = !closed.empty();
     auto const stands = [&](std::string const& reason, char const* worst) {
@@ -1197,7 +1229,7 @@ void RunMachine::judge_pace(Commands& out) {
         pace.reasons.insert(pace.reasons.begin(), reason);
     };
     if (!closed.empty()) stands(closed, "schedule");
-    if (!record_.paused_by.empty()) stands("paused by " + record_.paused_by, "paused");
+    if (!record_.paused_by.empty() && !weighs) stands("paused by " + record_.paused_by, "paused");
     // Who has nothing to begin is held by nothing.
     if (!works && record_.paused_by.empty()) pace = {};
     double const now = pace.go ? pace.pace : 0;
@@ -1243,9 +1275,16 @@ void RunMachine::on_order(Ordered const& order, Commands& out) {
         if (doing_ == Doing::watching) stop_watching(out);
         return;
     }
-    if (undoing_ || abort_wanted_ || rollback_wanted_ ||
-        (record_.refused_abort && order.order <= *record_.refused_abort))
-        return;
+    newest_abort_ = std::max(newest_abort_, order.order);
+    if (record_.refused_abort && order.order <= *record_.refused_abort) return;
+    // Since the undo waits until nothing uses the new shape, this says that nothing does.
+    if (undoing_ && record_.reopened && order.order > record_.last_abort && !old_may_return_) {
+        old_may_return_ = true;
+        abort_user_ = order.user;
+        abort_order_ = order.order;
+        say(out, OrderTaken{"abort", "", order.user});
+    }
+    if (undoing_ || abort_wanted_ || rollback_wanted_) return;
     abort_wanted_ = true;
     abort_user_ = order.user;
     abort_order_ = order.order;
@@ -1323,9 +1362,9 @@ void RunMachine::on_interrupt(Interrupted const& interrupted, Commands& out) {
 void RunMachine::stop_child(bool now, Commands& out) {
     if (doing_ == Doing::ladder) {
         ladder_->stop(now, out);
-    } else if (doing_ == Doing::working) {
+    } else if (doing_ == Doing::working || doing_ == Doing::weighing) {
         backfill_->stop(now, out);
-        backfill_moved(out);
+        child_moved(out);
     } else if (pending_ && (doing_ == Doing::standalone || doing_ == Doing::dumping || doing_ == Doing::repairing ||
                             doing_ == Doing::resting || (doing_ == Doing::connecting && stopping_) ||
                             (unreplicated_ && stopping_))) {
@@ -1390,8 +1429,7 @@ void RunMachine::failed(Outcome const& outcome, Commands& out) {
                 stop({Code::would_lose,
                       {},
                       where + words,
-                      "more did not go back while the rollback ran: weir rollback " + config_.program.plan +
-                          " says how many there are now"},
+                      "more was written meanwhile: " + way_back() + " says how many there are now"},
                      out);
                 return;
             }
@@ -1412,7 +1450,14 @@ void RunMachine::failed(Outcome const& outcome, Commands& out) {
                      out);
                 return;
             }
-            if (outcome.sqlstate == "WE003")
+            if (outcome.sqlstate == "WE003" && weighed_)
+                stop({Code::trigger_changed,
+                      {},
+                      where + words,
+                      "rows may have been written past the sync since it was looked at: " + way_back() +
+                          " counts what they would lose"},
+                     out);
+            else if (outcome.sqlstate == "WE003")
                 stop({Code::trigger_changed,
                       {},
                       where + words,
