@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <utility>
 
 namespace weir {
 namespace {
@@ -178,6 +179,22 @@ void BackfillMachine::prepared(Stamp at, Outcome const& outcome, Ids& ids, Comma
 bool BackfillMachine::owns(CommandId id) const {
     if (preparing_ == id || checking_ == id || looking_ == id) return true;
     return std::any_of(workers_.begin(), workers_.end(), [&](Worker const& w) { return w.pending == id; });
+}
+
+std::vector<PageRange> BackfillMachine::running() const {
+    std::vector<PageRange> all;
+    for (auto const& worker : workers_) {
+        bool const batch = worker.pending && worker.stripe && worker.doing != Doing::resting &&
+                           worker.doing != Doing::horizon && worker.doing != Doing::commit &&
+                           worker.doing != Doing::vacuum;
+        if (!batch) continue;
+        auto const& stripe = stripes_[*worker.stripe];
+        bool const sweeps = worker.doing == Doing::sweep;
+        all.push_back({config_.step, leaf_text(worker), sweeps ? worker.turn->from : stripe.next,
+                       sweeps ? worker.turn->to : worker.to});
+    }
+    if (checking_) all.push_back({config_.step, config_.rows.table.text(), 0, 0});
+    return all;
 }
 
 std::string BackfillMachine::leaf_text(Worker const& worker) const { return stripes_[*worker.stripe].name.text(); }
@@ -562,7 +579,7 @@ void BackfillMachine::advance(std::size_t w, Stamp at, std::int64_t rows, std::i
     auto& stripe = stripes_[*worker.stripe];
     std::int64_t const pages = worker.to - stripe.next;
     bool const whole = pages == worker.size;
-    stripe.next = worker.to;
+    std::int64_t const from = std::exchange(stripe.next, worker.to);
     // What the sweeps told as done is not told twice.
     auto const told = std::min(stripe.told, pages);
     stripe.told -= told;
@@ -578,8 +595,8 @@ void BackfillMachine::advance(std::size_t w, Stamp at, std::int64_t rows, std::i
         auto const gentle = std::clamp(ideal, std::max<std::int64_t>(worker.size / 2, 1), worker.size * 3 / 2 + 1);
         worker.size = std::clamp<std::int64_t>(gentle, 1, pages_at_most);
     }
-    out.emplace_back(
-        Announce{{at.wall, BatchDone{config_.step, stripe.name.text(), pages - told, rows, took, config_.proof, hot}}});
+    out.emplace_back(Announce{{at.wall, BatchDone{config_.step, stripe.name.text(), pages - told, rows, took,
+                                                  config_.proof, hot, from, worker.to}}});
 }
 
 void BackfillMachine::fail(Outcome const& outcome, Commands& out) {
@@ -725,6 +742,7 @@ void BackfillMachine::completed(Stamp at, Completed const& completed, Ids& ids, 
         return;
     }
     if (checking_ == completed.command) {
+        if (completed.outcome.fate == Fate::in_doubt) lost_in_ = running();
         checking_.reset();
         checked_whole(at, completed.outcome, ids, out);
         return;
@@ -735,6 +753,7 @@ void BackfillMachine::completed(Stamp at, Completed const& completed, Ids& ids, 
     auto& worker = *found;
     auto const& outcome = completed.outcome;
     Doing const was = worker.doing;
+    if ((outcome.fate == Fate::lost || outcome.fate == Fate::in_doubt) && lost_in_.empty()) lost_in_ = running();
     worker.pending.reset();
     worker.wakes.reset();
 

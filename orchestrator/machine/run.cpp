@@ -119,6 +119,7 @@ Commands RunMachine::resume(Input const& input) {
 
 void RunMachine::connect_next(Commands& out) {
     if (connecting_hand_ > static_cast<std::size_t>(hands_)) {
+        connected_ = true;
         doing_ = Doing::idle;
         advance(out);
         return;
@@ -395,7 +396,8 @@ BackfillMachine::Config RunMachine::backfill_config(Step const& step, Rows const
             .bound = settings.lock_timeout,
             .give_up = settings.lock_give_up,
             .afresh = false,
-            .plain = settings.plain,
+            .plain = settings.plain || config_.plain,
+            .pages_at_first = config_.pages_at_first.value_or(pages_at_first),
             .sweep = config_.sweep};
 }
 
@@ -470,9 +472,9 @@ void RunMachine::step_finished(Commands& out) {
         say(out, StepUndone{step.id, step.title, took});
     } else {
         record_.done.insert(step.id);
+        if (step.kind == StepKind::proof && step.phase == Phase::proof && !step.rows->erases) proofs_took_ += took;
         say(out, StepDone{step.id, step.title, step.phase, took});
     }
-        if (step.kind == StepKind::proof && step.phase == Phase::proof && !step.rows->erases) proofs_took_ += took;
     advance(out);
 }
 
@@ -591,9 +593,9 @@ void RunMachine::on_tick(Commands& out) {
         !schedule_reason().empty())
         return;
     watching_ = 0;
+    watch_began_ = at_.steady;
     watch_next(out);
 }
-    watch_began_ = at_.steady;
 
 /// A statement without a time limit: nobody else would say why it stands still.
 void RunMachine::ask_whom_it_waits_for(Commands& out) {
@@ -620,9 +622,9 @@ void RunMachine::watch_next(Commands& out) {
     }
     if (watching_ == steps.size()) {
         watched_ = at_.steady;
+        proofs_took_ = watched_ - watch_began_;
         doing_ = Doing::gate;
         return;
-        proofs_took_ = watched_ - watch_began_;
     }
     auto config = backfill_config(steps[watching_], *steps[watching_].rows, true);
     // Its own progress: that of the step belongs to the step.
@@ -755,14 +757,14 @@ void RunMachine::start_rollback(Commands& out) {
                    out);
             return;
         }
-    Batch ask;
-    for (auto const& step : steps)
     // From then on the counters stand still, and the rows are counted.
     if (record_.reopened) {
         rollback_wanted_ = false;
         advance(out);
         return;
     }
+    Batch ask;
+    for (auto const& step : steps)
         if (is_done(step) && !record_.undone_steps.contains(step.id))
             ask.insert(ask.end(), step.undo_guard.begin(), step.undo_guard.end());
     auto const count = count_lost(config_.program.run);
@@ -859,8 +861,6 @@ void RunMachine::undo_next(Commands& out) {
             quit(3, RunState::waiting, out);
             return;
         }
-        step_ = i;
-        step_began_ = at_.steady;
         if (early && !weighed_ && (record_.gate_opened || record_.rolling_back)) {
             weighing_ = 0;
             lost_rows_ = 0;
@@ -869,6 +869,8 @@ void RunMachine::undo_next(Commands& out) {
             weigh_next(out);
             return;
         }
+        step_ = i;
+        step_began_ = at_.steady;
         start_ladder(step, true, out);
         return;
     }
@@ -1038,9 +1040,9 @@ void RunMachine::wrote(Outcome const& outcome, Commands& out) {
             return;
         case EntryKind::aborting:
             record_.aborting = undoing_ = true;
+            if (writing_detail_.accept_loss) record_.accept_loss = writing_detail_.accept_loss;
             advance(out);
             return;
-            if (writing_detail_.accept_loss) record_.accept_loss = writing_detail_.accept_loss;
         case EntryKind::quarantined:
             record_.quarantined = true;
             advance(out);
@@ -1052,9 +1054,9 @@ void RunMachine::wrote(Outcome const& outcome, Commands& out) {
             return;
         case EntryKind::reopened:
             record_.reopened = true;
+            record_.last_abort = newest_abort_;
             advance(out);
             return;
-            record_.last_abort = newest_abort_;
         case EntryKind::finished:
             quit(0, RunState::done, out);
             return;
@@ -1079,6 +1081,7 @@ void RunMachine::wrote(Outcome const& outcome, Commands& out) {
 
 void RunMachine::on(Completed const& completed, Commands& out) {
     if (ladder_ && ladder_->owns(completed.command)) {
+        if (is_gone(completed.outcome.fate)) lost_at_work_ = at_work();
         ladder_->completed(at_, completed, ids_, out);
         ladder_moved(out);
         return;
@@ -1154,11 +1157,11 @@ void RunMachine::on(Completed const& completed, Commands& out) {
         case Doing::counting:
             counted(outcome, out);
             return;
-        case Doing::listing:
-            backup_listed(outcome, out);
-            return;
         case Doing::guarding:
             guarded(outcome, out);
+            return;
+        case Doing::listing:
+            backup_listed(outcome, out);
             return;
         case Doing::dumping:
             dumped(outcome, out);
@@ -1171,10 +1174,10 @@ void RunMachine::on(Completed const& completed, Commands& out) {
         case Doing::working:
         case Doing::gate:
         case Doing::watching:
+        case Doing::weighing:
         case Doing::noting:
         case Doing::paused:
         case Doing::over:
-        case Doing::weighing:
             return;
     }
 }
@@ -1198,11 +1201,11 @@ void RunMachine::child_moved(Commands& out) {
         backfill_moved(out);
     else if (doing_ == Doing::watching)
         watch_moved(out);
+    else if (doing_ == Doing::weighing)
+        weigh_moved(out);
 }
 
 /// Why no fill and no proof may go on now; empty when they may.
-    else if (doing_ == Doing::weighing)
-        weigh_moved(out);
 std::string RunMachine::schedule_reason() {
     auto const& schedule = config_.settings.schedule;
     if (!opening_ || !opening_->holds(at_.wall)) opening_ = opening(schedule, at_.wall);
@@ -1477,11 +1480,21 @@ void RunMachine::failed(Outcome const& outcome, Commands& out) {
     }
 }
 
+/// What may have ended the server's process. A try for a lock is none: it waits for others.
+std::vector<PageRange> RunMachine::at_work() const {
+    bool const alone =
+        doing_ == Doing::standalone || doing_ == Doing::repairing || (doing_ == Doing::ladder && ladder_->scanning());
+    if (alone) return {{current()->id, "", 0, 0}};
+    bool const batches = doing_ == Doing::working || doing_ == Doing::watching || doing_ == Doing::weighing;
+    return batches && backfill_ ? backfill_->at_work() : std::vector<PageRange>{};
+}
+
 void RunMachine::stop(Problem const& why, Commands& out) {
     if (exit_) return;
     exit_ = exit_code(why.code);
     if (why.code == Code::connection_lost && config_.connects_again && !stopping_) {
         lost_ = why.message;
+        if (lost_at_work_.empty()) lost_at_work_ = at_work();
         say(out, ConnectionLost{why.message});
         quit(*exit_, RunState::stopped, out);
         return;
@@ -1508,7 +1521,7 @@ void RunMachine::quit(int exit, RunState state, Commands& out, std::string until
     if (lost_.empty()) say(out, RunDone{state, at_.steady - run_began_, std::move(until), until_at});
     exit_ = exit;
     doing_ = Doing::over;
-    out.emplace_back(Finish{exit, lost_});
+    out.emplace_back(Finish{exit, lost_, connected_, lost_at_work_});
 }
 
 }  // namespace weir

@@ -42,11 +42,11 @@ inline constexpr Millis reading_age_max{2000};
 inline constexpr Millis learnt_for{10'000};
 /// How often the proofs are repeated while a gate is open; and at least so many times their own duration apart.
 inline constexpr Millis gate_proof_every{600'000};
+inline constexpr int gate_proof_share{20};
 /// Readers of a proof, when the plan leaves the number to weir.
 inline constexpr int proof_workers = 2;
 
 class RunMachine {
-inline constexpr int gate_proof_share{20};
   public:
     struct Config {
         Program program;
@@ -65,6 +65,8 @@ inline constexpr int gate_proof_share{20};
         std::optional<std::int64_t> accept_loss;
         bool may_set_deadlock_timeout{};
         SweepTuning sweep{};
+        std::optional<std::int64_t> pages_at_first{};  ///< of a range; nothing: as usual
+        bool plain{};                                  ///< page ranges only, whatever the plan says
         bool connects_again{};  ///< a lost connection is no stop: whoever drives this begins anew with another
     };
 
@@ -94,10 +96,10 @@ inline constexpr int gate_proof_share{20};
         paused,
         asking_end,  // of the quarantine
         counting,    // what a rollback would lose
-        listing,     // what there is to dump
-        dumping,
         guarding,    // whether a column can hold anything that is lost
         weighing,    // rows whose values an undo would lose
+        listing,     // what there is to dump
+        dumping,
         looking,  // whether the dump of an earlier orchestrator is still there
         over,
     };
@@ -137,8 +139,6 @@ inline constexpr int gate_proof_share{20};
     void start_rollback(Commands& out);
     void counted(Outcome const& outcome, Commands& out);
     bool complete_way_back(Commands& out);
-    Step const* gone_for_good() const;
-    Problem only_forward() const;
     void weigh_next(Commands& out);
     void weigh(UndoLoss const& loss, bool any, Commands& out);
     void weighed_one(Sql const& todo, Commands& out);
@@ -148,6 +148,8 @@ inline constexpr int gate_proof_share{20};
     void weighed(Commands& out);
     std::string way_back() const;
     std::string new_shape() const;
+    Step const* gone_for_good() const;
+    Problem only_forward() const;
     void refuse(Problem const& why, Commands& out);
     void undo_next(Commands& out);
     void finish_run(EntryKind kind, Commands& out);
@@ -175,6 +177,7 @@ inline constexpr int gate_proof_share{20};
     void stop_child(bool now, Commands& out);
     void failed(Outcome const& outcome, Commands& out);
     std::string refused_hint(Outcome const& outcome) const;
+    std::vector<PageRange> at_work() const;
     void stop(Problem const& why, Commands& out);
     void quit(int exit, RunState state, Commands& out, std::string until = {}, std::optional<Instant> until_at = {});
     void say(Commands& out, decltype(Event::what) what) const;
@@ -196,6 +199,8 @@ inline constexpr int gate_proof_share{20};
     std::size_t step_{};
     Millis step_began_{}, run_began_{};
     Millis watched_{};        ///< when the gate opened, or its proofs were repeated last
+    Millis watch_began_{};    ///< when they began to be
+    Millis proofs_took_{};    ///< all of them, the last time
     std::size_t watching_{};  ///< the step whose proof is repeated; those before it were
     std::optional<Phase> phase_;
     EntryKind writing_{};
@@ -228,8 +233,6 @@ inline constexpr int gate_proof_share{20};
     };
     std::map<std::string, Weighed> weighed_steps_;
     bool old_may_return_{};                // the application of the old shape is deployed: nothing needs the new column
-    Millis watch_began_{};    ///< when they began to be
-    Millis proofs_took_{};    ///< all of them, the last time
     bool option_votes_{};                  // --approve: when the gate opens
     bool executed_{};                      // the standalone statement ran; the probe that follows must say done
     int busy_{};                           // tries of a standalone statement that met a lock
@@ -252,6 +255,8 @@ inline constexpr int gate_proof_share{20};
     Batch writing_guard_;
     std::optional<int> exit_;
     std::string lost_;
+    std::vector<PageRange> lost_at_work_;
+    bool connected_{};  ///< with all hands
 };
 
 }  // namespace weir

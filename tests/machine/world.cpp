@@ -707,7 +707,8 @@ void Sim::take(Commands const& commands) {
                 found->canceled = true;
         } else if (auto const* announce = std::get_if<Announce>(&command)) {
             if (keep_events) events.push_back(announce->event);
-        } else if (std::holds_alternative<Finish>(command)) {
+        } else if (auto const* finish = std::get_if<Finish>(&command)) {
+            last = *finish;
             over = true;
         }
     }

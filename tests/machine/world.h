@@ -221,6 +221,7 @@ struct Sim {
     std::vector<Ordered> orders;  ///< in the ledger: every orchestrator hears of them
     bool keep_events{};
     std::vector<Event> events;
+    std::optional<Finish> last;
 
     explicit Sim(Program program) {
         std::string acts;
@@ -232,8 +233,8 @@ struct Sim {
                 acts = step.id;
             if (step.kind == StepKind::proof) world.rules.proofs.push_back(step.id);
             if (!step.undo.empty()) world.rules.undoable.insert(step.id);
-            if (!step.probe.empty())
             if (step.undo_loses) world.rules.losing.insert(step.id);
+            if (!step.probe.empty())
                 world.rules.probed.insert(step.id);
             else if (step.kind == StepKind::standalone)
                 world.rules.repeatable.insert(step.id);
