@@ -41,6 +41,7 @@ class AddColumn : public Operation {
         step.locks = step.holds = step.undo_locks = lock_of(table_, LockMode::access_exclusive);
         step.forward = {sql("ALTER TABLE {0} ADD COLUMN {1} {2}", table_, column_, type_)};
         step.undo = {sql("ALTER TABLE {0} DROP COLUMN IF EXISTS {1}", table_, column_)};
+        step.stakes = {{.table = table_, .column = column_, .made = true}};
         return {step};
     }
 

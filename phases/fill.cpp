@@ -120,6 +120,7 @@ class Fill : public Operation {
             if (s_.where) note_settings(answer(catalog, where_question(table)), "where", step.notes);
         }
         step.undo_note = "the values stay; a column that this plan added goes with its own step";
+        step.stakes = stakes(catalog);
         return {step};
     }
 
@@ -132,6 +133,21 @@ class Fill : public Operation {
     }
 
   private:
+    /// What the application writes may make of another row one that the fill would give the same value: where `where`
+    /// does not hold, nothing is the fill's.
+    std::vector<ColumnStake> stakes(Catalog const& catalog) const {
+        Table const& table = *catalog.find(s_.table);
+        std::vector<ColumnStake> all;
+        if (live_sync(s_, table)) return all;
+        for (auto const& [column, value] : s_.set) {
+            Sql const filled = sql("CAST({0} AS {1})", value_of(s_, value), type_of(table.find(column.text())->type));
+            Sql same = sql("pg_catalog.record_image_eq(ROW({0}), ROW({1}))", column, filled);
+            if (s_.where) same = sql("CASE WHEN {0} THEN {1} ELSE false END", *s_.where, same);
+            all.push_back({.table = s_.table, .column = column, .by_plan = same});
+        }
+        return all;
+    }
+
     Question value_question(UserExpr const& value, Column const& column, Table const& table) const {
         return ExpressionQuestion{s_.table, s_.from ? value_of(s_, value).text() : value.text(), column.type,
                                   planned_columns(table)};

@@ -242,6 +242,32 @@ Batch session_of(Plan const& plan, Catalog const& catalog, Operation const& oper
     return table == nullptr ? Batch{} : hold(settings_of(plan, *table), local);
 }
 
+/// Whose values an undo drops, and what is not the plan's own among them. Counted while the sync still lives: its step
+/// is undone before the one that made the column.
+void find_losses(Steps& steps) {
+    std::vector<std::pair<ColumnStake, Step*>> made;
+    for (auto& step : steps)
+        for (auto const& stake : step.stakes)
+            if (stake.made) made.emplace_back(stake, &step);
+    for (auto const& [column, maker] : made) {
+        Step* last = maker;
+        ColumnStake const* sync = nullptr;
+        std::vector<Sql> strange{sql("pg_catalog.num_nulls({0}) = 0", column.column)};
+        for (auto& step : steps)
+            for (auto const& stake : step.stakes) {
+                if (stake.table != column.table || stake.column != column.column) continue;
+                if (stake.by_plan) strange.push_back(sql("({0}) IS NOT TRUE", *stake.by_plan));
+                if (!stake.synced) continue;
+                last = &step;
+                sync = &stake;
+            }
+        Sql const todo = sql("({0})", Sql::join(strange, " AND "));
+        last->undo_loses =
+            UndoLoss{said(column.table, column.column.text()), Rows{column.table, {}, todo, todo, todo, {}, {}},
+                     strange.front(), sync ? sync->held_while : Batch{}};
+    }
+}
+
 }  // namespace
 
 Program compile(Plan const& plan, Catalog const& catalog, RunId run) {
@@ -305,6 +331,7 @@ Program compile(Plan const& plan, Catalog const& catalog, RunId run) {
         }
         part.operation->apply(world, run);
     }
+    find_losses(program.steps);
     for (auto& step : program.steps)
         if (step.kind == StepKind::backup) describe_backup(step, program.steps, plan.backup);
     for (auto& step : program.steps)

@@ -61,6 +61,7 @@ class CopyColumn : public Operation {
         attributes(from, step.forward);
         for (auto& statement : create_sync(m)) step.forward.push_back(std::move(statement));
         step.undo = undo_sync(m);
+        step.stakes = {stake_of(m, true)};
         step.undo.push_back(sql("ALTER TABLE {0} DROP COLUMN IF EXISTS {1}", table_, to_));
         return {step};
     }

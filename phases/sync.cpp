@@ -243,6 +243,18 @@ Batch replace_sync(Mapping const& m) { return {first_function(m, true), last_fun
 
 bool may_not_go_back(Mapping const& m) { return m.forward || m.reverse || m.from.type != m.to.type; }
 
+ColumnStake stake_of(Mapping const& m, bool made) {
+    // Not by the sync's own function: somebody may have dropped it, and its loss must not hinder an undo.
+    Ident const from = Ident::of(m.from.name);
+    Sql const value =
+        sql("CAST({0} AS {1})", m.forward ? sql("{0}", *m.forward) : sql("{0}", from), cast_target(m.to.type));
+    ColumnStake stake{.table = m.table, .column = Ident::of(m.to.name), .made = made, .synced = true};
+    stake.by_plan = sql("pg_catalog.record_image_eq(ROW({0}), ROW({1}))", stake.column,
+                        stored(m.to, m.from, m.forward.has_value(), value));
+    if (m.two_way && !may_not_go_back(m)) stake.held_while = {guard_sync(m)};
+    return stake;
+}
+
 Ident lost_counter(Mapping const& m) { return Ident::of(tag(m.run, m.number) + "_lost"); }
 
 Batch replace_with_way_back(Mapping const& m) {

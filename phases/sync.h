@@ -68,6 +68,8 @@ bool may_not_go_back(Mapping const& mapping);
 Ident lost_counter(Mapping const& mapping);
 /// A sequence in schema weir_sync: how often an INSERT gave both columns values that do not fit, and only one was kept.
 Ident both_counter(Mapping const& mapping);
+/// What of `to` the old column holds: what the forward makes of it. `made`: the same step adds the column.
+ColumnStake stake_of(Mapping const& mapping, bool made);
 Batch drop_sync(Mapping const& mapping);
 /// The same for an undo, after which the new column goes: triggers and functions that somebody has dropped before are
 /// no obstacle, but raises when a column that the forward mapping reads is gone: then the new one holds the only

@@ -96,6 +96,7 @@ class SyncColumns : public Operation {
         step.holds = step.locks;
         step.forward = create_sync(m);
         step.undo = undo_sync(m);
+        step.stakes = {stake_of(m, false)};
         step.undo_locks = lock_of(table_, LockMode::access_exclusive);
         return {step};
     }

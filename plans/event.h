@@ -40,8 +40,9 @@ struct StepUndone    { std::string step, title; Millis took{}; };
 /// A step that begins in phase proof is taken for a proof also where `proof` is not set.
 struct WorkKnown     { std::string step, table; std::int64_t pages{}, pages_done{}, rows_estimate{}, rows_done{}; bool proof{}; };
 /// `table` is the leaf: a partition, or the table of WorkKnown itself.
+/// Pages `from` up to `to` are done with it; both 0: they are gone through again.
 /// `hot` counts the written rows whose new version stayed on its page and needed no index entry.
-struct BatchDone     { std::string step, table; std::int64_t pages{}, rows{}; Millis took{}; bool proof{}; std::int64_t hot{}; };
+struct BatchDone     { std::string step, table; std::int64_t pages{}, rows{}; Millis took{}; bool proof{}; std::int64_t hot{}, from{}, to{}; };
 struct BatchRetried  { std::string step, table, reason; };
 /// How a leaf (`table`) is filled from now on, and why, with figures: `2 % of 40000 updates stayed on their page`.
 struct WayChanged    { std::string step, table; Way way{}; std::string reason; };

@@ -60,6 +60,30 @@ struct Rows {
     std::string never_in_page{};
 };
 
+/// What a step says of a column that an undo may drop, so that the values in it can be judged before.
+struct ColumnStake {
+    TableName table;
+    Ident column;
+    bool made{};  ///< `forward` adds it, and `undo` drops it
+    /// True for a row in which the column holds what the plan itself puts there; nothing: the step puts nothing there.
+    std::optional<Sql> by_plan{};
+    bool synced{};  ///< `by_plan` is a sync's: it alone says what is the plan's, as long as the sync lives
+    /// As long as this raises nothing, whatever the column holds is held by the old one, too. Empty: it cannot be
+    /// known.
+    Batch held_while{};
+};
+
+/// Rows whose values an undo would drop and the old shape cannot hold: those of `rows.todo`.
+struct UndoLoss {
+    std::string column;  ///< for people: `users.full_name`
+    Rows rows;
+    /// Every row with a value in the column: for when the server refuses `rows.todo`, because what it reads was
+    /// dropped.
+    Sql any;
+    /// As long as this raises nothing (else SQLSTATE WE003) there are none. Empty: they must be counted.
+    Batch none_while{};
+};
+
 struct Step {
     std::string id;  ///< unique in the program, stable between compiles: `expand.1`
     Phase phase{};
@@ -99,7 +123,9 @@ struct Step {
     std::optional<Rows> rows;  ///< fill and proof
     /// What is in these tables before it is not all there after it, and no undo brings it back.
     std::vector<TableName> destroys{};
-    std::vector<TableName> saves{};  ///< backup only: what is dumped, with all partitions
+    std::vector<ColumnStake> stakes{};
+    std::optional<UndoLoss> undo_loses{};  ///< made of the stakes of all steps by compile()
+    std::vector<TableName> saves{};        ///< backup only: what is dumped, with all partitions
 };
 
 using Steps = std::vector<Step>;

@@ -52,7 +52,7 @@ std::vector<VerbRow> const& verbs() {
          1,
          1,
          "NAME",
-         {"database", "progress", "json"},
+         {"database", "progress", "json", "accept-loss", "approve"},
          "undo a run, until it has dropped something or rests in quarantine"},
         {"pause", Verb::pause, 1, 1, "NAME", {"database", "json"}, "let a run begin nothing new until it is resumed"},
         {"resume", Verb::resume, 1, 1, "NAME", {"database", "json"}, "let a paused run go on"},
@@ -233,9 +233,10 @@ std::string help_text() {
         "  --http ADDR:PORT          serve the dashboard, /metrics, /healthz and /readyz\n"
         "  --linger DURATION         keep /metrics after the end until it was scraped once more, so long at most\n"
         "  --progress WAY            auto, bar, plain, json or none\n"
-        "rollback takes\n"
+        "abort and rollback take\n"
         "  --approve GATE|all        do not wait until nothing uses the new shape any more\n"
-        "  --accept-loss N           roll back though exactly N values did not go back to the old column\n"
+        "  --accept-loss N           undo though exactly N values did not go back to the old column since contract,\n"
+        "                            or at most N rows have values that the old shape cannot hold\n"
         "status takes\n"
         "  --metrics                 series for Prometheus, such as for node_exporter's textfile collector\n"
         "  --watch                   go on until the run NAME is over, or for ever; with --json a document each "

@@ -24,6 +24,7 @@
 #include "orchestrator/cli/status.h"
 #include "orchestrator/cli/watch.h"
 #include "orchestrator/machine/backup.h"
+#include "orchestrator/machine/reconnect.h"
 #include "orchestrator/out/dump.h"
 #include "orchestrator/postgres/ear.h"
 #include "orchestrator/postgres/leadership.h"
@@ -40,13 +41,6 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds orders_poll{5000};
 constexpr milliseconds reconnect_rest{1000};
-constexpr milliseconds first_reconnect_rest{100};
-constexpr milliseconds longest_reconnect_rest{2000};
-constexpr std::chrono::minutes reconnect_for{15};
-/// A server that restarts is back before that.
-constexpr milliseconds untold_for{3000};
-/// The server may take our own dead session for a living leader until it notices.
-constexpr std::chrono::minutes ghost_for{2};
 constexpr milliseconds dying_leader{1000};
 constexpr milliseconds orders_glance{50};
 /// For the notices of the end.
@@ -210,10 +204,14 @@ struct Outputs {
     Listener& progress;
     Instruments& instruments;
     Listener& notices;
-    DashboardServer* http;     ///< nothing: nobody asked for it
+    DashboardServer* http;  ///< nothing: nobody asked for it
+    ReconnectMachine& reconnect;
     bool take_over{};          ///< until the lead is ours for the first time
     std::optional<Epoch> led;  ///< the last that was acted under; nothing: none, or it cannot be known
     bool displaced{};          ///< another one has led since
+    /// The undo waited for this command already; nothing: the ledger was not read yet. What this process itself writes
+    /// is no second word, whatever its connections do.
+    std::optional<bool> told_again{};
 
     /// Tells everybody who listens.
     void say(decltype(Event::what) what) const {
@@ -225,12 +223,17 @@ struct Outputs {
     }
 };
 
-/// What came of one connection.
-struct Ended {
-    int exit{};
-    std::string lost;  ///< it was lost, and the run is not over
+/// What came of one connection. `lost`: it was, and the run is not over.
+using Stay = std::variant<Finish, Problems>;
+
+class ToReconnect : public Listener {
+  public:
+    explicit ToReconnect(ReconnectMachine& machine) : machine_{machine} {}
+    void hear(Event const& event) noexcept override { machine_.hear(event); }
+
+  private:
+    ReconnectMachine& machine_;
 };
-using Stay = std::variant<Ended, Problems>;
 
 struct Running {
     Outputs& outputs;
@@ -241,7 +244,7 @@ struct Running {
     std::string backups;  ///< the directory; empty: the plan wants none
 };
 
-Ended drive(Running r, Epoch epoch, RunRecord record) {
+Finish drive(Running r, Epoch epoch, RunRecord record) {
     auto const& name = r.outputs.name;
     auto const& options = r.outputs.options;
     auto& io = r.outputs.io;
@@ -257,10 +260,14 @@ Ended drive(Running r, Epoch epoch, RunRecord record) {
     config.abort = r.outputs.task == Task::abort;
     config.rollback = r.outputs.task == Task::rollback;
     config.accept_loss = options.accept_loss;
+    if (!r.outputs.told_again) r.outputs.told_again = config.record.reopened;
+    config.told_again = *r.outputs.told_again;
     config.may_set_deadlock_timeout = r.asker.facts().may_set_deadlock_timeout;
+    config.pages_at_first = r.outputs.reconnect.pages_at_first();
+    config.plain = r.outputs.reconnect.plain();
     config.connects_again = true;
 
-    Ended ended{70, {}};
+    Finish ended{70};
     bool over = false;
     auto const run = r.ready.program.run;
     // As the machine will take them: what orders have set holds.
@@ -283,8 +290,9 @@ Ended drive(Running r, Epoch epoch, RunRecord record) {
     Clerk clerk{io, options.database, name, run, r.asker.session()};
     Foreteller foreteller{r.settings.schedule, [&](ForecastMade forecast) { working->announce(std::move(forecast)); }};
     auto& interrupts = r.outputs.interrupts;
-    std::vector<Listener*> listeners{&r.outputs.instruments, &picture,           &watch,
-                                     &r.outputs.progress,    &r.outputs.notices, &foreteller};
+    ToReconnect reconnect{r.outputs.reconnect};
+    std::vector<Listener*> listeners{&r.outputs.instruments, &picture,    &watch,    &r.outputs.progress,
+                                     &r.outputs.notices,     &foreteller, &reconnect};
     if (auto* http = r.outputs.http) {
         http->program(config.program, config.record.done);
         listeners.insert(listeners.end() - 1, http);
@@ -301,7 +309,7 @@ Ended drive(Running r, Epoch epoch, RunRecord record) {
                                .listeners = listeners,
                                .finished =
                                    [&](Finish const& finish) {
-                                       ended = {finish.exit, finish.lost};
+                                       ended = finish;
                                        over = true;
                                        watch.stop();
                                        clerk.stop();
@@ -371,7 +379,7 @@ Stay act(Outputs& outputs, Asker& asker) {
         auto const state = std::string{how_it_ended(record)};
         say(outputs.options, {{"event", "nothing_to_do"}, {"plan", name}, {"state", state}, {"since", record.ended_at}},
             "plan " + name + " is " + state + " since " + record.ended_at + ": nothing to do");
-        return Ended{record.finished ? 0 : 6, {}};
+        return Finish{record.finished ? 0 : 6};
     };
     if (ready.record && ready.record->finished) return nothing_to_do(*ready.record);
     if (outputs.task == Task::purge && !(ready.record->quarantined && !ready.record->rolling_back))
@@ -513,10 +521,7 @@ bool passes(Problems const& problems) {
 int run_on(Outputs& outputs) {
     auto& io = outputs.io;
     std::optional<Origin> seen;
-    std::optional<std::chrono::steady_clock::time_point> lost_at;
-    std::string lost;
-    std::set<std::string> told;  ///< why there is no connection, since it was lost
-    milliseconds rest = first_reconnect_rest;
+    auto& reconnect = outputs.reconnect;
     for (;;) {
         auto const stay = [&]() -> Stay {
             auto opened = Asker::open(io, outputs.options.database, {control_name(outputs.name), true});
@@ -529,35 +534,26 @@ int run_on(Outputs& outputs) {
             seen = std::get<Origin>(std::move(now));
             return act(outputs, asker);
         }();
-        auto const* ended = std::get_if<Ended>(&stay);
+        auto const* ended = std::get_if<Finish>(&stay);
         if (ended && ended->lost.empty()) return ended->exit;
-        auto const now = std::chrono::steady_clock::now();
-        if (ended) {
-            // It worked for a while: the patience begins anew.
-            lost_at = now;
-            lost = ended->lost;
-            told.clear();
-            rest = first_reconnect_rest;
+        auto const now = std::chrono::duration_cast<Millis>(std::chrono::steady_clock::now().time_since_epoch());
+        ReconnectMachine::Next next;
+        if (ended && ended->connected) {
+            next = reconnect.lost(now, ended->lost, ended->at_work);
+        } else if (ended) {
+            next = reconnect.refused(now, {Code::connection_lost, {}, ended->lost, ""});
         } else {
             auto const& problems = std::get<Problems>(stay);
-            if (!lost_at || outputs.displaced || !passes(problems)) return tell(problems);
-            bool const ghost = problems[0].code == Code::other_leader;
-            if (now - *lost_at >= (ghost ? ghost_for : reconnect_for)) {
-                if (!ghost) lost += "; since then: " + problems[0].message;
-                Problem const why = ghost ? problems[0]
-                                          : Problem{Code::connection_lost,
-                                                    {},
-                                                    lost,
-                                                    "when the server is back, run the same command again: it goes on "
-                                                    "where the ledger stands"};
-                outputs.say(Stopped{why});
-                return exit_code(why.code);
-            }
-            if (!ghost && now - *lost_at >= untold_for && told.insert(problems[0].message).second)
-                outputs.say(Warned{problems[0].message + "; weir goes on trying", problems[0].hint});
+            if (!reconnect.was_lost() || outputs.displaced || !passes(problems)) return tell(problems);
+            next = reconnect.refused(now, problems[0]);
         }
+        if (next.stop) {
+            outputs.say(Stopped{*next.stop});
+            return exit_code(next.stop->code);
+        }
+        if (next.tell) outputs.say(Warned{next.tell->message, next.tell->hint});
         if (outputs.interrupts.times() == 0) {
-            asio::steady_timer timer{io, rest};
+            asio::steady_timer timer{io, next.rest};
             bool rested = false;
             timer.async_wait([&](boost::system::error_code) { rested = true; });
             outputs.interrupts.give = [&](int) { timer.cancel(); };
@@ -565,7 +561,6 @@ int run_on(Outputs& outputs) {
             while (!rested && io.run_one() > 0) {
             }
             outputs.interrupts.give = nullptr;
-            rest = std::min(rest * 2, longest_reconnect_rest);
         }
         if (outputs.interrupts.times() > 0) {
             Problem const why{Code::interrupted,
@@ -611,8 +606,9 @@ int with_outputs(Options const& options, Task task, Plan const* plan, std::strin
         http = std::make_unique<DashboardServer>(io, options.http, instruments, options.database, name);
         if (auto problem = http->start()) return tell(*problem);
     }
-    Outputs outputs{io,      interrupts, options,           task, plan, name, progress, instruments,
-                    notices, http.get(), options.take_over, {}};
+    ReconnectMachine reconnect{};
+    Outputs outputs{io,         interrupts, options,           task, plan, name, progress, instruments, notices,
+                    http.get(), reconnect,  options.take_over, {}};
     int const exit = run_on(outputs);
     int const interrupted = interrupts.times();
     auto const until = [&](Millis most, auto const& over) {
@@ -657,9 +653,15 @@ int abort_command(Options const& options) {
     auto const may = asker.ask(may_write_ledger());
     if (may.fate != Fate::done) return tell(problem_of(may, "cannot read the ledger"));
     bool const operates = may.rows[0].fields[0] != "t";
+    bool const opened = std::get<Prepared>(prepared).record->gate_opened;
     auto const ordered_said = [&](std::string const& by) {
         say(options, {{"event", "ordered"}, {"plan", name}, {"order", "abort"}},
-            "ordered: " + name + " is undone by the weir that runs it (" + by + ")");
+            "ordered: " + name + " is undone by the weir that runs it (" + by + ")" +
+                (opened
+                     ? "\nhint: the gate was open, so that it first ends with exit code 3; when nothing uses the new "
+                       "shape any more, once more: weir abort " +
+                           name
+                     : ""));
     };
     // Nobody works on it, or somebody on another run: then take_lead() says who.
     if (!led && !operates) return with_outputs(options, Task::abort, nullptr, name);

@@ -141,6 +141,8 @@ std::string words_of(Row const& row, Standing standing, bool led, std::vector<Ra
                   ? "the old shape is there again beside the new one; when nothing uses the new one any more"
                   : "to go on") +
              ": weir rollback " + name);
+    if (standing == Standing::undoing && field(row, 16) == "t")
+        line("hint: when nothing uses the new shape any more: weir abort " + name);
     if (standing == Standing::at_gate || standing == Standing::stopped_at_gate)
         line("hint: when the new application is deployed: weir approve " + name + " contract");
     return text;

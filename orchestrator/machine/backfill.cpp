@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <utility>
 
 namespace weir {
 namespace {
@@ -207,6 +208,21 @@ bool BackfillMachine::owns(CommandId id) const {
     return std::any_of(workers_.begin(), workers_.end(), [&](Worker const& w) { return w.pending == id; });
 }
 
+std::vector<PageRange> BackfillMachine::running() const {
+    std::vector<PageRange> all;
+    for (auto const& worker : workers_) {
+        bool const batch = worker.pending && worker.stripe && worker.doing != Doing::resting &&
+                           worker.doing != Doing::horizon && worker.doing != Doing::commit &&
+                           worker.doing != Doing::vacuum;
+        if (!batch) continue;
+        auto const& stripe = stripes_[*worker.stripe];
+        bool const sweeps = worker.doing == Doing::sweep;
+        all.push_back({config_.step, leaf_text(worker), sweeps ? worker.turn->from : stripe.next,
+                       sweeps ? worker.turn->to : worker.to});
+    }
+    return all;
+}
+
 std::string BackfillMachine::leaf_text(Worker const& worker) const { return stripes_[*worker.stripe].name.text(); }
 
 Sql BackfillMachine::in_range(Worker const& worker) const {
@@ -346,10 +362,10 @@ void BackfillMachine::issue(std::size_t w, Doing what, Stamp at, Ids& ids, Comma
         return sql(
             R"(WITH n AS MATERIALIZED (SELECT pg_catalog.count(*) AS n, pg_catalog.count(*) FILTER (WHERE {3}) AS wrong
   FROM ONLY {0} AS {1} WHERE {2}),
-d AS (UPDATE weir.progress p SET next_page = {4}, rows = p.rows OPERATOR(pg_catalog.+) n.n FROM n WHERE {5}
-  AND n.wrong OPERATOR(pg_catalog.=) 0)
+d AS (UPDATE weir.progress p SET next_page = {4}, rows = p.rows OPERATOR(pg_catalog.+) n.n FROM n WHERE {5}{6})
 SELECT n.n, n.wrong FROM n)",
-            stripe.name, alias, in_range(worker), miss, Int{worker.to}, mine(stripe));
+            stripe.name, alias, in_range(worker), miss, Int{worker.to}, mine(stripe),
+            config_.counts ? sql("") : sql(" AND n.wrong OPERATOR(pg_catalog.=) 0"));
     };
     switch (what) {
         case Doing::batch:
@@ -598,7 +614,7 @@ void BackfillMachine::advance(std::size_t w, Stamp at, std::int64_t rows, std::i
     auto& stripe = stripes_[*worker.stripe];
     std::int64_t const pages = worker.to - stripe.next;
     bool const whole = pages == worker.size;
-    stripe.next = worker.to;
+    std::int64_t const from = std::exchange(stripe.next, worker.to);
     // What the sweeps told as done is not told twice.
     auto const told = std::min(stripe.told, pages);
     stripe.told -= told;
@@ -614,8 +630,8 @@ void BackfillMachine::advance(std::size_t w, Stamp at, std::int64_t rows, std::i
         auto const gentle = std::clamp(ideal, std::max<std::int64_t>(worker.size / 2, 1), worker.size * 3 / 2 + 1);
         worker.size = std::clamp<std::int64_t>(gentle, 1, pages_at_most);
     }
-    out.emplace_back(
-        Announce{{at.wall, BatchDone{config_.step, stripe.name.text(), pages - told, rows, took, config_.proof, hot}}});
+    out.emplace_back(Announce{{at.wall, BatchDone{config_.step, stripe.name.text(), pages - told, rows, took,
+                                                  config_.proof, hot, from, worker.to}}});
 }
 
 void BackfillMachine::fail(Outcome const& outcome, Commands& out) {
@@ -649,6 +665,10 @@ void BackfillMachine::settle(Stamp at, Ids& ids, Commands& out) {
 }
 
 void BackfillMachine::ended(Stamp at, Ids& ids, Commands& out) {
+    if (config_.counts) {
+        state_ = State::done;
+        return;
+    }
     if (rows_wrong_ > 0) {
         state_ = State::misses;
         return;
@@ -747,6 +767,7 @@ void BackfillMachine::completed(Stamp at, Completed const& completed, Ids& ids, 
     auto& worker = *found;
     auto const& outcome = completed.outcome;
     Doing const was = worker.doing;
+    if ((outcome.fate == Fate::lost || outcome.fate == Fate::in_doubt) && lost_in_.empty()) lost_in_ = running();
     worker.pending.reset();
     worker.wakes.reset();
 
@@ -802,7 +823,8 @@ void BackfillMachine::completed(Stamp at, Completed const& completed, Ids& ids, 
                 // What a deletion did in the same transaction was found by the count before it.
                 if (second_ && was == Doing::count) found_ += worker.misses;
                 if (was == Doing::refill) worker.rounds = refill_rounds;
-                if (worker.misses == 0) {
+                if (worker.misses == 0 || config_.counts) {
+                    rows_wrong_ += worker.misses;
                     advance(w, at, first_field(0), 0, outcome.took, out);
                     next(w, at, ids, out);
                 } else if (over) {

@@ -56,6 +56,8 @@ class BackfillMachine {
         bool afresh{};           ///< a proof that is repeated: what was counted before is forgotten
         int changes{};           ///< of the root's shape, seen by earlier passes of this proof
         bool plain{};            ///< page ranges only (`batch.order: plain`)
+        bool counts{};           ///< a proof that only counts: what it finds stays as it is, and is no miss
+        std::int64_t pages_at_first{weir::pages_at_first};  ///< of a range
         SweepTuning sweep{};
     };
     enum class State { running, done, misses, failed, stopped };
@@ -63,6 +65,8 @@ class BackfillMachine {
     explicit BackfillMachine(Config config)
         : config_{std::move(config)}, crew_{config_.all ? config_.workers : 1, config_.workers} {
         workers_.resize(static_cast<std::size_t>(config_.workers));
+        for (auto& worker : workers_) worker.size = config_.pages_at_first;
+        config_.sweep.pages_at_first = std::min(config_.sweep.pages_at_first, 4 * config_.pages_at_first);
         restart_ = config_.afresh;
         changes_ = config_.changes;
     }
@@ -87,7 +91,9 @@ class BackfillMachine {
     void stop(bool now, Commands& out);
 
     State state() const { return state_; }
-    Outcome const& outcome() const { return outcome_; }        ///< of State::failed
+    Outcome const& outcome() const { return outcome_; }  ///< of State::failed
+    /// What the sessions run now, or ran when the first of them was lost.
+    std::vector<PageRange> at_work() const { return lost_in_.empty() ? running() : lost_in_; }
     std::int64_t rows_done() const { return rows_done_; }      ///< written; of a proof: looked at
     std::int64_t rows_filled() const { return rows_filled_; }  ///< by a proof, because they were wrong
     std::int64_t rows_wrong() const { return rows_wrong_; }
@@ -165,6 +171,7 @@ class BackfillMachine {
     Sql in_range(Worker const& worker) const;
     Sql write(Worker const& worker, bool skip_locked) const;
     std::string leaf_text(Worker const& worker) const;
+    std::vector<PageRange> running() const;
 
     Config config_;
     State state_{State::running};
@@ -187,6 +194,7 @@ class BackfillMachine {
     int changes_{};         ///< of the root's shape
     Millis preparing_since_{};
     Outcome outcome_;
+    std::vector<PageRange> lost_in_;
     std::vector<std::string> keys_;
     std::int64_t pages_{}, pages_done_{}, rows_done_{}, rows_filled_{}, rows_wrong_{};
     std::int64_t root_{};               ///< oid of the table

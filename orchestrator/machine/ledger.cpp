@@ -615,7 +615,10 @@ std::optional<RunRecord> fold(std::vector<Row> const& rows) {
         if (is(EntryKind::gate_opened)) record.gate_opened = true;
         if (is(EntryKind::approval)) record.approvals.insert(field(11));
         if (is(EntryKind::gate_approved)) record.gate_approved = true;
-        if (is(EntryKind::aborting)) record.aborting = true;
+        if (is(EntryKind::aborting)) {
+            record.aborting = true;
+            if (row.fields[15]) record.accept_loss = std::stoll(*row.fields[15]);
+        }
         if (is(EntryKind::paused)) record.paused_by = field(11);
         if (is(EntryKind::resumed)) record.paused_by.clear();
         if (is(EntryKind::set)) record.settings.emplace_back(field(13), field(14));
@@ -628,7 +631,10 @@ std::optional<RunRecord> fold(std::vector<Row> const& rows) {
             record.aborting = record.rolling_back = true;
             record.accept_loss = row.fields[15] ? std::optional{std::stoll(*row.fields[15])} : std::nullopt;
         }
-        if (is(EntryKind::reopened)) record.reopened = true;
+        if (is(EntryKind::reopened)) {
+            record.reopened = true;
+            record.last_abort = std::max<std::int64_t>(record.last_abort, std::stoll("0" + field(12)));
+        }
         if (is(EntryKind::finished)) record.finished = true;
         if (is(EntryKind::undone) || is(EntryKind::rolled_back)) record.undone = true;
         if (is(EntryKind::rolled_back)) record.rolled_back = true;

@@ -92,7 +92,7 @@ enum class EntryKind : std::uint8_t {
     step_undone,
     quarantined,   ///< contract is done, and what it set aside is kept
     rolling_back,  ///< from here on the run undoes, contract included
-    reopened,      ///< contract is rolled back: both columns are kept equal, as at the open gate
+    reopened,      ///< an undo stands as at the open gate, and waits until nothing uses the new shape
     finished,
     undone,
     rolled_back,
@@ -113,9 +113,10 @@ struct EntryDetail {
     std::optional<std::int64_t> order{};
     std::string key{}, value{};                   ///< set
     std::optional<std::int64_t> quarantine_ms{};  ///< quarantined: for how long
-    std::optional<std::int64_t> accept_loss{};    ///< rolling_back: so many values need not go back
-    std::string file{}, sha256{};                 ///< backed_up
-    std::optional<std::int64_t> bytes{};          ///< backed_up: the size of the file
+    /// Rolling_back: so many values need not go back. Both that and aborting: of so many rows the values are given up.
+    std::optional<std::int64_t> accept_loss{};
+    std::string file{}, sha256{};         ///< backed_up
+    std::optional<std::int64_t> bytes{};  ///< backed_up: the size of the file
 };
 
 /// One row: 't' when the gate's own condition holds: its time is over by the server's clock, or its query is true.
@@ -154,10 +155,11 @@ struct RunRecord {
     bool gate_opened{}, gate_approved{}, aborting{}, finished{}, undone{};
     bool quarantined{};                              ///< stays true when it is rolled back
     bool rolling_back{}, reopened{}, rolled_back{};  ///< beside `aborting` and `undone`
-    std::optional<std::int64_t> accept_loss{};       ///< of the newest rolling_back
+    std::optional<std::int64_t> accept_loss{};       ///< of the newest rolling_back or aborting that says so
     std::set<std::string> approvals;                 ///< database users
     std::string paused_by;                           ///< empty: not paused
     std::int64_t last_order{};  ///< to pause, resume or set: it and those before it are not obeyed again
+    std::int64_t last_abort{};  ///< the order to abort that was obeyed before `reopened`; 0: none
     std::optional<std::int64_t> refused_abort{};                ///< the newest order to abort that was refused
     std::vector<std::pair<std::string, std::string>> settings;  ///< changed by orders, in their order
     std::string began_at, ended_at;

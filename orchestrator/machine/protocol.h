@@ -103,6 +103,14 @@ struct Limits {
     bool operator==(Limits const&) const = default;
 };
 
+/// What one session was at when its connection was lost: a batch over pages `from` up to `to` of a leaf of the table,
+/// or, where both are 0, one statement of the step over the whole of it.
+struct PageRange {
+    std::string step, leaf;
+    std::int64_t from{}, to{};
+    bool operator==(PageRange const&) const = default;
+};
+
 /// A table for a dump. `rows`: it holds rows of its own, and the dump must hold them.
 struct DumpedTable {
     std::string oid, schema, name;
@@ -122,8 +130,9 @@ struct Dump     { CommandId id{}; std::string step, file; std::vector<DumpedTabl
 struct Look     { CommandId id{}; std::string file; };
 struct Cancel   { CommandId target{}; };  ///< a wish; the answer is still the target's Completed
 struct Announce { Event event; };
-/// `lost`: why, when it ends because a connection was lost; another orchestrator may go on at once.
-struct Finish   { int exit{}; std::string lost{}; };
+/// `lost`: why, when it ends because a connection was lost; another orchestrator may go on at once. `connected`: it had
+/// all its sessions. `at_work`: what they were at.
+struct Finish   { int exit{}; std::string lost{}; bool connected{}; std::vector<PageRange> at_work{}; };
 // clang-format on
 
 using Command = std::variant<Connect, Execute, Rest, Dump, Look, Cancel, Announce, Finish>;

@@ -61,8 +61,8 @@ RunMachine::RunMachine(Config config)
     hands_ = config_.settings.workers.value_or(keys::workers_auto);
     abort_wanted_ = config_.abort && !undoing_;
     rollback_wanted_ = config_.rollback;
-    old_may_return_ = config_.rollback &&
-                      (record_.reopened || config_.approve.contains("all") || config_.approve.contains("contract"));
+    old_may_return_ = (config_.rollback || config_.abort) &&
+                      (config_.told_again || config_.approve.contains("all") || config_.approve.contains("contract"));
     abort_user_ = config_.user;
     if (config_.approve.contains("contract") || config_.approve.contains("all")) option_votes_ = true;
     // Enough approvals, and the end came before the gate's own entry.
@@ -75,7 +75,7 @@ void RunMachine::say(Commands& out, decltype(Event::what) what) const {
 }
 
 Step const* RunMachine::current() const {
-    auto const at = doing_ == Doing::watching ? watching_ : step_;
+    auto const at = doing_ == Doing::watching ? watching_ : doing_ == Doing::weighing ? weighing_ : step_;
     return at < config_.program.steps.size() ? &config_.program.steps[at] : nullptr;
 }
 
@@ -127,6 +127,7 @@ Commands RunMachine::resume(Input const& input) {
 
 void RunMachine::connect_next(Commands& out) {
     if (connecting_hand_ > static_cast<std::size_t>(hands_)) {
+        connected_ = true;
         doing_ = Doing::idle;
         advance(out);
         return;
@@ -237,7 +238,8 @@ void RunMachine::start_ladder(Step const& step, bool undo, Commands& out) {
     config.first = {fence(config_.epoch), insert_entry(config_.program.run, seq_, config_.epoch,
                                                        undo ? EntryKind::step_undone : EntryKind::step_done, step.id)};
     config.locks = undo ? step.undo_locks : step.locks;
-    config.body = undo ? step.undo : step.forward;
+    config.body = undo ? still_so(step) : step.forward;
+    if (undo) config.body.insert(config.body.end(), step.undo.begin(), step.undo.end());
     if (!undo) {
         Batch checks;
         if (step.proven_by.empty()) {
@@ -320,7 +322,7 @@ bool RunMachine::prove_again(Outcome const& outcome, Commands& out) {
     if (undoing_) {
         say(out, Warned{"undo of step " + step.id + " (" + step.title + "): " + outcome.message,
                         "what has changed is read before the column comes back"});
-        auto config = backfill_config(step);
+        auto config = backfill_config(step, *step.undo_rows, true);
         config.step = step.noted_for + ".back";
         config.gate_opened = true;
         config.changes = changes_[config.step];
@@ -465,15 +467,13 @@ void RunMachine::on_standalone(Completed const& completed, Commands& out) {
     conclude();
 }
 
-/// Of a step without rows: of those that its undo stands on.
-BackfillMachine::Config RunMachine::backfill_config(Step const& step) const {
+BackfillMachine::Config RunMachine::backfill_config(Step const& step, Rows const& rows, bool proof) const {
     auto const& settings = config_.settings;
-    bool const proof = step.kind == StepKind::proof || !step.rows;
     // A proof only reads; how much a second reader adds is known.
     return {.run = config_.program.run,
             .epoch = config_.epoch,
             .step = step.id,
-            .rows = step.rows ? *step.rows : *step.undo_rows,
+            .rows = rows,
             .proof = proof,
             .gate_opened = record_.gate_opened,
             .workers = std::min(hands_, settings.workers.value_or(proof ? proof_workers : keys::workers_auto)),
@@ -483,12 +483,13 @@ BackfillMachine::Config RunMachine::backfill_config(Step const& step) const {
             .give_up = settings.lock_give_up,
             .afresh = false,
             .changes = 0,
-            .plain = settings.plain,
+            .plain = settings.plain || config_.plain,
+            .pages_at_first = config_.pages_at_first.value_or(pages_at_first),
             .sweep = config_.sweep};
 }
 
 void RunMachine::start_backfill(Step const& step, Commands& out) {
-    auto config = backfill_config(step);
+    auto config = backfill_config(step, *step.rows, step.kind == StepKind::proof);
     config.changes = changes_[step.id];
     backfill_.emplace(std::move(config));
     doing_ = Doing::working;
@@ -561,6 +562,7 @@ void RunMachine::step_finished(Commands& out) {
         say(out, StepUndone{step.id, step.title, took});
     } else {
         record_.done.insert(step.id);
+        if (step.kind == StepKind::proof && step.phase == Phase::proof && !step.rows->erases) proofs_took_ += took;
         say(out, StepDone{step.id, step.title, step.phase, took});
     }
     advance(out);
@@ -709,10 +711,12 @@ void RunMachine::on_tick(Commands& out) {
     }
     judge_pace(out);
     child_moved(out);
-    if (doing_ != Doing::gate || !record_.paused_by.empty() || at_.steady - watched_ < gate_proof_every ||
+    if (doing_ != Doing::gate || !record_.paused_by.empty() ||
+        at_.steady - watched_ < std::max(gate_proof_every, gate_proof_share * proofs_took_) ||
         !schedule_reason().empty())
         return;
     watching_ = 0;
+    watch_began_ = at_.steady;
     watch_next(out);
 }
 
@@ -741,11 +745,12 @@ void RunMachine::watch_next(Commands& out) {
     }
     if (watching_ == steps.size()) {
         watched_ = at_.steady;
+        proofs_took_ = watched_ - watch_began_;
         doing_ = Doing::gate;
         look_around(true, out);
         return;
     }
-    auto config = backfill_config(steps[watching_]);
+    auto config = backfill_config(steps[watching_], *steps[watching_].rows, true);
     // Its own progress: that of the step belongs to the step.
     config.step += ".again";
     config.afresh = true;
@@ -877,6 +882,12 @@ void RunMachine::start_rollback(Commands& out) {
                    out);
             return;
         }
+    // From then on the counters stand still, and the rows are counted.
+    if (record_.reopened) {
+        rollback_wanted_ = false;
+        advance(out);
+        return;
+    }
     Batch ask;
     for (auto const& step : steps)
         if (is_done(step) && !record_.undone_steps.contains(step.id))
@@ -959,16 +970,32 @@ void RunMachine::undo_next(Commands& out) {
     for (std::size_t i = steps.size(); i-- > 0;) {
         auto const& step = steps[i];
         if (!is_done(step) || step.undo.empty() || record_.undone_steps.contains(step.id)) continue;
-        bool const gate = record_.rolling_back && config_.program.gate && step.phase < Phase::contract;
+        bool const early = step.phase < Phase::contract;
+        bool const gate = early && (record_.rolling_back ? config_.program.gate : record_.gate_opened);
         if (gate && !record_.reopened) {
-            write(EntryKind::reopened, "", {}, {}, out);
+            EntryDetail detail;
+            if (newest_abort_ > 0) detail.order = newest_abort_;
+            write(EntryKind::reopened, "", detail, {}, out);
             doing_ = Doing::concluding;
             return;
         }
         if (gate && !old_may_return_) {
-            say(out, Warned{"the old shape is there again beside the new one: the old and the new application may run",
-                            "when nothing uses the new shape any more: weir rollback " + config_.program.plan});
+            auto const shape = new_shape();
+            say(out,
+                Warned{(record_.rolling_back ? "the old shape is there again beside the new one: "
+                                             : "the gate was open, and the old shape is there beside the new one: ") +
+                           std::string{"the old and the new application may run"} +
+                           (shape.empty() ? "" : "; undone, " + shape + " is dropped with what is in it"),
+                       "when nothing uses the new shape any more: " + way_back()});
             quit(3, RunState::waiting, out);
+            return;
+        }
+        if (early && !weighed_ && (record_.gate_opened || record_.rolling_back)) {
+            weighing_ = 0;
+            lost_rows_ = 0;
+            lost_where_.clear();
+            weighed_steps_.clear();
+            weigh_next(out);
             return;
         }
         step_ = i;
@@ -1145,6 +1172,7 @@ void RunMachine::wrote(Outcome const& outcome, Commands& out) {
             return;
         case EntryKind::aborting:
             record_.aborting = undoing_ = true;
+            if (writing_detail_.accept_loss) record_.accept_loss = writing_detail_.accept_loss;
             advance(out);
             return;
         case EntryKind::quarantined:
@@ -1158,6 +1186,7 @@ void RunMachine::wrote(Outcome const& outcome, Commands& out) {
             return;
         case EntryKind::reopened:
             record_.reopened = true;
+            record_.last_abort = newest_abort_;
             advance(out);
             return;
         case EntryKind::finished:
@@ -1184,6 +1213,7 @@ void RunMachine::wrote(Outcome const& outcome, Commands& out) {
 
 void RunMachine::on(Completed const& completed, Commands& out) {
     if (ladder_ && ladder_->owns(completed.command)) {
+        if (is_gone(completed.outcome.fate)) lost_at_work_ = at_work();
         ladder_->completed(at_, completed, ids_, out);
         ladder_moved(out);
         return;
@@ -1263,6 +1293,9 @@ void RunMachine::on(Completed const& completed, Commands& out) {
         case Doing::counting:
             counted(outcome, out);
             return;
+        case Doing::guarding:
+            guarded(outcome, out);
+            return;
         case Doing::listing:
             backup_listed(outcome, out);
             return;
@@ -1278,6 +1311,7 @@ void RunMachine::on(Completed const& completed, Commands& out) {
         case Doing::gate:
         case Doing::watching:
         case Doing::returning:
+        case Doing::weighing:
         case Doing::noting:
         case Doing::paused:
         case Doing::over:
@@ -1306,6 +1340,8 @@ void RunMachine::child_moved(Commands& out) {
         watch_moved(out);
     else if (doing_ == Doing::returning)
         return_moved(out);
+    else if (doing_ == Doing::weighing)
+        weigh_moved(out);
 }
 
 /// Why no fill and no proof may go on now; empty when they may.
@@ -1316,17 +1352,17 @@ std::string RunMachine::schedule_reason() {
 }
 
 void RunMachine::judge_pace(Commands& out) {
-    bool const returns = doing_ == Doing::returning;
-    bool const works = (doing_ == Doing::working || doing_ == Doing::watching || returns) && backfill_;
-    bool const reads = returns || (works && current()->kind == StepKind::proof);
+    bool const undoes = (doing_ == Doing::weighing || doing_ == Doing::returning) && backfill_;
+    bool const works = undoes || ((doing_ == Doing::working || doing_ == Doing::watching) && backfill_);
+    bool const reads = undoes || (works && current()->kind == StepKind::proof);
     if (works) worked_ = at_.steady;
     Pace pace;
     if (!config_.settings.throttle.none()) {
         pace = pace_.judge(readings_, measured_, at_.steady, reading_age_max, !reads);
         tell_signals(pace, works, out);
     }
-    // An undo waits neither for its window nor for whoever paused the run.
-    auto const closed = works && !returns ? schedule_reason() : "";
+    // An undo waits for no window and is not paused.
+    auto const closed = works && !undoes ? schedule_reason() : "";
     bool const closes = !closed.empty() && !shut_;
     shut_ = !closed.empty();
     auto const stands = [&](std::string const& reason, char const* worst) {
@@ -1335,7 +1371,7 @@ void RunMachine::judge_pace(Commands& out) {
         pace.reasons.insert(pace.reasons.begin(), reason);
     };
     if (!closed.empty()) stands(closed, "schedule");
-    if (!record_.paused_by.empty() && !returns) stands("paused by " + record_.paused_by, "paused");
+    if (!record_.paused_by.empty() && !undoes) stands("paused by " + record_.paused_by, "paused");
     // Who has nothing to begin is held by nothing.
     if (!works && record_.paused_by.empty()) pace = {};
     double const now = pace.go ? pace.pace : 0;
@@ -1381,9 +1417,16 @@ void RunMachine::on_order(Ordered const& order, Commands& out) {
         if (doing_ == Doing::watching) stop_watching(out);
         return;
     }
-    if (undoing_ || abort_wanted_ || rollback_wanted_ ||
-        (record_.refused_abort && order.order <= *record_.refused_abort))
-        return;
+    newest_abort_ = std::max(newest_abort_, order.order);
+    if (record_.refused_abort && order.order <= *record_.refused_abort) return;
+    // Since the undo waits until nothing uses the new shape, this says that nothing does.
+    if (undoing_ && record_.reopened && order.order > record_.last_abort && !old_may_return_) {
+        old_may_return_ = true;
+        abort_user_ = order.user;
+        abort_order_ = order.order;
+        say(out, OrderTaken{"abort", "", order.user});
+    }
+    if (undoing_ || abort_wanted_ || rollback_wanted_) return;
     abort_wanted_ = true;
     abort_user_ = order.user;
     abort_order_ = order.order;
@@ -1461,12 +1504,9 @@ void RunMachine::on_interrupt(Interrupted const& interrupted, Commands& out) {
 void RunMachine::stop_child(bool now, Commands& out) {
     if (doing_ == Doing::ladder) {
         ladder_->stop(now, out);
-    } else if (doing_ == Doing::working) {
+    } else if (doing_ == Doing::working || doing_ == Doing::weighing || doing_ == Doing::returning) {
         backfill_->stop(now, out);
-        backfill_moved(out);
-    } else if (doing_ == Doing::returning) {
-        backfill_->stop(now, out);
-        return_moved(out);
+        child_moved(out);
     } else if (pending_ && (doing_ == Doing::standalone || doing_ == Doing::dumping || doing_ == Doing::repairing ||
                             doing_ == Doing::resting || (doing_ == Doing::connecting && stopping_) ||
                             (unreplicated_ && stopping_))) {
@@ -1531,8 +1571,7 @@ void RunMachine::failed(Outcome const& outcome, Commands& out) {
                 stop({Code::would_lose,
                       {},
                       where + words,
-                      "more did not go back while the rollback ran: weir rollback " + config_.program.plan +
-                          " says how many there are now"},
+                      "more was written meanwhile: " + way_back() + " says how many there are now"},
                      out);
                 return;
             }
@@ -1557,7 +1596,14 @@ void RunMachine::failed(Outcome const& outcome, Commands& out) {
                      out);
                 return;
             }
-            if (outcome.sqlstate == "WE003")
+            if (outcome.sqlstate == "WE003" && weighed_)
+                stop({Code::trigger_changed,
+                      {},
+                      where + words,
+                      "rows may have been written past the sync since it was looked at: " + way_back() +
+                          " counts what they would lose"},
+                     out);
+            else if (outcome.sqlstate == "WE003")
                 stop({Code::trigger_changed,
                       {},
                       where + words,
@@ -1577,11 +1623,21 @@ void RunMachine::failed(Outcome const& outcome, Commands& out) {
     }
 }
 
+/// What may have ended the server's process. A try for a lock is none: it waits for others.
+std::vector<PageRange> RunMachine::at_work() const {
+    bool const alone =
+        doing_ == Doing::standalone || doing_ == Doing::repairing || (doing_ == Doing::ladder && ladder_->scanning());
+    if (alone) return {{current()->id, "", 0, 0}};
+    bool const batches = doing_ == Doing::working || doing_ == Doing::watching || doing_ == Doing::weighing;
+    return batches && backfill_ ? backfill_->at_work() : std::vector<PageRange>{};
+}
+
 void RunMachine::stop(Problem const& why, Commands& out) {
     if (exit_) return;
     exit_ = exit_code(why.code);
     if (why.code == Code::connection_lost && config_.connects_again && !stopping_) {
         lost_ = why.message;
+        if (lost_at_work_.empty()) lost_at_work_ = at_work();
         say(out, ConnectionLost{why.message});
         quit(*exit_, RunState::stopped, out);
         return;
@@ -1608,7 +1664,7 @@ void RunMachine::quit(int exit, RunState state, Commands& out, std::string until
     if (lost_.empty()) say(out, RunDone{state, at_.steady - run_began_, std::move(until), until_at});
     exit_ = exit;
     doing_ = Doing::over;
-    out.emplace_back(Finish{exit, lost_});
+    out.emplace_back(Finish{exit, lost_, connected_, lost_at_work_});
 }
 
 }  // namespace weir

@@ -7,6 +7,9 @@
 /// contract ─> quarantine: the machine ends; a later one goes on when its time is over, or undoes all, contract
 /// included. In the midst of contract an abort does so at once, as long as no step of it has destroyed anything.
 ///
+/// Once the gate was open an undo first ends (exit 3): the new application may still write. A later machine that is
+/// told so again counts the rows whose values the old shape cannot hold, and undoes if so many are accepted.
+///
 /// Anywhere: paused by an order: nothing new is begun, what runs ends; batches stand still. An undo is not paused.
 ///
 /// Anywhere: stopped (exit 4), safe to resume: a new machine goes on from what the ledger says.
@@ -37,8 +40,9 @@ inline constexpr Millis reading_age_max{2000};
 
 /// What was learnt of the servers while a fill worked holds so long.
 inline constexpr Millis learnt_for{10'000};
-/// How often the proofs are repeated while a gate is open.
+/// How often the proofs are repeated while a gate is open; and at least so many times their own duration apart.
 inline constexpr Millis gate_proof_every{600'000};
+inline constexpr int gate_proof_share{20};
 /// Readers of a proof, when the plan leaves the number to weir.
 inline constexpr int proof_workers = 2;
 
@@ -54,10 +58,15 @@ class RunMachine {
         std::set<std::string> approve;  ///< gates approved by option; `all` for every one
         bool no_wait{};                 ///< exit 3 at a closed gate, and where the schedule holds a fill or a proof
         bool abort{};                   ///< undo instead of going on
+        bool told_again{};              ///< with `abort` or `rollback`: nothing uses the new shape any more
         bool rollback{};                ///< undo what contract has done, and all before it
-        std::optional<std::int64_t> accept_loss;  ///< with `rollback`: exactly so many values need not go back
+        /// With `rollback`: exactly so many values need not go back. With both: of at most so many rows the values are
+        /// given up.
+        std::optional<std::int64_t> accept_loss;
         bool may_set_deadlock_timeout{};
         SweepTuning sweep{};
+        std::optional<std::int64_t> pages_at_first{};  ///< of a range; nothing: as usual
+        bool plain{};                                  ///< page ranges only, whatever the plan says
         bool connects_again{};  ///< a lost connection is no stop: whoever drives this begins anew with another
     };
 
@@ -88,6 +97,8 @@ class RunMachine {
         paused,
         asking_end,  // of the quarantine
         counting,    // what a rollback would lose
+        guarding,    // whether a column can hold anything that is lost
+        weighing,    // rows whose values an undo would lose
         listing,     // what there is to dump
         dumping,
         looking,  // whether the dump of an earlier orchestrator is still there
@@ -106,7 +117,7 @@ class RunMachine {
     Step const& proof_of(Step const& step) const;
     void return_moved(Commands& out);
     bool prove_again(Outcome const& outcome, Commands& out);
-    BackfillMachine::Config backfill_config(Step const& step) const;
+    BackfillMachine::Config backfill_config(Step const& step, Rows const& rows, bool proof) const;
     EntryDetail proof_figures() const;
     void on_tick(Commands& out);
     void ask_whom_it_waits_for(Commands& out);
@@ -134,6 +145,15 @@ class RunMachine {
     void start_rollback(Commands& out);
     void counted(Outcome const& outcome, Commands& out);
     bool complete_way_back(Commands& out);
+    void weigh_next(Commands& out);
+    void weigh(UndoLoss const& loss, bool any, Commands& out);
+    void weighed_one(Sql const& todo, Commands& out);
+    void guarded(Outcome const& outcome, Commands& out);
+    void weigh_moved(Commands& out);
+    Batch still_so(Step const& step) const;
+    void weighed(Commands& out);
+    std::string way_back() const;
+    std::string new_shape() const;
     Step const* gone_for_good() const;
     Problem only_forward() const;
     void refuse(Problem const& why, Commands& out);
@@ -163,6 +183,7 @@ class RunMachine {
     void stop_child(bool now, Commands& out);
     void failed(Outcome const& outcome, Commands& out);
     std::string refused_hint(Outcome const& outcome) const;
+    std::vector<PageRange> at_work() const;
     void stop(Problem const& why, Commands& out);
     void quit(int exit, RunState state, Commands& out, std::string until = {}, std::optional<Instant> until_at = {});
     void say(Commands& out, decltype(Event::what) what) const;
@@ -184,6 +205,8 @@ class RunMachine {
     std::size_t step_{};
     Millis step_began_{}, run_began_{};
     Millis watched_{};                      ///< when the gate opened, or its proofs were repeated last
+    Millis watch_began_{};                  ///< when they began to be
+    Millis proofs_took_{};                  ///< all of them, the last time
     std::size_t watching_{};                ///< the step whose proof is repeated; those before it were
     std::optional<std::size_t> reproving_;  ///< a proof that is done and made again: what it saw has changed
     std::map<std::string, int> changes_;    ///< of the root's shape, that each proof has seen
@@ -204,8 +227,19 @@ class RunMachine {
     bool shut_{};                     ///< the schedule holds the child
     bool stopping_{}, undoing_{}, abort_wanted_{}, rollback_wanted_{};
     bool quarantine_over_{};
-    std::set<std::string> backups_seen_;   ///< steps whose dump is there: made or looked for by this machine
-    std::string looking_;                  ///< the step whose dump is looked for
+    std::set<std::string> backups_seen_;  ///< steps whose dump is there: made or looked for by this machine
+    std::string looking_;                 ///< the step whose dump is looked for
+    bool weighed_{};                      // what would be lost is counted, and accepted
+    std::size_t weighing_{};              // the step that is counted; those before it are
+    std::int64_t lost_rows_{};            // of them
+    std::int64_t more_accepted_{};        // than those
+    std::string lost_where_;              // for people
+    bool weighing_any_{};                 // every value counts: what the count reads is not there
+    struct Weighed {
+        std::int64_t rows{};
+        Sql todo;  ///< empty: the column is not there
+    };
+    std::map<std::string, Weighed> weighed_steps_;
     bool old_may_return_{};                // the application of the old shape is deployed: nothing needs the new column
     bool option_votes_{};                  // --approve: when the gate opens
     bool executed_{};                      // the standalone statement ran; the probe that follows must say done
@@ -215,7 +249,7 @@ class RunMachine {
     std::optional<CommandId> asking_;      // whom it waits for
     bool unreplicated_{};                  // the entry is committed, and waits for a synchronous standby
     std::string abort_user_, approval_user_;
-    std::int64_t abort_order_{};
+    std::int64_t abort_order_{}, newest_abort_{};
     std::optional<std::int64_t> refused_order_;
     // Entries of orders are written beside what runs, one at a time; whatever else is to be written waits for them,
     // because an entry's number is known only when the one before it stands.
@@ -232,6 +266,8 @@ class RunMachine {
     Batch writing_guard_;
     std::optional<int> exit_;
     std::string lost_;
+    std::vector<PageRange> lost_at_work_;
+    bool connected_{};  ///< with all hands
 };
 
 }  // namespace weir

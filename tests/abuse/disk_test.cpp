@@ -103,7 +103,8 @@ TEST_F(FullDisk, OfTablesAtAnyInstantNothingIsLostAndItGoesOnOrBack) {
         count(goes_on ? "held" : ran.status == 0 ? "done all the same" : recorded("began") ? "stopped" : "not begun");
         bool const back = recorded("began") && dice.coin();
         if (!goes_on && dice.coin()) {
-            auto const tried = back ? weir({"abort", "rename-it"}) : weir({"run", file, "--approve", "all"});
+            auto const tried =
+                back ? weir({"abort", "rename-it", "--approve", "all"}) : weir({"run", file, "--approve", "all"});
             bool const ended = tried.status == 0 || tried.status == 6 || has(tried.err, "not-now");
             if (!ended) {
                 EXPECT_TRUE(out_of_room(tried));
@@ -115,7 +116,7 @@ TEST_F(FullDisk, OfTablesAtAnyInstantNothingIsLostAndItGoesOnOrBack) {
         if (!goes_on) disk->empty();
         EXPECT_TRUE(oracle->more(10)) << "the application stands still once there is room";
         if (back && !recorded("undone")) {
-            auto const undone = weir({"abort", "rename-it"});
+            auto const undone = weir({"abort", "rename-it", "--approve", "all"});
             // Done, or too far for that.
             if (undone.status != 6) {
                 EXPECT_TRUE(refused(undone, 5, "not-now"));

@@ -67,13 +67,13 @@ TEST_P(HumanBeing, ChangesTheTable) {
     EXPECT_EQ(dump(), as_left) << "the second time";
     if (!human.mends.empty()) {
         if (human.then == Then::abort) {
-            auto const abort = weir({"abort", "rename-it"});
+            auto const abort = weir({"abort", "rename-it", "--approve", "all"});
             EXPECT_EQ(abort.status, 4) << told(abort);
         }
         sql(human.mends);
     }
     if (human.then == Then::abort) {
-        auto const abort = weir({"abort", "rename-it"});
+        auto const abort = weir({"abort", "rename-it", "--approve", "all"});
         EXPECT_EQ(abort.status, 6) << told(abort);
         EXPECT_EQ(leftovers(), "");
         EXPECT_EQ(dump() != before, human.stays) << dump();

@@ -93,6 +93,12 @@ inline Rows rows_of_users() {
     return rows;
 }
 
+/// Of a step that made a column.
+inline UndoLoss users_lost() {
+    Sql const todo = sql("full_name IS NOT NULL AND full_name <> name");
+    return {"users.full_name", Rows{users(), {}, todo, todo, todo, {}, {}}, sql("full_name IS NOT NULL"), {}};
+}
+
 inline Step work(std::string const& id, Phase phase, bool proof) {
     Step step;
     step.id = id;

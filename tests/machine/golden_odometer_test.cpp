@@ -39,7 +39,7 @@ class Kills {
 
     /// A new orchestrator in this world, and up to so many kills from here on.
     Ends turn(Sim sim, int kills) {
-        auto const print = print_of(sim.world, !sim.orders.empty(), sim.config.rollback, kills);
+        auto const print = print_of(sim.world, !sim.orders.empty(), sim.config.rollback || sim.config.abort, kills);
         if (auto const* seen = known(print)) return *seen;
         ++worlds;
         auto const ends = live(std::move(sim), kills);
@@ -75,8 +75,8 @@ class Kills {
             if (sim.exit && !reopened) sim.world.judge_end(*sim.exit, sim.config.program);
             if (broke(sim.world)) break;
             if (reopened) {
-                path_.emplace_back("rolled back as far as the gate");
-                sim.config.rollback = true;
+                path_.emplace_back("undone as far as the gate");
+                (sim.world.has("rolling_back") ? sim.config.rollback : sim.config.abort) = true;
                 ends += turn(std::move(sim), kills);
                 break;
             }
@@ -114,11 +114,13 @@ class Kills {
             if (forgets && left.entries.back().kind == "step_done") left.entries.pop_back();
             left.judge_now(sim.config.program);
             // Once is enough, and what rests in quarantine is rolled back.
-            bool const may_abort = sim.orders.empty() && !sim.config.rollback && !left.has("quarantined");
+            bool const may_abort =
+                sim.orders.empty() && !sim.config.rollback && !sim.config.abort && !left.has("quarantined");
             for (int abort = 0; abort <= (may_abort ? 1 : 0); ++abort) {
                 ++killed;
                 bool const aborted = abort == 1 || !sim.orders.empty();
-                if (auto const* seen = known(print_of(left, aborted, sim.config.rollback, kills - 1))) {
+                if (auto const* seen =
+                        known(print_of(left, aborted, sim.config.rollback || sim.config.abort, kills - 1))) {
                     ends += *seen;
                     continue;
                 }

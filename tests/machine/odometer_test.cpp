@@ -34,7 +34,7 @@ class Odometer {
             // A run that stopped is run again: whoever was interrupted, or met a fault. So is what waits until nothing
             // uses the new shape.
             bool const reopened = sim.exit == 3 && sim.world.has("reopened");
-            if (reopened) sim.config.rollback = true;
+            if (reopened) (sim.world.has("rolling_back") ? sim.config.rollback : sim.config.abort) = true;
             bool const again = sim.exit == 4 || reopened;
             if (again && sim.starts > 8) sim.world.object("it stops again and again");
             if (sim.exit && !again) sim.world.judge_end(*sim.exit, sim.config.program);

@@ -122,6 +122,7 @@ TEST(MidwayRun, IsUndoneByCommandAndWaitsAtItsGate) {
     ASSERT_TRUE(sim.until(writes("step_done", "contract.3")));
     sim.kill(0);
     auto const before = sim.world.journal().size();
+    sim.config.approve.clear();
     sim.config.abort = true;
     sim.start();
     sim.calm();

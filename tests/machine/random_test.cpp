@@ -41,6 +41,8 @@ class RandomWorld {
         for (auto& weight : surprises_) weight = chance(40) ? 1 + below(4) : 0;
         if (chance(30)) make_schedule();
         if (chance(30)) sim_.world.lost = below(3);
+        if (chance(30))
+            for (int i = 0; i < 3; ++i) sim_.world.own.insert(below(64));
         trouble_ = 20 + below(120);
         sim_.start();
     }
@@ -101,6 +103,7 @@ class RandomWorld {
 
     Program make_program() {
         auto steps = whole();
+        steps.steps[0].undo_loses = chance(50) ? std::optional{users_lost()} : std::nullopt;
         switch (below(5)) {
             case 0:
                 break;
@@ -147,8 +150,8 @@ class RandomWorld {
     void again() {
         // Nothing uses the new shape any more.
         if (sim_.exit == 3 && sim_.world.has("reopened")) {
-            sim_.config.rollback = true;
-            sim_.config.accept_loss = sim_.world.lost;
+            (sim_.world.has("rolling_back") ? sim_.config.rollback : sim_.config.abort) = true;
+            sim_.config.accept_loss = static_cast<std::int64_t>(sim_.world.own.size());
         }
         // Whoever is gone leaves in flight what it had in flight; it commits or not before the next one acts.
         sim_.kill(static_cast<unsigned>(dice_()));

@@ -317,6 +317,48 @@ TEST(Run, WithoutWaitingTheGateIsLeftWhenWhatPeopleDidIsTold) {
     EXPECT_EQ(sim.exit, 3);
 }
 
+TEST(Run, AProofThatTakesLongIsRepeatedTwentyTimesAsRarely) {
+    auto sim = simulation();
+    sim.start();
+    sim.calm();
+    sim.now += gate_proof_every;
+    sim.give(Ticked{});
+    auto const began = sim.now;
+    sim.took = Millis{60'000};
+    sim.calm();
+    ASSERT_TRUE(sim.waits());
+    ASSERT_EQ(sim.world.journal().back(), "checked proof.1");
+    auto const ended = sim.now;
+    auto const duration = ended - began;
+    ASSERT_GT(gate_proof_share * duration, 2 * gate_proof_every);
+    sim.took = Millis{50};
+    bool again = false;
+    while (!again) {
+        sim.now += Millis{60'000};
+        sim.give(Ticked{});
+        again = sim.until(has_verb(Verb::count, "proof.1.again")).has_value();
+        ASSERT_LT(sim.now, ended + 30 * duration);
+    }
+    EXPECT_GE(sim.now - ended, gate_proof_share * (duration - Millis{60'000})) << "its entry is none of it";
+}
+
+TEST(Run, AGateOpensWithAProofThatTookLong) {
+    auto sim = simulation();
+    sim.start();
+    ASSERT_TRUE(sim.until(has_verb(Verb::count, "proof.1")));
+    sim.took = Millis{60'000};
+    ASSERT_TRUE(sim.until(writes("step_done", "proof.1")));
+    sim.took = Millis{50};
+    sim.calm();
+    ASSERT_TRUE(sim.waits());
+    sim.now += 2 * gate_proof_every;
+    sim.give(Ticked{});
+    EXPECT_FALSE(sim.until(has_verb(Verb::count, "proof.1.again")));
+    sim.now += 10 * gate_proof_every;
+    sim.give(Ticked{});
+    EXPECT_TRUE(sim.until(has_verb(Verb::count, "proof.1.again")));
+}
+
 TEST(Run, AGateThatNobodyComesToIsLeftWhenAnotherLeads) {
     auto sim = simulation();
     sim.start();
@@ -405,7 +447,8 @@ TEST(Run, OrdersAreHeardWhileAProofIsRepeated) {
         auto aborted = watching();
         aborted.order(OrderWord::abort, "otto");
         aborted.calm();
-        EXPECT_EQ(aborted.exit, 6) << at;
+        EXPECT_EQ(aborted.exit, 3) << at;
+        EXPECT_EQ(aborted.world.journal().back(), "reopened") << at;
         EXPECT_THAT(aborted.world.objections, IsEmpty()) << at;
         auto stopped = watching();
         stopped.give(Interrupted{1});
@@ -420,6 +463,7 @@ TEST(Run, OrdersAreHeardWhileAProofIsRepeated) {
 TEST(Run, AbortAtEveryPointUndoesOrIsRefused) {
     int const length = length_of_a_run();
     int undone = 0;
+    int waited = 0;
     int refused = 0;
     for (int at = 0; at < length; ++at) {
         auto sim = approved_simulation();
@@ -428,6 +472,15 @@ TEST(Run, AbortAtEveryPointUndoesOrIsRefused) {
         sim.order(OrderWord::abort, "otto");
         sim.calm();
         ASSERT_TRUE(sim.exit) << at;
+        if (sim.exit == 3) {
+            EXPECT_TRUE(sim.world.has("gate_opened")) << at;
+            ++waited;
+            sim.config.approve.clear();
+            sim.config.abort = true;
+            sim.start();
+            sim.calm();
+            ASSERT_TRUE(sim.exit) << at;
+        }
         sim.world.judge_end(*sim.exit, sim.config.program);
         EXPECT_THAT(sim.world.objections, IsEmpty()) << at;
         if (*sim.exit == 6) {
@@ -442,6 +495,7 @@ TEST(Run, AbortAtEveryPointUndoesOrIsRefused) {
         }
     }
     EXPECT_GT(undone, 30);
+    EXPECT_GT(waited, 3);
     EXPECT_GT(refused, 0);
     EXPECT_LT(refused, 5) << "only once contract dropped something";
 }
@@ -452,9 +506,13 @@ TEST(Run, UndoesInReverse) {
     sim.calm();
     sim.order(OrderWord::abort, "otto");
     sim.calm();
+    EXPECT_EQ(sim.exit, 3);
+    sim.config.abort = true;
+    sim.start();
+    sim.calm();
     EXPECT_EQ(sim.exit, 6);
     auto expected = up_to_the_gate;
-    for (auto const* line : {"aborting", "step_undone proof.2", "step_told proof.2", "step_undone expand.1",
+    for (auto const* line : {"aborting", "reopened", "step_undone proof.2", "step_told proof.2", "step_undone expand.1",
                              "step_told expand.1", "undone"})
         expected.emplace_back(line);
     EXPECT_EQ(sim.world.journal(), expected);
@@ -479,7 +537,7 @@ TEST(Run, AbortByCommandUndoesAStoppedRun) {
 TEST(Run, AnAbortThatStoppedHalfwayIsGoneOnWith) {
     auto sim = simulation();
     sim.start();
-    sim.calm();
+    ASSERT_TRUE(sim.until(writes("step_done", "proof.3")));
     sim.order(OrderWord::abort, "otto");
     auto const at = sim.until(writes("step_undone", "expand.1"));
     ASSERT_TRUE(at);
@@ -525,6 +583,285 @@ TEST(Run, AbortIsRefusedOnceContractDroppedSomething) {
             EXPECT_THAT(sim.heard<Warned>(), SizeIs(1));
         }
     }
+}
+
+// ---- abort once the gate was open -----------------------------------------------------------------------------------
+
+/// At the gate; three rows in two tables hold what the application wrote.
+Sim at_the_gate(std::set<std::int64_t> own) {
+    auto steps = whole();
+    steps.steps[0].undo_loses = users_lost();
+    auto sim = simulation(std::move(steps));
+    sim.world.own = std::move(own);
+    sim.start();
+    sim.calm();
+    EXPECT_TRUE(sim.waits());
+    return sim;
+}
+
+void again(Sim& sim, std::optional<std::int64_t> accepted = {}) {
+    sim.config.abort = true;
+    sim.config.accept_loss = accepted;
+    sim.start();
+    sim.calm();
+}
+
+void expect_undone(Sim& sim) {
+    ASSERT_EQ(sim.exit, 6);
+    sim.world.judge_end(6, sim.config.program);
+    EXPECT_THAT(sim.world.objections, IsEmpty());
+}
+
+TEST(AbortAtTheGate, FirstWaitsUntilNothingUsesTheNewShape) {
+    for (bool const by_order : {false, true}) {
+        auto sim = at_the_gate({});
+        if (by_order) {
+            sim.order(OrderWord::abort, "otto");
+            sim.calm();
+        } else {
+            sim.kill(0);
+            again(sim);
+        }
+        EXPECT_EQ(sim.exit, 3);
+        EXPECT_THAT(sim.heard<Warned>().back().message, HasSubstr("users.full_name is dropped"));
+        EXPECT_THAT(sim.heard<Warned>().back().hint, HasSubstr("weir abort users-full-name"));
+        EXPECT_THAT(sim.world.undone, IsEmpty());
+        sim.config.abort = false;
+        sim.start();
+        sim.calm();
+        EXPECT_EQ(sim.exit, 3) << "who only runs the plan waits, too";
+        EXPECT_THAT(sim.world.undone, IsEmpty());
+        again(sim);
+        expect_undone(sim);
+    }
+}
+
+TEST(AbortAtTheGate, DropsNothingThatNobodyGaveUp) {
+    auto sim = at_the_gate({3, 40, 63});
+    sim.order(OrderWord::abort, "otto");
+    sim.calm();
+    EXPECT_EQ(sim.exit, 3);
+    auto const before = sim.world.journal();
+    for (std::optional<std::int64_t> const accepted :
+         {std::optional<std::int64_t>{}, std::optional<std::int64_t>{0}, std::optional<std::int64_t>{2}}) {
+        again(sim, accepted);
+        EXPECT_EQ(sim.exit, 4);
+        EXPECT_EQ(codes_of(sim).back(), "would-lose");
+        EXPECT_THAT(last_message(sim), AllOf(HasSubstr("3 rows have values in users.full_name"),
+                                             HasSubstr("weir abort users-full-name --accept-loss 3")));
+        EXPECT_EQ(sim.world.journal(), before) << "a refusal writes nothing";
+    }
+    sim.world.own.insert(17);
+    again(sim, 3);
+    EXPECT_EQ(sim.exit, 4) << "one more was written";
+    EXPECT_THAT(last_message(sim), HasSubstr("--accept-loss 4"));
+    again(sim, 4);
+    expect_undone(sim);
+}
+
+TEST(AbortAtTheGate, CountsEveryValueWhereTheServerRefusesTheCount) {
+    auto sim = at_the_gate({3});
+    sim.order(OrderWord::abort, "otto");
+    sim.calm();
+    sim.config.abort = true;
+    sim.start();
+    auto const first = sim.until(has_verb(Verb::count, "expand.1.lost"));
+    ASSERT_TRUE(first);
+    sim.answer(*first, Answer::refused, "42703");
+    ASSERT_TRUE(sim.until(has_verb(Verb::count, "expand.1.lost")));
+    auto gone = sim;
+    sim.calm();
+    EXPECT_EQ(sim.exit, 4);
+    EXPECT_EQ(codes_of(sim).back(), "would-lose");
+    // Where the column itself is gone there is nothing to lose.
+    gone.world.rules.losing.clear();
+    gone.answer(*gone.until(has_verb(Verb::count, "expand.1.lost")), Answer::refused, "42703");
+    gone.calm();
+    EXPECT_EQ(gone.exit, 6);
+}
+
+TEST(AbortAtTheGate, CountsOnceMoreUnderItsLock) {
+    for (bool const counted : {false, true}) {
+        auto sim = at_the_gate({3});
+        auto& loss = *sim.config.program.steps[0].undo_loses;
+        if (!counted) loss.none_while = {sql("SELECT weir.check_sync('users', 1, 1, 4)")};
+        if (!counted) sim.world.own.clear();
+        sim.order(OrderWord::abort, "otto");
+        sim.calm();
+        sim.config.abort = true;
+        sim.config.accept_loss = 1;
+        sim.start();
+        ASSERT_TRUE(sim.until(writes("step_undone", "proof.2")));
+        if (counted)
+            sim.world.own.insert(4);
+        else
+            sim.world.triggers_touched = true;
+        sim.calm();
+        EXPECT_EQ(sim.exit, 4);
+        EXPECT_EQ(codes_of(sim).back(), counted ? "would-lose" : "trigger-changed");
+        EXPECT_THAT(last_message(sim), HasSubstr("weir abort users-full-name"));
+        EXPECT_FALSE(sim.world.has("step_undone", "expand.1"));
+        sim.config.accept_loss = 2;
+        sim.start();
+        sim.calm();
+        expect_undone(sim);
+    }
+}
+
+TEST(AbortAtTheGate, CountsNothingWhereTheOldColumnHoldsIt) {
+    for (bool const touched : {false, true}) {
+        auto sim = at_the_gate({3});
+        sim.config.program.steps[0].undo_loses->none_while = {sql("SELECT weir.check_sync('users', 1, 1, 4)")};
+        if (!touched) sim.world.rules.losing.clear();
+        sim.order(OrderWord::abort, "otto");
+        sim.calm();
+        EXPECT_EQ(sim.exit, 3);
+        sim.world.triggers_touched = touched;
+        again(sim);
+        EXPECT_EQ(sim.exit, touched ? 4 : 6) << "written past the sync";
+        EXPECT_EQ(sim.world.progress.contains("expand.1.lost"), touched);
+    }
+}
+
+TEST(AbortAtTheGate, WaitsWhereverItWasKilledSinceTheGateOpened) {
+    auto const begun = [] {
+        auto steps = whole();
+        steps.steps[0].undo_loses = users_lost();
+        auto sim = simulation(std::move(steps));
+        sim.config.approve = {"contract"};
+        sim.world.own = {9};
+        sim.start();
+        return sim;
+    };
+    int points = 0;
+    for (int cut = 0;; ++cut) {
+        auto sim = begun();
+        for (int i = 0; i < cut && !sim.exit; ++i) sim.answer(0, Answer::done);
+        if (sim.exit) break;
+        if (!sim.world.has("gate_opened") || sim.world.has("step_done", "contract.2")) continue;
+        ++points;
+        sim.kill(0);
+        sim.config.approve.clear();
+        again(sim);
+        EXPECT_EQ(sim.exit, 3) << cut;
+        again(sim);
+        EXPECT_EQ(sim.exit, 4) << cut;
+        again(sim, 1);
+        expect_undone(sim);
+    }
+    EXPECT_GT(points, 5);
+}
+
+TEST(AbortAtTheGate, KilledAnywhereOnTheWayItGoesOn) {
+    int points = 0;
+    for (int cut = 0; cut < 200; ++cut)
+        for (unsigned const applied : {0U, 3U}) {
+            auto sim = at_the_gate({9});
+            sim.order(OrderWord::abort, "otto");
+            sim.calm();
+            sim.config.abort = true;
+            sim.config.accept_loss = 1;
+            sim.start();
+            for (int i = 0; i < cut && !sim.exit; ++i) sim.answer(0, Answer::done);
+            if (sim.exit) {
+                cut = 200;
+                break;
+            }
+            ++points;
+            sim.kill(applied);
+            if (sim.world.has("undone")) continue;
+            sim.config.accept_loss.reset();
+            if (!sim.world.has("step_undone", "expand.1") && sim.world.entries.back().value.empty() &&
+                !std::any_of(sim.world.entries.begin(), sim.world.entries.end(),
+                             [](auto const& e) { return e.kind == "aborting" && !e.value.empty(); }))
+                sim.config.accept_loss = 1;
+            sim.start();
+            sim.calm();
+            expect_undone(sim);
+        }
+    EXPECT_GT(points, 20);
+}
+
+TEST(AbortAtTheGate, ALostConnectionIsNoSecondWord) {
+    auto sim = at_the_gate({});
+    sim.order(OrderWord::abort, "otto");
+    sim.calm();
+    ASSERT_EQ(sim.exit, 3);
+    // The same process on another connection: what it wrote itself told it nothing.
+    sim.config.abort = true;
+    auto config = sim.config;
+    config.record = *fold(sim.world.rows());
+    config.told_again = false;
+    config.epoch = Epoch{sim.world.epoch};
+    sim.machine.emplace(std::move(config));
+    sim.exit.reset();
+    sim.give(Started{});
+    sim.calm();
+    EXPECT_EQ(sim.exit, 3);
+    EXPECT_THAT(sim.world.undone, IsEmpty());
+}
+
+TEST(AbortAtTheGate, ASecondOrderIsTheSecondWord) {
+    auto sim = at_the_gate({5});
+    sim.order(OrderWord::abort, "otto");
+    sim.order(OrderWord::abort, "otto");
+    sim.calm();
+    EXPECT_EQ(sim.exit, 3) << "given before anybody could know";
+    sim.start();
+    sim.calm();
+    EXPECT_EQ(sim.exit, 3);
+    sim.order(OrderWord::abort, "otto");
+    sim.start();
+    sim.calm();
+    EXPECT_EQ(sim.exit, 4);
+    EXPECT_EQ(codes_of(sim).back(), "would-lose");
+    sim.world.own.clear();
+    sim.start();
+    sim.calm();
+    EXPECT_EQ(sim.exit, 3) << "that order was refused";
+    sim.order(OrderWord::abort, "otto");
+    sim.start();
+    sim.calm();
+    expect_undone(sim);
+}
+
+TEST(AbortAtTheGate, TheCountIsInterruptedAndGoesOn) {
+    auto sim = at_the_gate({});
+    sim.order(OrderWord::abort, "otto");
+    sim.calm();
+    sim.config.abort = true;
+    sim.start();
+    ASSERT_TRUE(sim.until(has_verb(Verb::count, "expand.1.lost")));
+    sim.give(Interrupted{1});
+    sim.calm();
+    EXPECT_EQ(sim.exit, 4);
+    EXPECT_THAT(sim.world.undone, IsEmpty());
+    again(sim);
+    expect_undone(sim);
+}
+
+TEST(RolledBackRun, CountsWhatTheGateLetIn) {
+    auto steps = two_aside(true);
+    steps.steps[0].undo_loses = users_lost();
+    auto sim = simulation(std::move(steps));
+    sim.world.own = {1, 2};
+    sim.config.approve = {"contract"};
+    sim.start();
+    sim.calm();
+    ASSERT_TRUE(sim.world.has("quarantined"));
+    sim.config.approve.clear();
+    sim.config.rollback = true;
+    sim.start();
+    sim.calm();
+    EXPECT_EQ(sim.exit, 3);
+    sim.start();
+    sim.calm();
+    EXPECT_EQ(sim.exit, 4);
+    EXPECT_THAT(last_message(sim), HasSubstr("weir rollback users-full-name --accept-loss 2"));
+    sim.config.accept_loss = 2;
+    sim.start();
+    sim.calm();
+    expect_undone(sim);
 }
 
 // ---- interrupts ---------------------------------------------------------------------------------------------------

@@ -121,6 +121,8 @@ void read(std::string_view sent, Tx& tx, std::int64_t run) {
         tx.actions.push_back({.verb = Verb::end});
     } else if (starts_with(text, "SELECT (SELECT coalesce(pg_catalog.sum(s.last_value)")) {
         tx.actions.push_back({.verb = Verb::lost});
+    } else if (starts_with(text, "DO ") && after(text, "\"weir lost\"")) {
+        tx.actions.push_back({.verb = Verb::still, .number = needed(text, "IF \"weir lost\" > ")});
     } else if (starts_with(text, "SELECT c.oid, n.nspname, c.relname")) {
         tx.actions.push_back({.verb = Verb::tables});
     } else if (starts_with(text, "SELECT (SELECT least(")) {
@@ -354,8 +356,15 @@ void World::apply_undo(std::string const& step, bool entered) {
     if (auto const needed = rules.way_back.find(step); needed != rules.way_back.end())
         for (auto const& other : needed->second)
             if (count(undone, other) == 0) object(step + " was undone without " + other);
-    if (has("rolling_back") && rules.gate && !rules.gate_guarded.contains(step) && !has("reopened"))
-        object(step + " was undone before the gate was open again");
+    if ((has("rolling_back") ? rules.gate : has("gate_opened")) && !rules.gate_guarded.contains(step) &&
+        !has("reopened"))
+        object(step + " was undone while the new application may write");
+    std::int64_t accepted = 0;
+    for (auto const& e : entries)
+        if ((e.kind == "aborting" || e.kind == "rolling_back") && !e.value.empty()) accepted = std::stoll(e.value);
+    if (rules.losing.contains(step) && (has("gate_opened") || has("rolling_back")) &&
+        static_cast<std::int64_t>(own.size()) > accepted)
+        object(step + " was undone with what nobody has given up");
 }
 
 void World::apply_entry(Tx::Action const& action) {
@@ -403,6 +412,8 @@ Outcome World::perform(Tx const& tx) {
     bool entered = false;
     for (auto const& action : tx.actions) {
         if (action.verb == Verb::guard && triggers_touched) return failure(Fate::refused, "WE003");
+        if (action.verb == Verb::still && static_cast<std::int64_t>(own.size()) > action.number)
+            return failure(Fate::refused, "WE004");
         if (action.verb == Verb::file && action.number != file) return failure(Fate::refused, "WE002");
         if (action.verb == Verb::shape && !is_what_was_proven(action.step)) return failure(Fate::refused, "WE007");
         if (action.verb == Verb::entry) {
@@ -429,6 +440,7 @@ Outcome World::perform(Tx const& tx) {
     for (auto const& action : tx.actions) {
         switch (action.verb) {
             case Verb::guard:
+            case Verb::still:
             case Verb::file:
             case Verb::shape:
                 break;
@@ -557,6 +569,12 @@ Outcome World::perform(Tx const& tx) {
             }
             case Verb::count: {
                 std::int64_t wrong = 0;
+                if (action.step.ends_with(".lost")) {
+                    for (auto page = action.from; page < action.to; ++page) wrong += own.contains(page) ? 1 : 0;
+                    outcome.rows = {row({std::to_string(action.to - action.from), std::to_string(wrong)})};
+                    move(action, action);
+                    break;
+                }
                 for (auto page = action.from; page < action.to; ++page)
                     if (!right.at(static_cast<std::size_t>(offset(action.step) + page))) ++wrong;
                 outcome.rows = {row({std::to_string(action.to - action.from), std::to_string(wrong)})};
@@ -623,6 +641,7 @@ std::string World::print() const {
     for (auto const& [step, noted] : shapes)
         add("noted", step, std::to_string(noted.leaves), std::to_string(noted.root));
     for (bool const r : right) all += r ? '1' : '0';
+    for (auto const page : own) add("own", std::to_string(page));
     add(quarantine_over ? "over" : "", condition ? "open" : "");
     return all;
 }
@@ -691,6 +710,7 @@ void Sim::start() {
     machine.reset();
     auto now_config = config;
     now_config.record = *fold(world.rows());
+    now_config.told_again = now_config.record.reopened;
     // `weir run` looks at this itself, and makes no machine.
     if (now_config.record.finished || now_config.record.undone) {
         exit = now_config.record.finished ? 0 : 6;
@@ -750,7 +770,8 @@ void Sim::take(Commands const& commands) {
                 found->canceled = true;
         } else if (auto const* announce = std::get_if<Announce>(&command)) {
             if (keep_events) events.push_back(announce->event);
-        } else if (std::holds_alternative<Finish>(command)) {
+        } else if (auto const* finish = std::get_if<Finish>(&command)) {
+            last = *finish;
             over = true;
         }
     }

@@ -35,6 +35,7 @@ struct Tx {
         condition,  // of the gate
         end,        // of the quarantine
         lost,       // what did not go back
+        still,      // of what was counted, under the lock
         count,
         keys,
         shape,  // is the table what was proven?
@@ -108,6 +109,7 @@ struct World {
         std::map<std::string, std::string> saved_by;           ///< steps that destroy, with the one that dumps before
         std::set<std::pair<std::string, std::string>> dumped;  ///< schemas and tables
         bool gate{};
+        std::set<std::string> losing;  ///< steps whose undo drops what the application wrote
     };
 
     // How this world is made.
@@ -143,6 +145,7 @@ struct World {
     bool table_gone{};                          ///< it is not there to be dumped
     bool condition{};                           ///< of the gate
     bool quarantine_over{};
+    std::set<std::int64_t> own;   ///< pages with values of the application's own in the new column
     int lost{};                   ///< values that did not go back
     int hands_refused{};          ///< so often a newcomer is in the way of a hand
     std::vector<Row> in_the_way;  ///< what a look shows
@@ -173,9 +176,10 @@ struct World {
     std::vector<Row> rows() const {
         std::vector<Row> made;
         for (auto const& e : entries)
-            made.push_back(
-                row({std::to_string(run), std::to_string(e.seq), e.kind, e.step, "then", "", "", "", "", "", "", e.user,
-                     e.order, e.key, e.value, e.kind == "rolling_back" ? e.value : "", e.dump, e.bytes}));
+            made.push_back(row({std::to_string(run), std::to_string(e.seq), e.kind, e.step, "then", "", "", "", "", "",
+                                "", e.user, e.order, e.key, e.value,
+                                e.kind == "rolling_back" || (e.kind == "aborting" && !e.value.empty()) ? e.value : "",
+                                e.dump, e.bytes}));
         return made;
     }
     bool undoes() const { return has("aborting") || has("rolling_back"); }
@@ -239,6 +243,7 @@ struct Sim {
     std::vector<Ordered> orders;  ///< in the ledger: every orchestrator hears of them
     bool keep_events{};
     std::vector<Event> events;
+    std::optional<Finish> last;
 
     explicit Sim(Program program) {
         std::string acts;
@@ -250,6 +255,7 @@ struct Sim {
                 acts = step.id;
             if (step.kind == StepKind::proof) world.rules.proofs.push_back(step.id);
             if (!step.undo.empty()) world.rules.undoable.insert(step.id);
+            if (step.undo_loses) world.rules.losing.insert(step.id);
             if (!step.probe.empty())
                 world.rules.probed.insert(step.id);
             else if (step.kind == StepKind::standalone)

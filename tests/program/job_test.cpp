@@ -178,7 +178,13 @@ TEST_F(Job, AbortsAtTheGateByOrder) {
     auto const ordered = weir({"abort", "rename-it"});
     EXPECT_EQ(ordered.status, 0) << told(ordered);
     EXPECT_THAT(ordered.out, HasSubstr("weir rename-it control"));
-    auto const ran = wait(process);
+    auto const waits = wait(process);
+    EXPECT_EQ(waits.status, 3) << told(waits);
+    EXPECT_THAT(waits.out, HasSubstr("users.full_name is dropped"));
+    EXPECT_THAT(waits.out, HasSubstr("weir abort rename-it"));
+    EXPECT_THAT(weir({"status"}).out, HasSubstr("weir abort rename-it"));
+    EXPECT_EQ(weir({"run", file}).status, 3) << "there is no way forward any more";
+    auto const ran = weir({"abort", "rename-it"});
     EXPECT_EQ(ran.status, 6) << told(ran);
     EXPECT_THAT(ran.out, HasSubstr("plan rename-it is undone"));
     ASSERT_TRUE(writers.more(20));

@@ -117,7 +117,7 @@ TEST_F(Lag, AReplicaThatIsGoneStopsTheFill) {
     ASSERT_TRUE(bench.at_gate(process, 40s)) << process.out() << process.err();
     process.signal(SIGINT);
     EXPECT_EQ(process.wait(), 4);
-    EXPECT_EQ(bench.weir({"abort", "rename-it"}).status, 6);
+    EXPECT_EQ(bench.weir({"abort", "rename-it", "--approve", "all"}).status, 6);
 }
 
 TEST_F(Lag, CanBeIgnored) {

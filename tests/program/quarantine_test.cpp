@@ -252,7 +252,8 @@ TEST_F(Quarantine, WhoeverRunsItBeforeMustUseTheRightWord) {
     EXPECT_THAT(early.out, ::testing::HasSubstr("weir abort rename-it undoes it"));
     EXPECT_TRUE(refused(weir({"purge", "rename-it"}), 5, "not-now", {"nothing in quarantine"}));
     EXPECT_TRUE(refused(weir({"rollback", "rename-it", "--accept-loss", "some"}), 2, "usage"));
-    EXPECT_TRUE(refused(weir({"abort", "rename-it", "--accept-loss", "1"}), 2, "usage"));
+    EXPECT_TRUE(refused(weir({"abort", "rename-it", "--accept-loss", "-1"}), 2, "usage"));
+    EXPECT_TRUE(refused(weir({"run", file, "--accept-loss", "1"}), 2, "usage"));
 }
 
 // ---- in the midst of contract ---------------------------------------------------------------------------------------

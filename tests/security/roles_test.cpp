@@ -118,7 +118,7 @@ TEST_F(Roles, WeirRunsWholePlansWithNoMore) {
     auto const back =
         bench.plan("weir: 1\nname: back\nchanges:\n  - rename_column: { table: users, from: upper, to: u }\n");
     ASSERT_EQ(bench.weir({"run", back, "--no-wait"}).status, 3);
-    EXPECT_EQ(bench.weir({"abort", "back"}).status, 6);
+    EXPECT_EQ(bench.weir({"abort", "back", "--approve", "all"}).status, 6);
     EXPECT_EQ(bench.leftovers(), "");
     EXPECT_EQ(bench.value("SELECT rolsuper::text || rolcreaterole::text || rolcreatedb::text FROM pg_roles WHERE "
                           "rolname = 'weir'"),
@@ -208,7 +208,11 @@ TEST_F(Roles, AnOperatorsAbortIsAnOrder) {
     auto process = bench.start({"run", file});
     ASSERT_TRUE(bench.at_gate(process)) << process.err();
     EXPECT_EQ(as("bob", {"abort", "rename-it"}).status, 0);
-    EXPECT_EQ(wait(process).status, 6);
+    EXPECT_EQ(wait(process).status, 3);
+    EXPECT_EQ(bench.weir({"run", file}).status, 3) << "bob's first word is heard already";
+    // The second one says that nothing uses the new shape any more.
+    EXPECT_EQ(as("bob", {"abort", "rename-it"}).status, 0);
+    EXPECT_EQ(bench.weir({"run", file}).status, 6);
     EXPECT_EQ(bench.dump(), before);
 }
 

@@ -122,7 +122,7 @@ TEST_F(Ledger, TellsWhetherSomebodyWorksOnTheRun) {
     process.signal(SIGKILL);
     process.wait();
     EXPECT_TRUE(wait_until([&] { return has(metrics(), "weir_ledger_run_led" + of("rename-it") + " 0\n"); }, 30s));
-    ASSERT_EQ(weir({"abort", "rename-it"}).status, 6);
+    ASSERT_EQ(weir({"abort", "rename-it", "--approve", "all"}).status, 6);
     EXPECT_THAT(metrics(), HasSubstr(in("rename-it", "undone")));
     EXPECT_TRUE(refused(weir({"status", "--metrics", "--json"}), 2, "usage", {"--metrics stands alone"}));
     EXPECT_TRUE(refused(weir({"status", "rename-it", "--metrics"}), 2, "usage", {"--metrics stands alone"}));

@@ -1,0 +1,48 @@
+/// A row that ends the process of whoever updates it in a batch: the run stops before it has done much harm.
+#include <iostream>
+
+#include "abuse.h"
+
+namespace weir::tests {
+namespace {
+
+class Backends : public ServerAbuse {
+  protected:
+    /// By a crash, which makes the server end all sessions and recover; or only this session.
+    void poison(int row, bool crash) const {
+        sql(std::string{"CREATE FUNCTION poison() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+                        "IF current_setting('weir.batch', true) = 'on' THEN "} +
+            (crash ? "EXECUTE format('COPY (SELECT 1) TO PROGRAM %L', 'kill -9 ' || pg_backend_pid()); "
+                   : "PERFORM pg_terminate_backend(pg_backend_pid()); ") +
+            "PERFORM pg_sleep(60); END IF; RETURN new; END $$");
+        sql("CREATE TRIGGER poison BEFORE UPDATE ON users FOR EACH ROW WHEN (old.id = " + std::to_string(row) +
+            ") EXECUTE FUNCTION poison()");
+    }
+};
+
+TEST_F(Backends, ThatABatchEndsStopTheRunAtTheFourth) {
+    std::size_t most = 0;
+    abuse(1, 50, [&](Dice& dice) {
+        auto const oracle = make(dice);
+        bool const crash = dice.below(4) != 0;
+        poison(1 + dice.below(rows), crash);
+        auto const before = weir::tests::count(cluster.log(), "all server processes terminated");
+        auto process = begin({"--approve", "all"});
+        auto const ran = wait(process, 400s);
+        EXPECT_EQ(ran.status, 4) << told(ran);
+        EXPECT_TRUE(has(ran.out, "connection-lost") && has(ran.out, "lost 4 times") && has(ran.out, "pages "))
+            << told(ran);
+        auto const restarts = weir::tests::count(cluster.log(), "all server processes terminated") - before;
+        EXPECT_EQ(restarts, crash ? 4U : 0U);
+        most = std::max(most, restarts);
+        count(crash ? "crashes" : "sessions ended");
+        EXPECT_EQ(oracle->rows(), "") << "beside a run that stopped";
+        sql("DROP TRIGGER poison ON users; DROP FUNCTION poison()");
+        recover();
+        expect_done(*oracle);
+    });
+    std::cout << "the server restarted " << most << " times a run at most\n";
+}
+
+}  // namespace
+}  // namespace weir::tests
