@@ -158,7 +158,8 @@ std::optional<Problems> queries_run(Asker& asker, Plan const& plan) {
                 {Code::bad_expression,
                  {plan.file, 0, 0},
                  "the server refuses the query of " + where + ": " + outcome.message + " in " + query.text(),
-                 hint});
+                 hint,
+                 words_of(outcome)});
     };
     if (plan.gate_until)
         ask(*plan.gate_until, sql("SELECT coalesce({0}, false)", *plan.gate_until), "gates.contract.until_sql",
@@ -403,7 +404,7 @@ Stay act(Outputs& outputs, Asker& asker) {
         auto const found = uses_of(asker, ready.record->run);
         if (auto const* problem = std::get_if<Problem>(&found)) {
             if (problem->code == Code::cannot_connect) return Problems{*problem};
-            unreadable.warnings.push_back({problem->message, problem->hint});
+            unreadable.warnings.push_back({problem->message, problem->hint, problem->more});
         } else {
             for (auto const& use : std::get<std::vector<Use>>(found))
                 unreadable.warnings.push_back(
@@ -544,12 +545,13 @@ int run_on(Outputs& outputs) {
                                                     {},
                                                     lost,
                                                     "when the server is back, run the same command again: it goes on "
-                                                    "where the ledger stands"};
+                                                    "where the ledger stands",
+                                                    problems[0].more};
                 outputs.say(Stopped{why});
                 return exit_code(why.code);
             }
             if (!ghost && now - *lost_at >= untold_for && told.insert(problems[0].message).second)
-                outputs.say(Warned{problems[0].message + "; weir goes on trying", problems[0].hint});
+                outputs.say(Warned{problems[0].message + "; weir goes on trying", problems[0].hint, problems[0].more});
         }
         if (outputs.interrupts.times() == 0) {
             asio::steady_timer timer{io, rest};
@@ -635,6 +637,11 @@ int run_command(Options const& options) {
     auto loaded = load_plan(options.words[0]);
     if (auto* problems = std::get_if<Problems>(&loaded)) return tell(*problems);
     auto const& plan = std::get<Plan>(loaded);
+    if (auto const& command = plan.notify.command; !command.empty() && !options.allow_command)
+        return tell(
+            {Code::command_not_allowed, plan.notify.command_at,
+             "notify.command runs " + command[0] + ", and this command line does not allow it",
+             "read what it does, then: weir run " + options.words[0] + " --allow-command; or take it out of the plan"});
     return with_outputs(options, Task::run, &plan, plan.name);
 }
 

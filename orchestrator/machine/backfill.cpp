@@ -673,15 +673,13 @@ void BackfillMachine::checked_whole(Stamp at, Outcome const& outcome, Ids& ids, 
     } else if (outcome.fate == Fate::done) {
         // An application that does not know the column inserts such rows for ever; each pass has filled what it found.
         std::string keys;
-        for (auto const& row : outcome.rows) keys += (keys.empty() ? "" : "; ") + row.fields[0].value_or("");
+        for (auto const& row : outcome.rows) keys += (keys.empty() ? "among them " : "; ") + row.fields[0].value_or("");
         out.emplace_back(Announce{
-            {at.wall,
-             config_.rows.erases
-                 ? Warned{"rows of " + config_.rows.table.text() + " still come to be deleted, among them " + keys,
-                          "they are left to the next plan that deletes"}
-                 : Warned{"rows of " + config_.rows.table.text() + " are still written without a value, among them " +
-                              keys,
-                          "they are left to the application, which should write the column"}}});
+            {at.wall, config_.rows.erases
+                          ? Warned{"rows of " + config_.rows.table.text() + " still come to be deleted",
+                                   "they are left to the next plan that deletes", Sealed{keys}}
+                          : Warned{"rows of " + config_.rows.table.text() + " are still written without a value",
+                                   "they are left to the application, which should write the column", Sealed{keys}}}});
         state_ = State::done;
     } else if (outcome.fate == Fate::canceled) {
         check_whole(ids, out);
@@ -803,7 +801,7 @@ void BackfillMachine::completed(Stamp at, Completed const& completed, Ids& ids, 
                     go_on(w, Doing::count, at, ids, out);
             } else if (was == Doing::keys) {
                 for (auto const& row : outcome.rows)
-                    if (keys_.size() < 10) keys_.push_back(row.fields[0].value_or(""));
+                    if (keys_.size() < 10) keys_.emplace_back(row.fields[0].value_or(""));
                 rows_wrong_ += worker.misses;
                 advance(w, at, 0, 0, outcome.took, out);
                 next(w, at, ids, out);

@@ -114,7 +114,7 @@ class RunMachine {
     void dumped(Outcome const& outcome, Commands& out);
     bool look_for_backup(Commands& out);
     void looked_for_backup(Outcome const& outcome, Commands& out);
-    void backup_failed(std::string const& why, Commands& out);
+    void backup_failed(std::string const& why, Sealed more, Commands& out);
     void open_gate(Commands& out);
     void approved(std::string const& user, Commands& out);
     void vote(std::string const& user, Commands& out);
@@ -195,16 +195,16 @@ class RunMachine {
     bool shut_{};                     ///< the schedule holds the child
     bool stopping_{}, undoing_{}, abort_wanted_{}, rollback_wanted_{};
     bool quarantine_over_{};
-    std::set<std::string> backups_seen_;   ///< steps whose dump is there: made or looked for by this machine
-    std::string looking_;                  ///< the step whose dump is looked for
-    bool old_may_return_{};                // the application of the old shape is deployed: nothing needs the new column
-    bool option_votes_{};                  // --approve: when the gate opens
-    bool executed_{};                      // the standalone statement ran; the probe that follows must say done
-    int busy_{};                           // tries of a standalone statement that met a lock
-    std::vector<std::string> in_the_way_;  // of it, when somebody looked last
-    int hand_pid_{};                       // of the first hand, whose statements may wait long
-    std::optional<CommandId> asking_;      // whom it waits for
-    bool unreplicated_{};                  // the entry is committed, and waits for a synchronous standby
+    std::set<std::string> backups_seen_;  ///< steps whose dump is there: made or looked for by this machine
+    std::string looking_;                 ///< the step whose dump is looked for
+    bool old_may_return_{};               // the application of the old shape is deployed: nothing needs the new column
+    bool option_votes_{};                 // --approve: when the gate opens
+    bool executed_{};                     // the standalone statement ran; the probe that follows must say done
+    int busy_{};                          // tries of a standalone statement that met a lock
+    std::vector<Blocker> in_the_way_;     // of it, when somebody looked last
+    int hand_pid_{};                      // of the first hand, whose statements may wait long
+    std::optional<CommandId> asking_;     // whom it waits for
+    bool unreplicated_{};                 // the entry is committed, and waits for a synchronous standby
     std::string abort_user_, approval_user_;
     std::int64_t abort_order_{};
     std::optional<std::int64_t> refused_order_;

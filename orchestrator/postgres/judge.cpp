@@ -250,7 +250,9 @@ Answer judge_answer(Question const& question, Outcome const& outcome) {
     Answer answer;
     if (outcome.sqlstate != "WE100") {
         answer.sqlstate = outcome.sqlstate.empty() ? "XX000" : outcome.sqlstate;
-        answer.error = outcome.message.empty() ? "the server gave no answer" : outcome.message;
+        // It read no row: what its words can quote is the plan's own.
+        auto const& said = outcome.said.empty() ? outcome.message : outcome.said.reveal();
+        answer.error = said.empty() ? "the server gave no answer" : said;
         return answer;
     }
     if (std::holds_alternative<DropQuestion>(question)) {
