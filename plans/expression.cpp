@@ -334,17 +334,27 @@ std::string first_word(std::string_view statement) {
     return command ? word + " …" : "…";
 }
 
+/// All statements of the text.
 bool shows_values_as_literals(std::string_view text, std::vector<Token> const& tokens) {
-    std::vector<std::string> words;
+    std::vector<std::string> words;  // the first of the statement
+    auto const plain = [&] {
+        if (words.empty()) return true;
+        words.resize(3);
+        if (among(plain_commands, words[0])) return true;
+        auto const& what = words[1] == "UNIQUE" ? words[2] : words[1];
+        return among(plain_of_tables, words[0]) && (what == "TABLE" || what == "INDEX");
+    };
+    bool any = false;
     for (auto const& token : tokens) {
-        if (token.kind == TokenKind::open_bracket && words.empty()) continue;
-        if (words.size() == 3) break;
-        words.push_back(upper(text.substr(token.start, token.end - token.start)));
+        if (token.kind == TokenKind::semicolon) {
+            if (!plain()) return false;
+            words.clear();
+        } else if (words.size() < 3 && (token.kind != TokenKind::open_bracket || !words.empty())) {
+            any = true;
+            words.push_back(upper(text.substr(token.start, token.end - token.start)));
+        }
     }
-    words.resize(3);
-    if (among(plain_commands, words[0])) return true;
-    auto const& what = words[1] == "UNIQUE" ? words[2] : words[1];
-    return among(plain_of_tables, words[0]) && (what == "TABLE" || what == "INDEX");
+    return any && plain();
 }
 
 std::string cut(std::string text, std::size_t most) {

@@ -250,8 +250,10 @@ Answer judge_answer(Question const& question, Outcome const& outcome) {
     Answer answer;
     if (outcome.sqlstate != "WE100") {
         answer.sqlstate = outcome.sqlstate.empty() ? "XX000" : outcome.sqlstate;
-        // It read no row: what its words can quote is the plan's own.
-        auto const& said = outcome.said.empty() ? outcome.message : outcome.said.reveal();
+        // The questions read no row: the words can quote the plan alone, unless a function puts them together, such as
+        // that of an event trigger.
+        bool const raised = outcome.sqlstate.starts_with("P0");
+        auto const& said = outcome.said.empty() || raised ? outcome.message : outcome.said.reveal();
         answer.error = said.empty() ? "the server gave no answer" : said;
         return answer;
     }

@@ -130,7 +130,8 @@ TEST_F(ProgressTest, WhatMayQuoteRowsIsForATerminalAlone) {
         LockTried{"expand.1", false, milliseconds{5}, {"pid 7 (?)"}, {Sealed{"pid 7 (c4n4ry)"}}},
         BlockerEnded{"expand.1", true, "pid 7 (?)", Sealed{"pid 7 (c4n4ry)"}},
         WaitsFor{"expand.1", {"pid 8 (?)"}, {Sealed{"pid 8 (c4n4ry)"}}},
-        ProofDone{"proof.1", "users", 1, {Sealed{"id=c4n4ry"}}}, Warned{"a warning", "mend it", sealed},
+        ProofDone{"proof.1", "users", 1, {Sealed{"id=c4n4ry"}}},
+        Warned{"a warning", "mend it", sealed},
         Stopped{{Code::statement_refused, {}, "stopped", "mend it", sealed}}};
     for (auto const mode : {ProgressMode::plain, ProgressMode::bar, ProgressMode::json}) {
         begin(mode);

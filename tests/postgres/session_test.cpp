@@ -115,7 +115,8 @@ TEST_F(SessionTest, what_is_for_anybody_holds_no_value) {
     };
     std::string const raised = "an error that only a function can raise";
     for (auto const& [statement, sqlstate, message] : {
-             Case{sql("INSERT INTO public.t VALUES (1, NULL)"), "23502", "NOT NULL violation: table public.t, column a"},
+             Case{sql("INSERT INTO public.t VALUES (1, NULL)"), "23502",
+                  "NOT NULL violation: table public.t, column a"},
              Case{sql("INSERT INTO public.t VALUES (1, 'c4n4ry')"), "23514",
                   "check violation: table public.t, constraint t_a_check"},
              Case{sql("INSERT INTO public.t VALUES (1, 'x', NULL, 77)"), "23503",
@@ -126,8 +127,7 @@ TEST_F(SessionTest, what_is_for_anybody_holds_no_value) {
              Case{sql("SELECT 'c4n4ry'::regrole"), "42704", "undefined object"},
              Case{sql("SELECT public.runs('c4n4ry')"), "42703", "undefined column"},
              Case{sql("SELECT public.runs('1 / 0 -- c4n4ry')"), "22012", "division by zero"},
-             Case{sql("SELECT public.says('P0001', 'c4n4ry')"), "P0001",
-                  "a function raised an exception of its own"},
+             Case{sql("SELECT public.says('P0001', 'c4n4ry')"), "P0001", "a function raised an exception of its own"},
              Case{sql("SELECT public.says('23505', 'c4n4ry')"), "23505", "unique violation"},
              Case{sql("SELECT public.says('42501', 'c4n4ry')"), "42501", "insufficient privilege"},
              Case{sql("SELECT public.says('55P03', 'c4n4ry')"), "55P03",

@@ -40,9 +40,10 @@ TEST_F(Notify, ACommandHearsOfTheWholeRun) {
 }
 
 TEST_F(Notify, ACommandIsRunOnlyIfTheCommandLineAllowsIt) {
-    auto const file = with_notify("\n  held: 1h\n  command: [ " + folder.path("hook") + ", " + folder.path("told") + " ]");
+    auto const file =
+        with_notify("\n  held: 1h\n  command: [ " + folder.path("hook") + ", " + folder.path("told") + " ]");
     EXPECT_TRUE(refused(weir({"run", file}), 1, "command-not-allowed",
-                        {file + ":6:12: ", "notify.command runs " + folder.path("hook"), "--allow-command"}));
+                        {file + ":7:12: ", "notify.command runs " + folder.path("hook"), "--allow-command"}));
     EXPECT_FALSE(ledger()) << "nothing was begun";
     EXPECT_FALSE(std::filesystem::exists(folder.path("told")));
     EXPECT_EQ(weir({"plan", file}).status, 0) << "looking at it runs nothing";
