@@ -126,7 +126,8 @@ class Running {
         if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return;
         auto const how = WIFEXITED(status) ? " ended with " + std::to_string(WEXITSTATUS(status))
                                            : " was ended by signal " + std::to_string(WTERMSIG(status));
-        throw Failed{name_ + how, std::string{ending(harmless(said_), last_words)}};
+        std::string const words{ending(harmless(said_), last_words)};
+        throw Failed{name_ + how, words.empty() ? words : name_ + " says: " + words};
     }
 
   private:
@@ -234,11 +235,11 @@ struct Made {
     std::string sha256;
 };
 
-Outcome refusal(std::string message, Sealed said = {}) {
+Outcome refusal(std::string message, Sealed more = {}) {
     Outcome outcome;
     outcome.fate = Fate::refused;
     outcome.message = std::move(message);
-    outcome.said = std::move(said);
+    outcome.more = std::move(more);
     return outcome;
 }
 

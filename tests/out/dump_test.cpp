@@ -171,8 +171,8 @@ TEST_F(Dumping, TellsTheEndOfWhatItSaidInWholeCharacters) {
     auto const outcome = make();
     EXPECT_EQ(outcome.fate, Fate::refused);
     EXPECT_EQ(outcome.message, "pg_dump ended with 3");
-    EXPECT_THAT(outcome.said.reveal(), testing::StartsWith("\xE2\x82\xAC\xE2\x82\xAC"));
-    EXPECT_EQ(outcome.said.reveal().find('?'), std::string::npos);
+    EXPECT_THAT(outcome.more.reveal(), testing::StartsWith("pg_dump says: \xE2\x82\xAC\xE2\x82\xAC"));
+    EXPECT_EQ(outcome.more.reveal().find('?'), std::string::npos);
 }
 
 TEST(Room, IsThatOfTheDirectorysDisk) {

@@ -7,7 +7,7 @@
 #include <optional>
 
 #include "tests/security/web.h"
-#include "tests/support/bench.h"
+#include "tests/support/terminal.h"
 
 namespace weir::tests {
 namespace {
@@ -197,14 +197,8 @@ FROM pg_class WHERE relnamespace = 'weir'::regnamespace AND relkind = 'r')"));
         keep("webhook", box.posted());
         keep("hook", heard());
     }
-    /// On a pseudo-terminal, as script(1) makes it.
-    std::string on_terminal(Words const& words, int status) {
-        auto made = launch(words);
-        std::string line = "exec";
-        for (auto const& word : made.command) line += " '" + word + "'";
-        made.command = {"script", "-qefc", line, "/dev/null"};
-        made.environment.insert({"TERM", "xterm"});
-        auto const ran = run(std::move(made));
+    std::string on_terminal(Words const& words, int status) const {
+        auto const ran = at_terminal(*this, words);
         EXPECT_EQ(ran.status, status) << tests::told(ran);
         return ran.out;
     }
