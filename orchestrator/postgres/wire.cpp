@@ -190,8 +190,8 @@ std::string for_anybody(ServerError const& error) {
     if (quotable(error)) {
         if (error.sqlstate != "2BP01" || error.detail.empty()) return error.message;
         // Names of objects, one a line.
-        auto names = error.detail;
-        std::replace(names.begin(), names.end(), '\n', ';');
+        std::string names;
+        for (auto const& line : lines_of(error.detail)) names += (names.empty() ? "" : "; ") + line;
         return error.message + " (" + names + ")";
     }
     std::string names;
