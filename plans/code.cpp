@@ -25,6 +25,7 @@ constexpr std::array rows{
     CodeRow{Code::has_dependents, "has-dependents", 1},
     CodeRow{Code::conflict, "conflict", 1},
     CodeRow{Code::wrong_table_kind, "wrong-table-kind", 1},
+    CodeRow{Code::command_not_allowed, "command-not-allowed", 1},
     CodeRow{Code::usage, "usage", 2},
     CodeRow{Code::gave_up_lock, "gave-up-lock", 4},
     CodeRow{Code::statement_refused, "statement-refused", 4},

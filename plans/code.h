@@ -26,6 +26,7 @@ enum class Code {
     has_dependents,  ///< something depends on the column that this version cannot carry
     conflict,        ///< two changes of one plan touch the same column
     wrong_table_kind,
+    command_not_allowed,  ///< the plan runs a program, and nobody said on the command line that it may
     // exit 2: usage
     usage,
     // exit 4: stopped, safe to resume

@@ -1,5 +1,6 @@
 #pragma once
-/// The public stream: what happened, for ledger, metrics, log and progress display. Names and numbers only.
+/// The public stream: what happened, for ledger, metrics, log and progress display. Names and numbers only: what may
+/// quote rows, or what other sessions run, is Sealed, and only a display on a terminal opens it.
 #include <chrono>
 #include <cstdint>
 #include <optional>
@@ -51,12 +52,12 @@ struct WorkersChanged{ std::string step; int workers{}; std::string reason; };
 /// A VACUUM that the fill ran for itself, so that later batches find room; `dead_rows` are those that it made since the last.
 struct Vacuumed      { std::string step, table; std::int64_t dead_rows{}; Millis took{}; };
 /// One try for the locks of a step, or a look that showed that a try would be in vain (`waited` is 0 then). `blockers`:
-/// who was in the way when it was looked last.
-struct LockTried     { std::string step; bool got{}; Millis waited{}; std::vector<std::string> blockers; };
+/// who was in the way when it was looked last; `seen` says the same with what they run as they wrote it.
+struct LockTried     { std::string step; bool got{}; Millis waited{}; std::vector<std::string> blockers; std::vector<Sealed> seen{}; };
 /// Somebody in the way was ended, as `locks.on_blocked` says: its session, or else what it ran.
-struct BlockerEnded  { std::string step; bool session{}; std::string blocker; };
+struct BlockerEnded  { std::string step; bool session{}; std::string blocker; Sealed seen{}; };
 /// Whom a long statement of a step waits for just now.
-struct WaitsFor      { std::string step; std::vector<std::string> blockers; };
+struct WaitsFor      { std::string step; std::vector<std::string> blockers; std::vector<Sealed> seen{}; };
 /// 1 = unhindered, 0 = stopped; each reason says signal, value and limit, and begins with the signal's name in words:
 /// `replication lag of r1 is 3.2 s, limit 2 s`.
 struct PaceChanged   { double pace{1}; std::vector<std::string> reasons; };
@@ -76,7 +77,8 @@ struct GateOpened    { std::string gate; std::vector<std::string> notes; };
 /// One of the `needed` approvals; `have` with it.
 struct GateVoted     { std::string gate, user; int have{}, needed{}; };
 struct GateApproved  { std::string gate, user; };
-struct ProofDone     { std::string step, table; std::int64_t rows_wrong{}; std::vector<std::string> keys; };
+/// `keys` name some of the rows: a key is what stands in a row.
+struct ProofDone     { std::string step, table; std::int64_t rows_wrong{}; std::vector<Sealed> keys; };
 /// A dump of a step grew: bytes that are written so far.
 struct DumpGrew      { std::string step; std::int64_t bytes{}; };
 /// A dump is whole, on disk and checked; `sha256` in hexadecimal digits.
@@ -86,7 +88,7 @@ struct BackedUp      { std::string step, file; std::int64_t bytes{}; std::string
 struct TableSized    { std::string table; std::int64_t bytes{}, bytes_before{}, dead_rows{}; };
 /// An order from the ledger took effect: `approve`, `pause`, `resume`, `set` or `abort`.
 struct OrderTaken    { std::string order, argument, user; };
-struct Warned        { std::string message, hint; };
+struct Warned        { std::string message, hint; Sealed more{}; };
 /// The run is being begun anew with another connection; RunBegan follows when there is one.
 struct ConnectionLost{ std::string message; };
 struct Stopped       { Problem why; };

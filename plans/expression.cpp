@@ -9,6 +9,7 @@
 #include <initializer_list>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace weir {
@@ -40,6 +41,17 @@ enum class TokenKind : std::uint64_t {
     parameter = 267,
     line_comment = 275,
     block_comment = 276,
+};
+
+// FCONST, SCONST, USCONST, BCONST, XCONST and ICONST of the same.
+bool is_literal(TokenKind kind) {
+    auto const number = static_cast<std::uint64_t>(kind);
+    return (number >= 260 && number <= 264) || number == 266;
+}
+
+struct Token {
+    TokenKind kind{};
+    std::size_t start{}, end{};  ///< bytes
 };
 
 // The scanner answers in protobuf, and libpg-query-dev does not bring the headers that its own C bindings need. Four
@@ -82,8 +94,8 @@ constexpr std::uint64_t varint_wire = 0;
 constexpr std::uint64_t message_wire = 2;
 
 // Nothing when a field is not as pg_query.proto says: another version of the library, and no word of it counts.
-std::optional<std::vector<TokenKind>> read_tokens(std::string_view bytes) {
-    std::vector<TokenKind> tokens;
+std::optional<std::vector<Token>> read_tokens(std::string_view bytes) {
+    std::vector<Token> tokens;
     Wire result{bytes};
     while (!result.at_end()) {
         auto const tag = result.varint();
@@ -92,14 +104,18 @@ std::optional<std::vector<TokenKind>> read_tokens(std::string_view bytes) {
         } else if (tag == (2U << 3U | message_wire)) {
             Wire token{result.message()};
             std::uint64_t kind = 0;
+            Token read;
             while (!token.at_end()) {
                 auto const field = token.varint();
                 if ((field & 7U) != varint_wire) return std::nullopt;
                 auto const value = token.varint();
+                if (field >> 3U == 1) read.start = value;
+                if (field >> 3U == 2) read.end = value;
                 if (field >> 3U == 4) kind = value;
             }
             if (token.broken() || kind == 0) return std::nullopt;
-            tokens.push_back(static_cast<TokenKind>(kind));
+            read.kind = static_cast<TokenKind>(kind);
+            tokens.push_back(read);
         } else {
             return std::nullopt;
         }
@@ -115,7 +131,7 @@ enum class Comments { allowed, refused };
 std::optional<Refusal> check_tokens(std::string const& text, Comments comments) {
     PgQueryScanResult const scan = pg_query_scan(text.c_str());
     std::optional<Refusal> refusal;
-    std::optional<std::vector<TokenKind>> tokens;
+    std::optional<std::vector<Token>> tokens;
     if (scan.error != nullptr)
         refusal = Refusal{scan.error->message};
     else
@@ -126,8 +142,8 @@ std::optional<Refusal> check_tokens(std::string const& text, Comments comments) 
 
     int depth = 0;
     bool any = false;
-    for (auto const token : *tokens) {
-        switch (token) {
+    for (auto const& token : *tokens) {
+        switch (token.kind) {
             case TokenKind::open_bracket:
                 ++depth;
                 break;
@@ -278,6 +294,79 @@ std::optional<Refusal> check_type(std::string_view text) {
     return std::nullopt;
 }
 
+// ---- statements of others -----------------------------------------------------------------------------------------
+
+std::string upper(std::string_view word) {
+    std::string text{word};
+    for (auto& c : text)
+        if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
+    return text;
+}
+
+/// Statements in which each value is a literal.
+constexpr std::array plain_commands{"ABORT",   "ANALYZE",  "BEGIN",   "CLOSE",    "CLUSTER",   "COMMIT", "COPY",
+                                    "DECLARE", "DELETE",   "END",     "FETCH",    "INSERT",    "LOCK",   "MERGE",
+                                    "REFRESH", "REINDEX",  "RELEASE", "ROLLBACK", "SAVEPOINT", "SELECT", "START",
+                                    "TABLE",   "TRUNCATE", "UPDATE",  "VACUUM",   "VALUES",    "WITH"};
+/// The same of tables and indexes only.
+constexpr std::array plain_of_tables{"ALTER", "CREATE", "DROP"};
+/// Of these no more than the word is shown.
+constexpr std::array other_commands{"CALL",     "CHECKPOINT", "COMMENT", "DEALLOCATE", "DISCARD", "DO",
+                                    "EXECUTE",  "EXPLAIN",    "GRANT",   "IMPORT",     "LISTEN",  "LOAD",
+                                    "MOVE",     "NOTIFY",     "PREPARE", "REASSIGN",   "RESET",   "REVOKE",
+                                    "SECURITY", "SET",        "SHOW",    "UNLISTEN"};
+
+template <std::size_t N>
+bool among(std::array<char const*, N> const& words, std::string_view word) {
+    return std::find(words.begin(), words.end(), word) != words.end();
+}
+
+/// Its commands: there is no other word that a value could not be.
+std::string first_word(std::string_view statement) {
+    auto const from = statement.find_first_not_of(" \t\r\n(");
+    if (from == std::string_view::npos) return "…";
+    auto const rest = statement.substr(from);
+    auto const letters = std::find_if_not(rest.begin(), rest.end(),
+                                          [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); });
+    std::string const word{rest.begin(), letters};
+    auto const known = upper(word);
+    bool const command = among(plain_commands, known) || among(plain_of_tables, known) || among(other_commands, known);
+    return command ? word + " …" : "…";
+}
+
+/// All statements of the text.
+bool shows_values_as_literals(std::string_view text, std::vector<Token> const& tokens) {
+    std::vector<std::string> words;  // the first of the statement
+    auto const plain = [&] {
+        if (words.empty()) return true;
+        words.resize(3);
+        if (among(plain_commands, words[0])) return true;
+        auto const& what = words[1] == "UNIQUE" ? words[2] : words[1];
+        return among(plain_of_tables, words[0]) && (what == "TABLE" || what == "INDEX");
+    };
+    bool any = false;
+    for (auto const& token : tokens) {
+        if (token.kind == TokenKind::semicolon) {
+            if (!plain()) return false;
+            words.clear();
+        } else if (words.size() < 3 && (token.kind != TokenKind::open_bracket || !words.empty())) {
+            any = true;
+            words.push_back(upper(text.substr(token.start, token.end - token.start)));
+        }
+    }
+    return any && plain();
+}
+
+std::string cut(std::string text, std::size_t most) {
+    std::size_t seen = 0;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        if ((static_cast<unsigned char>(text[i]) & 0xC0) == 0x80 || seen++ < most) continue;
+        text.resize(i);
+        break;
+    }
+    return text;
+}
+
 }  // namespace
 
 std::variant<UserExpr, Problem> declare_expression(std::string_view text, Place const& place) {
@@ -294,6 +383,50 @@ std::variant<TypeName, Problem> declare_type(std::string_view text, Place const&
         return problem(*std::move(refusal), place);
     }
     return TypeName{std::string{text}};
+}
+
+std::string on_one_line(std::string_view statement, std::size_t most) {
+    std::string text;
+    bool gap = false;
+    for (char const c : statement) {
+        if (c == ' ' || c == '\t' || c == '\r' || c == '\n') {
+            gap = !text.empty();
+            continue;
+        }
+        if (std::exchange(gap, false)) text += ' ';
+        text += c;
+    }
+    return cut(std::move(text), most);
+}
+
+std::string without_values(std::string_view statement, std::size_t most) {
+    std::string const text{statement};
+    if (text.size() > bytes_max || text.find_first_of(std::string_view{"\\\0", 2}) != std::string::npos)
+        return first_word(text);
+    PgQueryParseResult const parsed = pg_query_parse(text.c_str());
+    bool const sound = parsed.error == nullptr;
+    pg_query_free_parse_result(parsed);
+    std::optional<std::vector<Token>> tokens;
+    if (sound) {
+        PgQueryScanResult const scan = pg_query_scan(text.c_str());
+        if (scan.error == nullptr) tokens = read_tokens({scan.pbuf.data, scan.pbuf.len});
+        pg_query_free_scan_result(scan);
+    }
+    if (!tokens) return first_word(text);
+    std::erase_if(*tokens, [&](Token const& token) {
+        return token.kind == TokenKind::line_comment || token.kind == TokenKind::block_comment ||
+               token.start > token.end || token.end > text.size();
+    });
+    if (!shows_values_as_literals(text, *tokens)) return first_word(text);
+    std::string shown;
+    std::size_t before = 0;
+    for (auto const& token : *tokens) {
+        if (!shown.empty() && token.start > before) shown += ' ';
+        shown += is_literal(token.kind) ? "?" : text.substr(token.start, token.end - token.start);
+        before = token.end;
+    }
+    // Identifiers in quotes may hold the end of a line.
+    return on_one_line(shown, most);
 }
 
 }  // namespace weir

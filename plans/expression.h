@@ -1,5 +1,8 @@
 #pragma once
-/// The door to libpg_query: is this text one SQL expression, or one type, and nothing else?
+/// The door to libpg_query: is this text one SQL expression, or one type, and nothing else? And what is a statement
+/// without the values in it?
+#include <cstddef>
+#include <string>
 #include <string_view>
 #include <variant>
 
@@ -19,5 +22,13 @@ std::variant<UserExpr, Problem> declare_expression(std::string_view text, Place 
 /// `text` as one type name: `numeric(10,2)`, `shop.colour[]`, `timestamp with time zone`. No SETOF, no %TYPE, no
 /// COLLATE, no comment (it would eat what is written after the type), and no serial, which is not a type.
 std::variant<TypeName, Problem> declare_type(std::string_view text, Place const& place);
+
+/// What somebody runs, for anybody to read: on one line, each literal a `?`, without comments, and cut to `most`
+/// characters. Of a text that the grammar does not take (the server cuts long ones), that holds a backslash (which
+/// quotes in some sessions and not in others), and of a statement that may hold a value without quotes (SET, EXECUTE,
+/// ALTER ROLE …) only the first word is left: `SET …`.
+std::string without_values(std::string_view statement, std::size_t most);
+/// The same text on one line, cut to `most` characters, with all that is in it.
+std::string on_one_line(std::string_view statement, std::size_t most);
 
 }  // namespace weir

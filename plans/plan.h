@@ -102,6 +102,7 @@ struct Notify {
     /// secret in it is neither in the plan nor in the ledger. Empty: nobody.
     std::string webhook;
     std::vector<std::string> command;            ///< program and arguments, run without a shell; empty: none
+    Place command_at;                            ///< of `command`; whoever runs must allow it
     std::optional<Millis> held{30 * 60 * 1000};  ///< told when the run is held so long; nothing for `none`
     bool operator==(Notify const&) const = default;
 };

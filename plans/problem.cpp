@@ -21,7 +21,17 @@ std::string plain(std::string text) {
 
 }  // namespace
 
-std::string to_text(Problem const& problem) {
+std::vector<std::string> lines_of(std::string_view text) {
+    std::vector<std::string> lines;
+    while (!text.empty()) {
+        auto const end = text.find('\n');
+        lines.emplace_back(text.substr(0, end));
+        text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
+    }
+    return lines;
+}
+
+std::string to_text(Problem const& problem, Audience audience) {
     std::string text;
     if (!problem.place.file.empty()) {
         text += problem.place.file;
@@ -30,16 +40,20 @@ std::string to_text(Problem const& problem) {
         text += ": ";
     }
     text += "error[" + std::string{name(problem.code)} + "]: " + plain(problem.message) + "\n";
+    if (audience == Audience::terminal)
+        for (auto const& line : lines_of(problem.more.reveal())) text += "  " + plain(line) + "\n";
+    else if (!problem.more.empty())
+        text += "  " + std::string{withheld} + "\n";
     if (!problem.hint.empty()) text += "  hint: " + plain(problem.hint) + "\n";
     return text;
 }
 
-std::string to_text(Problems problems) {
+std::string to_text(Problems problems, Audience audience) {
     std::stable_sort(problems.begin(), problems.end(), [](Problem const& a, Problem const& b) {
         return std::tie(a.place.line, a.place.column) < std::tie(b.place.line, b.place.column);
     });
     std::string text;
-    for (auto const& problem : problems) text += to_text(problem);
+    for (auto const& problem : problems) text += to_text(problem, audience);
     return text;
 }
 

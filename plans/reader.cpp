@@ -629,6 +629,7 @@ class Reader {
 
     void read_command(YamlNode const& node) {
         auto& command = plan.notify.command;
+        plan.notify.command_at = node.place;
         auto const add = [&](YamlNode const& word) {
             auto const* text = scalar(word, "notify.command", "a program, or a list of program and arguments");
             if (text != nullptr) command.push_back(*text);

@@ -244,7 +244,7 @@
     gate_opened: e => [`gate ${e.gate} is open: the run waits`, "wait"],
     gate_voted: e => `gate ${e.gate}: ${e.have} of ${e.needed} approvals, the last by ${e.user}`,
     gate_approved: e => `gate ${e.gate} was approved by ${e.user}`,
-    proof_done: e => e.rows_wrong ? [`${e.step} ${e.table}: ${count(e.rows_wrong)} rows are not right: ${e.keys.join(", ")}`, "bad"] : `${e.step} ${e.table}: every row is right`,
+    proof_done: e => e.rows_wrong ? [`${e.step} ${e.table}: ${count(e.rows_wrong)} rows are not right`, "bad"] : `${e.step} ${e.table}: every row is right`,
     warned: e => [`warning: ${e.message}${e.hint ? " – " + e.hint : ""}`, "wait"],
     connection_lost: e => [`${e.message}; connecting again, nothing is lost`, "bad"],
     stopped: e => [`stopped: ${e.message}${e.hint ? " – " + e.hint : ""}`, "bad"],

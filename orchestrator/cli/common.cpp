@@ -1,3 +1,5 @@
+#include <unistd.h>
+
 #include <boost/json/serialize.hpp>
 #include <cstdio>
 #include <filesystem>
@@ -5,6 +7,7 @@
 #include <sstream>
 
 #include "orchestrator/cli/commands.h"
+#include "orchestrator/cli/progress.h"
 #include "orchestrator/postgres/ask.h"
 #include "phases/operations.h"
 #include "plans/reader.h"
@@ -23,7 +26,7 @@ void say(Options const& options, boost::json::object const& document, std::strin
 int tell(Problem const& problem) { return tell(Problems{problem}); }
 
 int tell(Problems const& problems) {
-    std::fputs(to_text(problems).c_str(), stderr);
+    std::fputs(to_text(problems, audience_of(STDERR_FILENO)).c_str(), stderr);
     return exit_code(problems);
 }
 

@@ -29,8 +29,8 @@ std::vector<VerbRow> const& verbs() {
          1,
          1,
          "PLAN",
-         {"database", "until", "approve", "no-wait", "take-over", "subscribers-ready", "progress", "json", "http",
-          "linger"},
+         {"database", "until", "approve", "no-wait", "take-over", "subscribers-ready", "allow-command", "progress",
+          "json", "http", "linger"},
          "run a plan; continues by itself where an earlier run stopped"},
         {"plan",
          Verb::plan,
@@ -90,10 +90,11 @@ po::options_description described() {
         ("database", po::value<std::string>(), "")("until", po::value<std::string>(), "")(
             "approve", po::value<std::vector<std::string>>()->composing(), "")("no-wait", po::bool_switch(), "")(
             "take-over", po::bool_switch(), "")("subscribers-ready", po::bool_switch(), "")(
-            "accept-loss", po::value<std::string>(), "")("progress", po::value<std::string>(), "")(
-            "linger", po::value<std::string>(), "")("http", po::value<std::string>(), "")(
-            "json", po::bool_switch(), "")("watch", po::bool_switch(), "")("metrics", po::bool_switch(), "")(
-            "help", po::bool_switch(), "")("words", po::value<std::vector<std::string>>(), "");
+            "allow-command", po::bool_switch(), "")("accept-loss", po::value<std::string>(), "")(
+            "progress", po::value<std::string>(), "")("linger", po::value<std::string>(), "")(
+            "http", po::value<std::string>(), "")("json", po::bool_switch(), "")("watch", po::bool_switch(), "")(
+            "metrics", po::bool_switch(), "")("help", po::bool_switch(), "")("words",
+                                                                             po::value<std::vector<std::string>>(), "");
     return all;
 }
 
@@ -116,9 +117,9 @@ std::variant<Options, Problem> read_options(int argc, char const* const* argv) {
         po::notify(given);
     } catch (po::unknown_option const& error) {
         std::vector<std::string_view> const names{
-            "--database", "--until",   "--approve", "--no-wait",          "--take-over",
-            "--progress", "--http",    "--linger",  "--accept-loss",      "--watch",
-            "--json",     "--metrics", "--help",    "--subscribers-ready"};
+            "--database", "--until",   "--approve", "--no-wait",           "--take-over",
+            "--progress", "--http",    "--linger",  "--accept-loss",       "--watch",
+            "--json",     "--metrics", "--help",    "--subscribers-ready", "--allow-command"};
         auto const near = nearest(error.get_option_name(), names);
         return usage("unknown option " + error.get_option_name(), error.get_option_name() == "--version"
                                                                       ? "weir version"
@@ -147,7 +148,8 @@ std::variant<Options, Problem> read_options(int argc, char const* const* argv) {
         if (given.count(std::string{name}) &&
             std::find(row->options.begin(), row->options.end(), name) == row->options.end())
             return usage("--" + std::string{name} + " is no option of " + std::string{row->name});
-    for (std::string_view const name : {"no-wait", "take-over", "subscribers-ready", "json", "watch", "metrics"})
+    for (std::string_view const name :
+         {"no-wait", "take-over", "subscribers-ready", "allow-command", "json", "watch", "metrics"})
         if (given[std::string{name}].as<bool>() &&
             std::find(row->options.begin(), row->options.end(), name) == row->options.end())
             return usage("--" + std::string{name} + " is no option of " + std::string{row->name});
@@ -168,6 +170,7 @@ std::variant<Options, Problem> read_options(int argc, char const* const* argv) {
     options.no_wait = given["no-wait"].as<bool>();
     options.take_over = given["take-over"].as<bool>();
     options.subscribers_ready = given["subscribers-ready"].as<bool>();
+    options.allow_command = given["allow-command"].as<bool>();
     options.json = given["json"].as<bool>();
     options.watch = given["watch"].as<bool>();
     options.metrics = given["metrics"].as<bool>();
@@ -230,6 +233,7 @@ std::string help_text() {
         "  --no-wait                 exit 3 at a gate, at a window, or when paused, instead of waiting\n"
         "  --take-over               end the sessions of the weir that works on this plan, and go on in its place\n"
         "  --subscribers-ready       the subscribers of a publication FOR ALL TABLES have what weir ledger prints\n"
+        "  --allow-command           the plan's notify.command may be run, as the user that weir runs as\n"
         "  --http ADDR:PORT          serve the dashboard, /metrics, /healthz and /readyz\n"
         "  --linger DURATION         keep /metrics after the end until it was scraped once more, so long at most\n"
         "  --progress WAY            auto, bar, plain, json or none\n"

@@ -23,6 +23,7 @@ struct Options {
     bool no_wait{};
     bool take_over{};
     bool subscribers_ready{};
+    bool allow_command{};  ///< the plan's notify.command may be run
     std::optional<std::int64_t> accept_loss;
     std::string http;              ///< ADDR:PORT; empty: none
     std::optional<Millis> linger;  ///< how long the listener of `http` stays for a last scrape

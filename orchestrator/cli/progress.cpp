@@ -140,8 +140,33 @@ class Json {
     std::string text_;
 };
 
+/// Who is in the way, as `audience` may see it.
+std::vector<std::string> shown(std::vector<std::string> const& blockers, std::vector<Sealed> const& seen,
+                               Audience audience) {
+    if (audience != Audience::terminal || seen.size() != blockers.size()) return blockers;
+    std::vector<std::string> texts;
+    for (auto const& one : seen) texts.push_back(one.reveal());
+    return texts;
+}
+
+std::string shown(std::string const& blocker, Sealed const& seen, Audience audience) {
+    return audience == Audience::terminal && !seen.empty() ? seen.reveal() : blocker;
+}
+
+std::vector<std::string> shown(std::vector<Sealed> const& keys, Audience audience) {
+    std::vector<std::string> texts;
+    if (audience == Audience::terminal)
+        for (auto const& key : keys) texts.push_back(key.reveal());
+    return texts;
+}
+
 struct ToJson {
     Instant at;
+    Audience audience;
+    /// Elsewhere the member is not there at all.
+    Json& with(Json& made, Sealed const& more) const {
+        return audience == Audience::terminal ? made.add("more", lines_of(more.reveal())) : made;
+    }
     std::string operator()(RunBegan const& e) const {
         return Json{at, "run_began"}
             .add("plan", e.plan)
@@ -216,18 +241,18 @@ struct ToJson {
             .add("step", e.step)
             .add("got", e.got)
             .add("waited_ms", e.waited)
-            .add("blockers", e.blockers)
+            .add("blockers", shown(e.blockers, e.seen, audience))
             .text();
     }
     std::string operator()(BlockerEnded const& e) const {
         return Json{at, "blocker_ended"}
             .add("step", e.step)
             .add("how", std::string{e.session ? "terminated" : "canceled"})
-            .add("blocker", e.blocker)
+            .add("blocker", shown(e.blocker, e.seen, audience))
             .text();
     }
     std::string operator()(WaitsFor const& e) const {
-        return Json{at, "waits_for"}.add("step", e.step).add("blockers", e.blockers).text();
+        return Json{at, "waits_for"}.add("step", e.step).add("blockers", shown(e.blockers, e.seen, audience)).text();
     }
     std::string operator()(PaceChanged const& e) const {
         auto const pace = std::isfinite(e.pace) ? decimal(e.pace, 3) : std::string{"null"};
@@ -298,7 +323,7 @@ struct ToJson {
             .add("step", e.step)
             .add("table", e.table)
             .add("rows_wrong", e.rows_wrong)
-            .add("keys", e.keys)
+            .add("keys", shown(e.keys, audience))
             .text();
     }
     std::string operator()(DumpGrew const& e) const {
@@ -324,17 +349,18 @@ struct ToJson {
         return Json{at, "order_taken"}.add("order", e.order).add("argument", e.argument).add("user", e.user).text();
     }
     std::string operator()(Warned const& e) const {
-        return Json{at, "warned"}.add("message", e.message).add("hint", e.hint).text();
+        return with(Json{at, "warned"}.add("message", e.message).add("hint", e.hint), e.more).text();
     }
     std::string operator()(ConnectionLost const& e) const {
         return Json{at, "connection_lost"}.add("message", e.message).text();
     }
     std::string operator()(Stopped const& e) const {
-        return Json{at, "stopped"}
-            .add("code", name(e.why.code))
-            .add("message", e.why.message)
-            .add("hint", e.why.hint)
-            .add("exit", exit_code(e.why.code))
+        return with(Json{at, "stopped"}
+                        .add("code", name(e.why.code))
+                        .add("message", e.why.message)
+                        .add("hint", e.why.hint)
+                        .add("exit", exit_code(e.why.code)),
+                    e.why.more)
             .text();
     }
     std::string operator()(RunDone const& e) const {
@@ -439,7 +465,9 @@ struct Work {
 
 }  // namespace
 
-std::string to_json(Event const& event) { return std::visit(ToJson{event.at}, event.what); }
+std::string to_json(Event const& event, Audience audience) { return std::visit(ToJson{event.at, audience}, event.what); }
+
+Audience audience_of(int fd) { return ::isatty(fd) == 1 ? Audience::terminal : Audience::anybody; }
 
 std::optional<ProgressMode> progress_mode(std::string_view word) {
     if (word == "auto") return ProgressMode::automatic;
@@ -458,7 +486,8 @@ ProgressMode resolve(ProgressMode mode, int fd) {
 }
 
 struct Progress::World {
-    World(int fd, ProgressMode m, int w) : out{fd, m == ProgressMode::json}, mode{resolve(m, fd)}, width{w} {}
+    World(int fd, ProgressMode m, int w)
+        : out{fd, m == ProgressMode::json}, mode{resolve(m, fd)}, audience{audience_of(fd)}, width{w} {}
 
     /// A line that lasts. In bar mode it goes above the bar.
     void say(std::string const& text) {
@@ -471,6 +500,12 @@ struct Progress::World {
     }
     void detail(std::string const& text) {
         if (mode == ProgressMode::plain) say(text);
+    }
+    void more(Sealed const& lines) {
+        if (audience == Audience::terminal)
+            for (auto const& line : lines_of(lines.reveal())) say("  " + line);
+        else if (!lines.empty())
+            say("  " + std::string{withheld});
     }
     void hint(std::string const& text) {
         if (!text.empty()) say("  hint: " + text);
@@ -593,7 +628,7 @@ struct Progress::World {
             waits_pids.clear();
             return;
         }
-        auto const who = e.blockers.empty() ? std::string{} : joined(e.blockers, "; ");
+        auto const who = joined(shown(e.blockers, e.seen, audience), "; ");
         // The ladder tries many times a second, and how long a transaction is open is new in each text.
         auto const pids = joined(without_what_they_do(e.blockers), "; ");
         bool const due = busy_tries++ == 0 || at < lock_said || at - lock_said >= report || pids != waits_pids;
@@ -605,10 +640,12 @@ struct Progress::World {
                "; nobody is made to wait longer than " + "the bound meanwhile");
     }
     void operator()(BlockerEnded const& e) {
-        say(e.step + (e.session ? " terminated the session of " : " canceled the statement of ") + e.blocker +
-            ", which stood in the way of its lock");
+        say(e.step + (e.session ? " terminated the session of " : " canceled the statement of ") +
+            shown(e.blocker, e.seen, audience) + ", which stood in the way of its lock");
     }
-    void operator()(WaitsFor const& e) { detail(e.step + " runs, and waits for " + joined(e.blockers, "; ")); }
+    void operator()(WaitsFor const& e) {
+        detail(e.step + " runs, and waits for " + joined(shown(e.blockers, e.seen, audience), "; "));
+    }
     void operator()(PaceChanged const& e) {
         reasons.clear();
         if (e.pace < 1) reasons = e.reasons.empty() ? std::vector<std::string>{"no reason given"} : e.reasons;
@@ -660,7 +697,7 @@ struct Progress::World {
         if (e.rows_wrong == 0) return say(e.step + " " + e.table + ": every row is right");
         say(e.step + " " + e.table + ": " + std::to_string(e.rows_wrong) +
             (e.rows_wrong == 1 ? " row is" : " rows are") + " not right" +
-            (e.keys.empty() ? "" : ": " + joined(e.keys, ", ")));
+            (e.keys.empty() || audience != Audience::terminal ? "" : ": " + joined(shown(e.keys, audience), ", ")));
     }
     void operator()(DumpGrew const& e) {
         bool const due = !dumping || at < dump_said || at - dump_said >= report;
@@ -682,6 +719,7 @@ struct Progress::World {
     std::string dump_words() const { return figure(static_cast<double>(*dumping), "B") + " written"; }
     void operator()(Warned const& e) {
         say("warning: " + e.message);
+        more(e.more);
         hint(e.hint);
     }
     void operator()(ConnectionLost const& e) {
@@ -693,6 +731,7 @@ struct Progress::World {
     void operator()(Stopped const& e) {
         over = true;
         say("stopped[" + std::string{name(e.why.code)} + "]: " + e.why.message);
+        more(e.why.more);
         hint(e.why.hint);
     }
     void operator()(RunDone const& e) {
@@ -726,6 +765,7 @@ struct Progress::World {
 
     Out out;
     ProgressMode mode;
+    Audience audience;
     int width;
     Instant at, drawn_at, held_since, lock_said, dump_said;
     std::optional<std::int64_t> dumping;  ///< bytes so far
@@ -804,7 +844,7 @@ void Progress::hear(Event const& event) noexcept {
     auto& world = *world_;
     world.at = event.at;
     if (world.mode == ProgressMode::none) return;
-    if (world.mode == ProgressMode::json) return world.out.line(to_json(event) + "\n");
+    if (world.mode == ProgressMode::json) return world.out.line(to_json(event, world.audience) + "\n");
     bool const was_drawn = world.drawn;
     std::visit(world, event.what);
     world.draw(was_drawn && !world.drawn);

@@ -1,5 +1,6 @@
 #pragma once
-/// The event stream on a terminal, in a log, or as JSON lines (docs/progress.md). It writes names and numbers, not SQL.
+/// The event stream on a terminal, in a log, or as JSON lines (docs/progress.md). It writes names and numbers, not SQL;
+/// what may quote rows is written to a terminal alone.
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -21,6 +22,9 @@ enum class ProgressMode : std::uint8_t {
 std::optional<ProgressMode> progress_mode(std::string_view word);
 /// Resolves automatic: bar when `fd` is a terminal and TERM is set and not `dumb`.
 ProgressMode resolve(ProgressMode mode, int fd);
+
+/// The one who runs reads a terminal; whatever else a descriptor is goes on to others, or is kept.
+Audience audience_of(int fd);
 
 /// Hears events on the io thread and writes to `fd`, which stays the caller's and must outlive it. Uses the descriptor
 /// itself: flush what stdio holds for it before the first event.
@@ -46,7 +50,8 @@ class Progress : public Listener {
 };
 
 /// The event as one JSON object without a newline; the shape is that of docs/progress.md. Bytes that are no UTF-8
-/// become U+FFFD.
-std::string to_json(Event const& event);
+/// become U+FFFD. Only for a terminal are there `keys` of rows, `more` of a warning or a stop, and what blockers run as
+/// they wrote it.
+std::string to_json(Event const& event, Audience audience = Audience::anybody);
 
 }  // namespace weir

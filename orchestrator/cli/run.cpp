@@ -156,7 +156,8 @@ std::optional<Problems> queries_run(Asker& asker, Plan const& plan, Program cons
                 {Code::bad_expression,
                  {plan.file, 0, 0},
                  "the server refuses the query of " + where + ": " + outcome.message + " in " + query.text(),
-                 hint});
+                 hint,
+                 words_of(outcome)});
     };
     if (plan.gate_until)
         ask(*plan.gate_until, sql("SELECT coalesce({0}, false)", *plan.gate_until), "gates.contract.until_sql",
@@ -416,7 +417,7 @@ Stay act(Outputs& outputs, Asker& asker) {
         auto const found = uses_of(asker, ready.record->run);
         if (auto const* problem = std::get_if<Problem>(&found)) {
             if (problem->code == Code::cannot_connect) return Problems{*problem};
-            unreadable.warnings.push_back({problem->message, problem->hint});
+            unreadable.warnings.push_back({problem->message, problem->hint, problem->more});
         } else {
             for (auto const& use : std::get<std::vector<Use>>(found))
                 unreadable.warnings.push_back(
@@ -551,7 +552,7 @@ int run_on(Outputs& outputs) {
             outputs.say(Stopped{*next.stop});
             return exit_code(next.stop->code);
         }
-        if (next.tell) outputs.say(Warned{next.tell->message, next.tell->hint});
+        if (next.tell) outputs.say(Warned{next.tell->message, next.tell->hint, next.tell->more});
         if (outputs.interrupts.times() == 0) {
             asio::steady_timer timer{io, next.rest};
             bool rested = false;
@@ -636,6 +637,11 @@ int run_command(Options const& options) {
     auto loaded = load_plan(options.words[0]);
     if (auto* problems = std::get_if<Problems>(&loaded)) return tell(*problems);
     auto const& plan = std::get<Plan>(loaded);
+    if (auto const& command = plan.notify.command; !command.empty() && !options.allow_command)
+        return tell(
+            {Code::command_not_allowed, plan.notify.command_at,
+             "notify.command runs " + command[0] + ", and this command line does not allow it",
+             "read what it does, then: weir run " + options.words[0] + " --allow-command; or take it out of the plan"});
     return with_outputs(options, Task::run, &plan, plan.name);
 }
 

@@ -306,7 +306,7 @@ int watch(Options const& options, boost::asio::io_context& io, Opened opened) {
         }
         if (problem) {
             if (first) return tell(*problem);
-            shown.text = to_text(*problem);
+            shown.text = to_text(*problem, audience_of(STDOUT_FILENO));
         }
         if (shown.text != before) {
             winsize size{};

@@ -842,7 +842,7 @@ void BackfillMachine::completed(Stamp at, Completed const& completed, Ids& ids, 
                     go_on(w, Doing::count, at, ids, out);
             } else if (was == Doing::keys) {
                 for (auto const& row : outcome.rows)
-                    if (keys_.size() < 10) keys_.push_back(row.fields[0].value_or(""));
+                    if (keys_.size() < 10) keys_.emplace_back(row.fields[0].value_or(""));
                 rows_wrong_ += worker.misses;
                 advance(w, at, 0, 0, outcome.took, out);
                 next(w, at, ids, out);

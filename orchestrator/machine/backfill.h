@@ -97,7 +97,7 @@ class BackfillMachine {
     std::int64_t rows_done() const { return rows_done_; }      ///< written; of a proof: looked at
     std::int64_t rows_filled() const { return rows_filled_; }  ///< by a proof, because they were wrong
     std::int64_t rows_wrong() const { return rows_wrong_; }
-    std::vector<std::string> const& keys() const { return keys_; }
+    std::vector<Sealed> const& keys() const { return keys_; }
     std::int64_t pages() const { return pages_; }
     std::int64_t pages_done() const { return pages_done_; }
     int changes() const { return changes_; }  ///< of the root's shape, with those of earlier passes
@@ -195,7 +195,7 @@ class BackfillMachine {
     Millis preparing_since_{};
     Outcome outcome_;
     std::vector<PageRange> lost_in_;
-    std::vector<std::string> keys_;
+    std::vector<Sealed> keys_;
     std::int64_t pages_{}, pages_done_{}, rows_done_{}, rows_filled_{}, rows_wrong_{};
     std::int64_t root_{};               ///< oid of the table
     bool partitioned_{};                ///< leaves may come and go

@@ -4,10 +4,13 @@
 #include <array>
 #include <utility>
 
+#include "plans/expression.h"
+
 namespace weir {
 namespace {
 
 constexpr std::array tries_ms{0, 5, 10, 20, 50};
+constexpr std::size_t query_at_most = 100;
 constexpr Limits look_limits{Millis{100}, Millis{500}, Millis{5000}};
 
 bool is_over(Fate fate) { return fate == Fate::lost || fate == Fate::in_doubt || fate == Fate::fenced; }
@@ -52,8 +55,7 @@ Sql described(Millis spared) {
       '; its query is hidden from weir''s role)')
     ELSE pg_catalog.concat('pid ', o.pid, ' (', CASE WHEN a.usename IS NULL THEN a.backend_type ELSE k.who END, ', ',
       CASE WHEN o.holds THEN pg_catalog.concat(coalesce(a.state, 'at work'), ', open')
-           ELSE 'waiting for a lock itself' END, ' for ', coalesce(g.seconds, 0), ' s: ',
-      pg_catalog.left(pg_catalog.regexp_replace(coalesce(a.query, ''), '\s+', ' ', 'g'), 100), ')')
+           ELSE 'waiting for a lock itself' END, ' for ', coalesce(g.seconds, 0), ' s)')
   END AS text,
   CASE
     WHEN k.kind = 'prepared' THEN 'a prepared transaction has no session'
@@ -64,7 +66,8 @@ Sql described(Millis spared) {
     WHEN a.application_name LIKE 'weir %' THEN 'it is a session of weir'
     WHEN r.rolsuper IS NOT FALSE THEN pg_catalog.concat('its user ', a.usename, ' is a superuser')
     WHEN o.wrote AND g.age > {0} THEN 'it has written for a long time, which would be lost'
-    ELSE '' END AS spared
+    ELSE '' END AS spared,
+  CASE WHEN o.pid IS NOT NULL AND a.backend_start IS NOT NULL THEN nullif(a.query, '') END AS query
 FROM way o
 LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = o.pid
 LEFT JOIN pg_catalog.pg_roles r ON r.oid = a.usesysid
@@ -166,15 +169,32 @@ std::vector<Blocker> blockers_of(std::vector<Row> const& rows) {
         if (row.fields[5]) blocker.age = Millis{std::stoll(field(5))};
         blocker.text = field(6);
         blocker.spared = field(7);
+        auto seen = blocker.text;
+        if (row.fields.size() > 8 && row.fields[8] && blocker.text.ends_with(')')) {
+            // What an autovacuum does is the server's word.
+            bool const somebody = blocker.kind == Blocker::Kind::session;
+            auto const with = [&](std::string const& statement) {
+                return blocker.text.substr(0, blocker.text.size() - 1) + ": " + statement + ")";
+            };
+            seen = with(on_one_line(*row.fields[8], query_at_most));
+            blocker.text = somebody ? with(without_values(*row.fields[8], query_at_most)) : seen;
+        }
+        blocker.seen = Sealed{std::move(seen)};
         found.push_back(std::move(blocker));
     }
     return found;
 }
 
-std::vector<std::string> LockLadder::blockers() const {
+std::vector<std::string> texts_of(std::vector<Blocker> const& blockers) {
     std::vector<std::string> texts;
-    for (auto const& blocker : blockers_) texts.push_back(blocker.text);
+    for (auto const& blocker : blockers) texts.push_back(blocker.text);
     return texts;
+}
+
+std::vector<Sealed> seen_of(std::vector<Blocker> const& blockers) {
+    std::vector<Sealed> seen;
+    for (auto const& blocker : blockers) seen.push_back(blocker.seen);
+    return seen;
 }
 
 std::string LockLadder::advice() const {
@@ -315,7 +335,7 @@ void LockLadder::looked(Stamp at, Outcome const& outcome, Ids& ids, Commands& ou
         attempt(ids, out);
         return;
     }
-    out.emplace_back(Announce{{at.wall, LockTried{config_.step, false, {}, blockers()}}});
+    out.emplace_back(Announce{{at.wall, LockTried{config_.step, false, {}, blockers(), seen()}}});
     if (late(at))
         finish(State::gave_up);
     else if (!end_next(at, ids, out))
@@ -328,13 +348,13 @@ void LockLadder::tried(Stamp at, Outcome const& outcome, Ids& ids, Commands& out
                       (outcome_.fate == Fate::canceled && !stopping_);
     if (outcome_.fate == Fate::done) {
         finish(State::done);
-        out.emplace_back(Announce{{at.wall, LockTried{config_.step, true, outcome_.took, {}}}});
+        out.emplace_back(Announce{{at.wall, LockTried{config_.step, true, outcome_.took, {}, {}}}});
     } else if (outcome_.fate == Fate::canceled && stopping_) {
         finish(State::stopped);
     } else if (!busy) {
         finish(State::failed);
     } else {
-        out.emplace_back(Announce{{at.wall, LockTried{config_.step, false, outcome_.took, blockers()}}});
+        out.emplace_back(Announce{{at.wall, LockTried{config_.step, false, outcome_.took, blockers(), seen()}}});
         last_look_ = late(at) && !stopping_;
         if (last_look_)
             look(ids, out);
@@ -388,7 +408,7 @@ void LockLadder::ended(Stamp at, Outcome const& outcome, Ids& ids, Commands& out
     auto const blocker = *std::exchange(ending_, std::nullopt);
     bool const whole = config_.on_blocked == OnBlocked::terminate && blocker.kind == Blocker::Kind::session;
     if (outcome.fate == Fate::done && !outcome.rows.empty() && outcome.rows[0].fields[0] == "t") {
-        out.emplace_back(Announce{{at.wall, BlockerEnded{config_.step, whole, blocker.text}}});
+        out.emplace_back(Announce{{at.wall, BlockerEnded{config_.step, whole, blocker.text, blocker.seen}}});
         rests_ = 0;  // it is gone in a moment
     } else if (outcome.fate == Fate::refused && blocker.kind == Blocker::Kind::autovacuum) {
         may_cancel_autovacuum_ = false;

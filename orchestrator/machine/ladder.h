@@ -47,7 +47,10 @@ struct Blocker {
     bool holds{};               ///< else it waits itself
     bool idle{};                ///< in a transaction, with no statement that a cancel would end
     std::optional<Millis> age;  ///< of the transaction, or of its wait; nothing: hidden from weir's role
-    std::string text;    ///< `pid 42 (user web, application report, idle in transaction, open for 12.3 s: SELECT …)`
+    /// `pid 42 (user web, application report, idle in transaction, open for 12.3 s: SELECT …)`; what it runs without
+    /// the values in it.
+    std::string text;
+    Sealed seen;         ///< the same with what it runs as it wrote it
     std::string spared;  ///< why `locks.on_blocked` never ends it; empty: it may
 };
 
@@ -56,6 +59,8 @@ struct Blocker {
 /// query. Rows as blockers_of() reads them.
 Sql look_for(std::vector<TableLock> const& locks, Millis spared = spared_after);
 std::vector<Blocker> blockers_of(std::vector<Row> const& rows);
+std::vector<std::string> texts_of(std::vector<Blocker> const& blockers);
+std::vector<Sealed> seen_of(std::vector<Blocker> const& blockers);
 /// The same for whom the session `pid` waits for just now, by any heavyweight lock: CREATE INDEX CONCURRENTLY waits for
 /// old transactions so.
 Sql look_behind(int pid);
@@ -93,7 +98,8 @@ class LockLadder {
     /// Of the last try, for State::failed.
     Outcome const& outcome() const { return outcome_; }
     /// Those of the last look that saw any.
-    std::vector<std::string> blockers() const;
+    std::vector<std::string> blockers() const { return texts_of(blockers_); }
+    std::vector<Sealed> seen() const { return seen_of(blockers_); }
     /// What a person can do about them; empty when there are none.
     std::string advice() const;
     int tries() const { return tries_; }

@@ -40,13 +40,18 @@ struct Row {
 struct Outcome {
     Fate fate{Fate::done};
     std::string sqlstate;   ///< empty when done
-    std::string message;    ///< the server's primary message, without severity and code
-    std::string detail;     ///< DETAIL and HINT of the server, if any
+    std::string message;    ///< what happened, for anybody: no value of a row is in it (postgres/wire.h)
+    Sealed said;            ///< the server's own message, without severity and code
+    Sealed more;            ///< its DETAIL, HINT and CONTEXT, each begun on a line of its own; may be empty
+    std::string advice;     ///< of weir's own doors: what to do about it; may be empty
     std::vector<Row> rows;  ///< of the last statement
     Millis took{};
     /// The wait for a synchronous standby was cancelled: committed here, and on no standby for sure. Fate::done.
     bool unreplicated{};
 };
+
+/// What a terminal shows beneath `message`: the server's words, unless they are there already.
+Sealed words_of(Outcome const& outcome);
 
 /// One measurement. No value: it could not be read. Its load is value / limit: 1 is at the limit.
 struct Reading {

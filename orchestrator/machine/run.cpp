@@ -39,11 +39,15 @@ void limit(Reading& reading, Throttle const& throttle) {
 }
 
 /// What our own functions advise, beside what they raise.
-std::string hint_of(Outcome const& outcome) {
-    constexpr std::string_view mark{"hint: "};
-    auto const at = outcome.detail.find(mark);
-    return at == std::string::npos ? "take back what was changed, and run again"
-                                   : outcome.detail.substr(at + mark.size());
+std::string advice_of(Outcome const& outcome) {
+    return outcome.advice.empty() ? "take back what was changed, and run again" : outcome.advice;
+}
+
+/// For a terminal: a key is what stands in a row.
+Sealed among_them(std::vector<Sealed> const& keys) {
+    std::string text;
+    for (auto const& key : keys) text += (text.empty() ? "among them " : "; ") + key.reveal();
+    return Sealed{std::move(text)};
 }
 
 bool is_gone(Fate fate) { return fate == Fate::lost || fate == Fate::in_doubt; }
@@ -283,8 +287,10 @@ void RunMachine::ladder_moved(Commands& out) {
             advance(out);
             return;
         case LockLadder::State::gave_up: {
-            std::string who;
+            std::string who, seen;
             for (auto const& blocker : ladder_->blockers()) who += (who.empty() ? "; in the way: " : "; ") + blocker;
+            for (auto const& blocker : ladder_->seen())
+                seen += (seen.empty() ? "in the way: " : "; ") + blocker.reveal();
             std::string const tried = " within " + std::to_string(config_.settings.lock_give_up.count() / 1000) +
                                       " s, " + std::to_string(ladder_->tries()) + " tries";
             std::string const what = "step " + step.id + " (" + step.title + ")";
@@ -299,7 +305,8 @@ void RunMachine::ladder_moved(Commands& out) {
                 stop({Code::gave_up_lock,
                       {},
                       "could not get the lock for " + what + tried + who,
-                      who.empty() ? "run again at a quieter time" : ladder_->advice()},
+                      who.empty() ? "run again at a quieter time" : ladder_->advice(),
+                      Sealed{std::move(seen)}},
                      out);
             return;
         }
@@ -351,18 +358,16 @@ void RunMachine::return_moved(Commands& out) {
             changes_[step.noted_for + ".back"] = backfill_->changes();
             advance(out);
             return;
-        case BackfillMachine::State::misses: {
-            std::string keys;
-            for (auto const& key : backfill_->keys()) keys += (keys.empty() ? "" : "; ") + key;
+        case BackfillMachine::State::misses:
             stop({Code::misses,
                   {},
-                  std::to_string(backfill_->rows_wrong()) + " rows of " + table + " are not right, among them " + keys +
-                      ": " + step.aside->text() + " does not say what the column that stays says",
+                  std::to_string(backfill_->rows_wrong()) + " rows of " + table +
+                      " are not right: " + step.aside->text() + " does not say what the column that stays says",
                   "they were written without the sync since the column was set aside: compare both columns, mend the "
-                  "rows, and give the same command again"},
+                  "rows, and give the same command again",
+                  among_them(backfill_->keys())},
                  out);
             return;
-        }
         case BackfillMachine::State::failed:
             failed(backfill_->outcome(), out);
             return;
@@ -455,15 +460,22 @@ void RunMachine::on_standalone(Completed const& completed, Commands& out) {
         return;
     }
     auto told = outcome;
-    if (busy)
-        for (auto const& blocker : in_the_way_)
-            told.message += (&blocker == &in_the_way_.front() ? "; in the way: " : "; ") + blocker;
+    if (busy && !in_the_way_.empty()) {
+        std::string seen;
+        for (auto const& blocker : in_the_way_) {
+            bool const first = &blocker == &in_the_way_.front();
+            told.message += (first ? "; in the way: " : "; ") + blocker.text;
+            seen += (first ? "in the way: " : "; ") + blocker.seen.reveal();
+        }
+        told.said = {};
+        told.more = Sealed{std::move(seen)};
+    }
     if (!step.may_fail) {
         failed(told, out);
         return;
     }
     say(out, Warned{"step " + step.id + " (" + step.title + ") did not work: " + told.message,
-                    "the run goes on; do it by hand when there is time"});
+                    "the run goes on; do it by hand when there is time", words_of(told)});
     conclude();
 }
 
@@ -524,24 +536,24 @@ void RunMachine::backfill_moved(Commands& out) {
             return;
         case BackfillMachine::State::misses: {
             say(out, ProofDone{step.id, table, backfill_->rows_wrong(), backfill_->keys()});
-            std::string keys;
-            for (auto const& key : backfill_->keys()) keys += (keys.empty() ? "" : "; ") + key;
             std::string const rows = std::to_string(backfill_->rows_wrong()) + " rows of " + table;
             if (step.rows->erases)
                 stop({Code::misses,
                       {},
-                      rows + " are still there, among them " + keys,
-                      "a trigger keeps them, or they stayed locked: mend that or the plan, and run again"},
+                      rows + " are still there",
+                      "a trigger keeps them, or they stayed locked: mend that or the plan, and run again",
+                      among_them(backfill_->keys())},
                      out);
             else
                 stop({Code::misses,
                       {},
-                      rows + " are not right, among them " + keys,
+                      rows + " are not right",
                       record_.gate_opened
                           ? "the new application may have written them: compare both columns, mend the rows, and run "
                             "again"
                           : "the expression gives NULL (or finds no row), or the rows stayed locked: mend the rows or "
-                            "the plan, and run again"},
+                            "the plan, and run again",
+                      among_them(backfill_->keys())},
                      out);
             return;
         }
@@ -675,7 +687,8 @@ void RunMachine::gate_answered(Outcome const& outcome, Commands& out) {
                   {},
                   "the ledger in schema weir is gone: " + outcome.message,
                   "the application goes on; columns under sync stay equal as long as their triggers are there; see "
-                  "\"When it is damaged\" in docs/ledger.md"},
+                  "\"When it is damaged\" in docs/ledger.md",
+                  words_of(outcome)},
                  out);
         return;
     }
@@ -683,7 +696,8 @@ void RunMachine::gate_answered(Outcome const& outcome, Commands& out) {
         if (gate_trouble_ != outcome.message)
             say(out, Warned{"whether the gate may open cannot be asked: " + outcome.message,
                             "mend what the query needs, or approve the gate by hand: weir approve " +
-                                config_.program.plan + " contract"});
+                                config_.program.plan + " contract",
+                            words_of(outcome)});
         gate_trouble_ = outcome.message;
         if (config_.no_wait && doing_ == Doing::gate) quit(3, RunState::waiting, out);
         return;
@@ -771,13 +785,12 @@ void RunMachine::watch_moved(Commands& out) {
         case BackfillMachine::State::misses:
             say(out, ProofDone{step.id, table, backfill_->rows_wrong(), backfill_->keys()});
             if (backfill_->rows_wrong() > 0) {
-                std::string keys;
-                for (auto const& key : backfill_->keys()) keys += (keys.empty() ? "" : "; ") + key;
                 say(out,
                     Warned{std::to_string(backfill_->rows_wrong()) + " rows of " + table +
-                               " are not right while the gate is open, among them " + keys,
+                               " are not right while the gate is open",
                            "compare both columns and mend them: the contract phase begins with the same proof, and "
-                           "stops on them"});
+                           "stops on them",
+                           among_them(backfill_->keys())});
             }
             ++watching_;
             write(EntryKind::checked, step.id, proof_figures(), {}, out);
@@ -909,7 +922,7 @@ void RunMachine::counted(Outcome const& outcome, Commands& out) {
         return;
     }
     if (outcome.sqlstate == "WE008") {
-        refuse({Code::table_changed, {}, outcome.message, hint_of(outcome)}, out);
+        refuse({Code::table_changed, {}, outcome.message, advice_of(outcome)}, out);
         return;
     }
     if (outcome.sqlstate == "WE006") {
@@ -1114,7 +1127,7 @@ void RunMachine::wrote(Outcome const& outcome, Commands& out) {
         say(out,
             Warned{"entry " + std::string{name(writing_)} +
                        " is committed, and whether a synchronous standby has it cannot be asked: " + outcome.message,
-                   "see to the server; the run goes on"});
+                   "see to the server; the run goes on", words_of(outcome)});
     // An interrupt does not wait for a standby: what is committed here is what the next run reads.
     if (again && !stopping_ && writing_ != EntryKind::stopped) {
         if (!std::exchange(unreplicated_, true))
@@ -1238,10 +1251,9 @@ void RunMachine::on(Completed const& completed, Commands& out) {
     }
     if (asking_ == completed.command) {
         asking_.reset();
-        std::vector<std::string> whom;
-        for (auto const& blocker : blockers_of(completed.outcome.rows)) whom.push_back(blocker.text);
-        if (!whom.empty() && current()) say(out, WaitsFor{current()->id, whom});
-        in_the_way_ = std::move(whom);
+        in_the_way_ = blockers_of(completed.outcome.rows);
+        if (!in_the_way_.empty() && current())
+            say(out, WaitsFor{current()->id, texts_of(in_the_way_), seen_of(in_the_way_)});
         return;
     }
     if (pending_ != completed.command) return;
@@ -1538,31 +1550,31 @@ std::string RunMachine::refused_hint(Outcome const& outcome) const {
 void RunMachine::failed(Outcome const& outcome, Commands& out) {
     std::string const where =
         current() && doing_ != Doing::connecting ? "step " + current()->id + " (" + current()->title + "): " : "";
-    // The server's own hint is for whoever typed the statement: it would advise CASCADE.
-    auto const detail =
-        outcome.detail.starts_with("hint: ") ? "" : outcome.detail.substr(0, outcome.detail.find("\nhint: "));
-    std::string const words = outcome.message + (detail.empty() ? "" : " (" + detail + ")");
+    auto const& words = outcome.message;
+    auto const more = words_of(outcome);
     switch (outcome.fate) {
         case Fate::fenced:
-            stop({Code::other_leader, {}, where + words, "another weir took over; `weir status` names it"}, out);
+            stop({Code::other_leader, {}, where + words, "another weir took over; `weir status` names it", more}, out);
             return;
         case Fate::lost:
         case Fate::in_doubt:
             stop({Code::connection_lost,
                   {},
                   where + "the connection was lost: " + words,
-                  "run the same command again: it goes on where the ledger stands"},
+                  "run the same command again: it goes on where the ledger stands",
+                  more},
                  out);
             return;
         case Fate::lock_busy:
         case Fate::deadlock:
-            stop({Code::gave_up_lock, {}, where + words, "run again at a quieter time"}, out);
+            stop({Code::gave_up_lock, {}, where + words, "run again at a quieter time", more}, out);
             return;
         case Fate::canceled:
             stop({Code::statement_refused,
                   {},
                   where + words,
-                  "run again; if it comes back, give it more time (locks.timeout)"},
+                  "run again; if it comes back, give it more time (locks.timeout)",
+                  more},
                  out);
             return;
         case Fate::done:
@@ -1571,12 +1583,13 @@ void RunMachine::failed(Outcome const& outcome, Commands& out) {
                 stop({Code::would_lose,
                       {},
                       where + words,
-                      "more was written meanwhile: " + way_back() + " says how many there are now"},
+                      "more was written meanwhile: " + way_back() + " says how many there are now",
+                      more},
                      out);
                 return;
             }
             if (outcome.sqlstate == "WE007" || outcome.sqlstate == "WE008") {
-                stop({Code::table_changed, {}, where + outcome.message, hint_of(outcome)}, out);
+                stop({Code::table_changed, {}, where + outcome.message, advice_of(outcome)}, out);
                 return;
             }
             if (outcome.sqlstate == "WE005") {
@@ -1584,7 +1597,8 @@ void RunMachine::failed(Outcome const& outcome, Commands& out) {
                       {},
                       where + words,
                       "make it on the column that stays, drop it here, and run again; nothing of this step is left "
-                      "behind"},
+                      "behind",
+                      more},
                      out);
                 return;
             }
@@ -1592,7 +1606,8 @@ void RunMachine::failed(Outcome const& outcome, Commands& out) {
                 stop({Code::statement_refused,
                       {},
                       where + words,
-                      "make it what it was when the run began, and run again; nothing of this step is left behind"},
+                      "make it what it was when the run began, and run again; nothing of this step is left behind",
+                      more},
                      out);
                 return;
             }
@@ -1611,13 +1626,15 @@ void RunMachine::failed(Outcome const& outcome, Commands& out) {
                           ? "rows may have been written past the sync, and the run can go neither on nor back: compare "
                             "both columns and end it by hand as in \"When it is damaged\" in docs/ledger.md"
                           : "rows may have been written past the sync, and nothing mends that: weir abort " +
-                                config_.program.plan + " undoes the run; then run it again"},
+                                config_.program.plan + " undoes the run; then run it again",
+                      more},
                      out);
             else
                 stop({no_room(outcome) ? Code::no_room : Code::statement_refused,
                       {},
                       where + "the server refuses (" + outcome.sqlstate + "): " + words,
-                      refused_hint(outcome)},
+                      refused_hint(outcome),
+                      more},
                      out);
             return;
     }

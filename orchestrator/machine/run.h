@@ -130,7 +130,7 @@ class RunMachine {
     void dumped(Outcome const& outcome, Commands& out);
     bool look_for_backup(Commands& out);
     void looked_for_backup(Outcome const& outcome, Commands& out);
-    void backup_failed(std::string const& why, Commands& out);
+    void backup_failed(std::string const& why, Sealed more, Commands& out);
     void open_gate(Commands& out);
     void approved(std::string const& user, Commands& out);
     void vote(std::string const& user, Commands& out);
@@ -240,14 +240,14 @@ class RunMachine {
         Sql todo;  ///< empty: the column is not there
     };
     std::map<std::string, Weighed> weighed_steps_;
-    bool old_may_return_{};                // the application of the old shape is deployed: nothing needs the new column
-    bool option_votes_{};                  // --approve: when the gate opens
-    bool executed_{};                      // the standalone statement ran; the probe that follows must say done
-    int busy_{};                           // tries of a standalone statement that met a lock
-    std::vector<std::string> in_the_way_;  // of it, when somebody looked last
-    int hand_pid_{};                       // of the first hand, whose statements may wait long
-    std::optional<CommandId> asking_;      // whom it waits for
-    bool unreplicated_{};                  // the entry is committed, and waits for a synchronous standby
+    bool old_may_return_{};            // the application of the old shape is deployed: nothing needs the new column
+    bool option_votes_{};              // --approve: when the gate opens
+    bool executed_{};                  // the standalone statement ran; the probe that follows must say done
+    int busy_{};                       // tries of a standalone statement that met a lock
+    std::vector<Blocker> in_the_way_;  // of it, when somebody looked last
+    int hand_pid_{};                   // of the first hand, whose statements may wait long
+    std::optional<CommandId> asking_;  // whom it waits for
+    bool unreplicated_{};              // the entry is committed, and waits for a synchronous standby
     std::string abort_user_, approval_user_;
     std::int64_t abort_order_{}, newest_abort_{};
     std::optional<std::int64_t> refused_order_;

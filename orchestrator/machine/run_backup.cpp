@@ -22,7 +22,7 @@ void RunMachine::backup_listed(Outcome const& outcome, Commands& out) {
             due.insert(due.end(), other.destroys.begin(), other.destroys.end());
     auto tables = dumped_tables(due, outcome.rows);
     if (!tables) {
-        backup_failed("not every table is there", out);
+        backup_failed("not every table is there", {}, out);
         return;
     }
     doing_ = Doing::dumping;
@@ -38,7 +38,7 @@ void RunMachine::dumped(Outcome const& outcome, Commands& out) {
         return;
     }
     if (outcome.fate != Fate::done || outcome.rows.empty() || outcome.rows[0].fields.size() < 3) {
-        backup_failed(outcome.message, out);
+        backup_failed(outcome.message, words_of(outcome), out);
         return;
     }
     auto const& fields = outcome.rows[0].fields;
@@ -50,12 +50,13 @@ void RunMachine::dumped(Outcome const& outcome, Commands& out) {
     doing_ = Doing::concluding;
 }
 
-void RunMachine::backup_failed(std::string const& why, Commands& out) {
+void RunMachine::backup_failed(std::string const& why, Sealed more, Commands& out) {
     Step const& step = *current();
     stop({Code::backup_failed,
           {},
           "step " + step.id + " (" + step.title + "): " + why,
-          "mend that and run again: it makes the dump anew, and nothing that it is for is dropped or deleted before"},
+          "mend that and run again: it makes the dump anew, and nothing that it is for is dropped or deleted before",
+          std::move(more)},
          out);
 }
 

@@ -6,6 +6,14 @@
 
 namespace weir {
 
+Sealed words_of(Outcome const& outcome) {
+    std::string text;
+    if (!outcome.said.empty() && outcome.said.reveal() != outcome.message)
+        text = "the server says: " + outcome.said.reveal();
+    if (!outcome.more.empty()) text += (text.empty() ? "" : "\n") + outcome.more.reveal();
+    return Sealed{std::move(text)};
+}
+
 std::string_view name(Fate fate) {
     switch (fate) {
         case Fate::done:

@@ -44,9 +44,11 @@ constexpr std::chrono::seconds mercy{2};
 constexpr std::chrono::seconds version_limit{10};
 constexpr std::string_view part_end = ".part";
 
-/// What went wrong, in words for people.
+/// What went wrong, in words for people; `said`: what a program that talked with the server said of it.
 struct Failed : std::runtime_error {
-    using std::runtime_error::runtime_error;
+    explicit Failed(std::string const& what, std::string words = {})
+        : std::runtime_error{what}, said{std::move(words)} {}
+    Sealed said;
 };
 struct Canceled {};
 
@@ -90,7 +92,7 @@ class Running {
         if (::pipe2(err.data(), O_CLOEXEC) != 0) throw Failed{"no pipe: " + words_of_errno(errno)};
         err_ = Descriptor{err[0]};
         Descriptor const err_end{err[1]};
-        auto const made = spawn(command, environment, out[1], err[1]);
+        auto const made = spawn(command, environment, Inherited::all, out[1], err[1]);
         if (made.error != 0) throw Failed{name_ + " cannot be started: " + words_of_errno(made.error)};
         pid_ = made.pid;
     }
@@ -125,7 +127,7 @@ class Running {
         auto const how = WIFEXITED(status) ? " ended with " + std::to_string(WEXITSTATUS(status))
                                            : " was ended by signal " + std::to_string(WTERMSIG(status));
         std::string const words{ending(harmless(said_), last_words)};
-        throw Failed{name_ + how + (words.empty() ? "" : ": " + words)};
+        throw Failed{name_ + how, words.empty() ? words : name_ + " says: " + words};
     }
 
   private:
@@ -233,10 +235,11 @@ struct Made {
     std::string sha256;
 };
 
-Outcome refusal(std::string message) {
+Outcome refusal(std::string message, Sealed more = {}) {
     Outcome outcome;
     outcome.fate = Fate::refused;
     outcome.message = std::move(message);
+    outcome.more = std::move(more);
     return outcome;
 }
 
@@ -289,8 +292,8 @@ std::string harmless(std::string text) {
 }
 
 std::optional<Problem> dump_problem(std::string const& directory, int server_version) {
-    auto const no = [](std::string message, std::string hint) {
-        return Problem{Code::no_backup, {}, std::move(message), std::move(hint)};
+    auto const no = [](std::string message, std::string hint, Sealed more = {}) {
+        return Problem{Code::no_backup, {}, std::move(message), std::move(hint), std::move(more)};
     };
     int const server = server_version / 10000;
     int dump = 0;
@@ -308,7 +311,7 @@ std::optional<Problem> dump_problem(std::string const& directory, int server_ver
                           advice);
             dump = *major;
         } catch (Failed const& failed) {
-            return no("the backup needs " + program + ": " + failed.what(), advice);
+            return no("the backup needs " + program + ": " + failed.what(), advice, failed.said);
         } catch (Canceled const&) {
             return no(program + " --version does not end", advice);
         }
@@ -355,6 +358,8 @@ struct Dumper::World : std::enable_shared_from_this<World> {
             } catch (Canceled const&) {
                 outcome.fate = Fate::canceled;
                 outcome.message = "the dump was ended";
+            } catch (Failed const& failed) {
+                outcome = refusal(failed.what(), failed.said);
             } catch (std::exception const& failed) {
                 outcome = refusal(failed.what());
             }

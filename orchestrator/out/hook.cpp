@@ -27,7 +27,7 @@ struct Started {
 Started start(std::vector<std::string> const& command, std::map<std::string, std::string> const& environment) {
     std::array<int, 2> ends{};
     if (::pipe2(ends.data(), O_CLOEXEC) != 0) return {-1, -1, errno};
-    auto const made = spawn(command, environment, ends[1], ends[1]);
+    auto const made = spawn(command, environment, Inherited::path, ends[1], ends[1]);
     ::close(ends[1]);
     if (made.error != 0) ::close(ends[0]);
     return {made.pid, made.error == 0 ? ends[0] : -1, made.error};

@@ -36,8 +36,8 @@ struct NotifyLimits {
 
 /// The webhook and the command each have a queue and a pace of their own: each gets the notices in order, one at a
 /// time. A webhook that answers with 408, 429 or 5xx, or not at all, is tried again; another answer that is not 2xx is
-/// final. The command gets the environment and WEIR_EVENT, WEIR_TEXT and a WEIR_… for each field; no stdin, no
-/// descriptors but stdout and stderr, of which the end is told when it fails. No shell.
+/// final. The command gets WEIR_EVENT, WEIR_TEXT and a WEIR_… for each field, PATH, and nothing else of weir's
+/// environment; no stdin, no descriptors but stdout and stderr, of which the end is told when it fails. No shell.
 ///
 /// Constructor, destructor, tell(), idle() and callbacks belong to `home`'s thread. Nothing of it blocks that thread
 /// but the destructor, which kills a command that runs. `failed` gets what became of a notice that could not be given,
@@ -75,7 +75,8 @@ struct Commanded {
     std::string problem;  ///< `it ended with 3: last words`, `it did not end within 30 s`, `it cannot be started: …`
 };
 
-/// Runs it to its end, on the calling thread. `stop` is asked at least each 50 ms: true ends it at once.
+/// Runs it to its end, on the calling thread, with `environment` and PATH alone. `stop` is asked at least each 50 ms:
+/// true ends it at once.
 Commanded run_hook(std::vector<std::string> const& command, std::map<std::string, std::string> const& environment,
                    Millis limit, std::function<bool()> const& stop);
 

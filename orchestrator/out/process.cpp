@@ -18,11 +18,13 @@ std::vector<char*> pointers(std::vector<std::string>& texts) {
     return all;
 }
 
-std::vector<std::string> merged(std::map<std::string, std::string> const& more) {
+std::vector<std::string> merged(std::map<std::string, std::string> const& more, Inherited inherited) {
     std::vector<std::string> all;
     for (char** entry = environ; *entry != nullptr; ++entry) {
         std::string_view const text{*entry};
-        if (!more.contains(std::string{text.substr(0, text.find('='))})) all.emplace_back(text);
+        auto const name = text.substr(0, text.find('='));
+        if (inherited == Inherited::path && name != "PATH") continue;
+        if (!more.contains(std::string{name})) all.emplace_back(text);
     }
     // A byte 0 would end the text, and so hide what follows it.
     for (auto const& [name, value] : more) all.push_back(name + "=" + value.substr(0, value.find('\0')));
@@ -31,7 +33,8 @@ std::vector<std::string> merged(std::map<std::string, std::string> const& more) 
 
 }  // namespace
 
-Spawned spawn(std::vector<std::string> command, std::map<std::string, std::string> const& more, int out, int err) {
+Spawned spawn(std::vector<std::string> command, std::map<std::string, std::string> const& more, Inherited inherited,
+              int out, int err) {
     Spawned made;
     posix_spawn_file_actions_t files;
     posix_spawnattr_t attributes;
@@ -50,7 +53,7 @@ Spawned spawn(std::vector<std::string> command, std::map<std::string, std::strin
     posix_spawnattr_setpgroup(&attributes, 0);
     posix_spawnattr_setflags(
         &attributes, static_cast<short>(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP));
-    auto variables = merged(more);
+    auto variables = merged(more, inherited);
     made.error = ::posix_spawnp(&made.pid, command[0].c_str(), &files, &attributes, pointers(command).data(),
                                 pointers(variables).data());
     posix_spawn_file_actions_destroy(&files);

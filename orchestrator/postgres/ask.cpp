@@ -61,13 +61,14 @@ std::variant<std::unique_ptr<Asker>, Problem> Asker::open(boost::asio::io_contex
     std::optional<Outcome> answer;
     asker->session_->connect([&](Outcome outcome) { answer = std::move(outcome); });
     auto const outcome = wait(io, answer);
-    if (outcome.fate == Fate::refused && outcome.sqlstate.empty() && !outcome.detail.empty())
-        return Problem{Code::usage,
-                       {},
-                       outcome.message,
-                       outcome.detail.starts_with("hint: ") ? outcome.detail.substr(6) : outcome.detail};
+    if (outcome.fate == Fate::refused && outcome.sqlstate.empty() && !outcome.advice.empty())
+        return Problem{Code::usage, {}, outcome.message, outcome.advice};
     if (outcome.fate != Fate::done)
-        return Problem{Code::cannot_connect, {}, "cannot connect: " + one_line(outcome.message), connect_hint(outcome)};
+        return Problem{Code::cannot_connect,
+                       {},
+                       "cannot connect: " + one_line(outcome.message),
+                       connect_hint(outcome),
+                       words_of(outcome)};
     auto const& facts = asker->facts();
     if (facts.pooler)
         return Problem{Code::pooler,
@@ -149,18 +150,22 @@ Outcome Asker::ask(Batch batch, Waits const& waits) {
 
 Problem problem_of(Outcome const& outcome, std::string const& doing, std::string const& grant) {
     std::string const words = doing + ": " + outcome.message;
-    if (outcome.sqlstate == "42501") return {Code::no_privilege, {}, words, grant};
+    auto more = words_of(outcome);
+    if (outcome.sqlstate == "42501") return {Code::no_privilege, {}, words, grant, std::move(more)};
     if (outcome.fate == Fate::lost || outcome.fate == Fate::in_doubt)
-        return {Code::cannot_connect, {}, words, "the connection was lost; run the same command again"};
+        return {
+            Code::cannot_connect, {}, words, "the connection was lost; run the same command again", std::move(more)};
     if (no_room(outcome))
         return {Code::no_room,
                 {},
                 words + " (" + outcome.sqlstate + ")",
-                no_room_hint(outcome, "run the same command again")};
+                no_room_hint(outcome, "run the same command again"),
+                std::move(more)};
     return {Code::statement_refused,
             {},
             words + (outcome.sqlstate.empty() ? "" : " (" + outcome.sqlstate + ")"),
-            outcome.detail.empty() ? "run the same command again" : outcome.detail};
+            outcome.advice.empty() ? "run the same command again" : outcome.advice,
+            std::move(more)};
 }
 
 }  // namespace weir

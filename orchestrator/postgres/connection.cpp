@@ -1,5 +1,6 @@
 #include "orchestrator/postgres/connection.h"
 
+#include <libpq-events.h>
 #include <libpq-fe.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -92,11 +93,11 @@ class SocketBreaker : public Breaker {
     int socket_;
 };
 
-Outcome refusal(std::string message, std::string detail) {
+Outcome refusal(std::string message, std::string advice) {
     Outcome outcome;
     outcome.fate = Fate::refused;
     outcome.message = std::move(message);
-    outcome.detail = std::move(detail);
+    outcome.advice = std::move(advice);
     return outcome;
 }
 
@@ -123,7 +124,7 @@ bool hides_a_password(std::string_view conninfo) {
 }
 
 std::optional<Outcome> check(std::string const& conninfo) {
-    static constexpr auto advice = "hint: put the password into a PGPASSFILE or a service file";
+    static constexpr auto advice = "put the password into a PGPASSFILE or a service file";
     if (hides_a_password(conninfo)) return refusal("the database address holds a password", advice);
     char* words = nullptr;
     Options const options{PQconninfoParse(conninfo.c_str(), &words), &PQconninfoFree};
@@ -134,7 +135,7 @@ std::optional<Outcome> check(std::string const& conninfo) {
         auto why = quotable && said ? std::string{said.get()} : std::string{};
         while (!why.empty() && why.back() == '\n') why.pop_back();
         return refusal("the database address cannot be read" + (why.empty() ? why : ": " + why),
-                       "hint: postgresql://user@host:5432/database, or host=… dbname=…");
+                       "postgresql://user@host:5432/database, or host=… dbname=…");
     }
     if (value_of(options, "password") != nullptr || value_of(options, "sslpassword") != nullptr)
         return refusal("the database address holds a password", advice);
@@ -301,7 +302,32 @@ struct Connection::World {
     ConnectionFacts facts;
     bool working{};
     std::string fatal;  // what the server said while nothing ran; libpq hands that out as a notice
+    ServerError error;  // of the string that ran last, in the server's own fields
     bool unreplicated{};
+
+    /// pqxx keeps no field but the text of all, in which a value could look like a name.
+    static int see(PGEventId what, void* about, void* self) {
+        if (what != PGEVT_RESULTCREATE) return 1;
+        auto const* const result = static_cast<PGEventResultCreate*>(about)->result;
+        if (PQresultStatus(result) != PGRES_FATAL_ERROR) return 1;
+        auto const field = [&](int code) {
+            auto const* const text = PQresultErrorField(result, code);
+            return std::string{text == nullptr ? "" : text};
+        };
+        static_cast<World*>(self)->error = {.sqlstate = field(PG_DIAG_SQLSTATE),
+                                            .message = field(PG_DIAG_MESSAGE_PRIMARY),
+                                            .detail = field(PG_DIAG_MESSAGE_DETAIL),
+                                            .hint = field(PG_DIAG_MESSAGE_HINT),
+                                            .query = field(PG_DIAG_INTERNAL_QUERY),
+                                            .context = field(PG_DIAG_CONTEXT),
+                                            .schema = field(PG_DIAG_SCHEMA_NAME),
+                                            .table = field(PG_DIAG_TABLE_NAME),
+                                            .column = field(PG_DIAG_COLUMN_NAME),
+                                            .type = field(PG_DIAG_DATATYPE_NAME),
+                                            .constraint = field(PG_DIAG_CONSTRAINT_NAME),
+                                            .source = field(PG_DIAG_SOURCE_FILE)};
+        return 1;
+    }
 
     static void hear(void* self, PGresult const* notice) {
         auto const* severity = PQresultErrorField(notice, PG_DIAG_SEVERITY_NONLOCALIZED);
@@ -383,6 +409,7 @@ std::variant<std::unique_ptr<Connection>, Outcome> Connection::open(std::string 
         return world->lost(false);
     }
     PQsetNoticeReceiver(world->raw.get(), &World::hear, world.get());
+    if (PQregisterEventProc(world->raw.get(), &World::see, "weir", world.get()) == 0) return loss("out of memory");
     world->breaker = std::make_shared<SocketBreaker>(world->raw.get());
     auto& facts = world->facts;
     facts.server_version = PQserverVersion(world->raw.get());
@@ -438,6 +465,7 @@ Outcome Connection::run(Batch const& batch) {
 
     Outcome outcome;
     world_->unreplicated = false;
+    world_->error = {};
     try {
         pqxx::nontransaction work{world_->pqxx->get()};
         auto const result = work.exec(to_text(batch));
@@ -451,7 +479,8 @@ Outcome Connection::run(Batch const& batch) {
         }
     } catch (std::exception const& error) {
         if (world_->broken()) return timed(world_->lost(true));
-        outcome = failure(error.what(), true);
+        auto& seen = world_->error;
+        outcome = seen.sqlstate.empty() ? failure(error.what(), true) : failure(std::move(seen), true);
     }
     // An implicit transaction ends with its string. One that does not was begun inside it, against the rules, and would
     // hold its locks.

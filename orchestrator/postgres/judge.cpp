@@ -348,7 +348,11 @@ Answer judge_answer(Question const& question, Outcome const& outcome) {
     Answer answer;
     if (outcome.sqlstate != "WE100") {
         answer.sqlstate = outcome.sqlstate.empty() ? "XX000" : outcome.sqlstate;
-        answer.error = outcome.message.empty() ? "the server gave no answer" : outcome.message;
+        // The questions read no row: the words can quote the plan alone, unless a function puts them together, such as
+        // that of an event trigger.
+        bool const raised = outcome.sqlstate.starts_with("P0");
+        auto const& said = outcome.said.empty() || raised ? outcome.message : outcome.said.reveal();
+        answer.error = said.empty() ? "the server gave no answer" : said;
         return answer;
     }
     if (std::holds_alternative<DropQuestion>(question)) {

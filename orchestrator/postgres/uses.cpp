@@ -2,9 +2,12 @@
 
 #include "orchestrator/postgres/judge.h"
 #include "plans/catalog.h"
+#include "plans/expression.h"
 
 namespace weir {
 namespace {
+
+constexpr std::size_t statement_at_most = 200;
 
 /// A column or table that was set aside: `sql` is its row of the list that the questions are about.
 struct Kept {
@@ -107,8 +110,7 @@ WHERE e.extname = 'pg_stat_statements' AND pg_catalog.has_schema_privilege(n.oid
 /// takes whatever columns are there.
 Batch list_statements(std::vector<Kept> const& kept, Ident const& schema) {
     return {sql("SET LOCAL transaction_read_only = on"), sql(R"({0}
-SELECT q.number, 'statement', pg_catalog.sum(s.calls) || ' calls by ' || coalesce(u.rolname, '?') || ': '
-  || pg_catalog.left(pg_catalog.regexp_replace(s.query, '\s+', ' ', 'g'), 200)
+SELECT q.number, 'statement', pg_catalog.sum(s.calls) || ' calls by ' || coalesce(u.rolname, '?') || ': ', s.query
 FROM q JOIN {1}.pg_stat_statements s ON s.query ~* q.aside
   AND s.query ~* '^\s*(select|insert|update|delete|merge|with|copy|declare)\M' AND s.query !~ '\mweir_sync\M'
   AND s.query !~* '^\s*copy\M.*\mto\s+stdout\M'
@@ -143,8 +145,10 @@ std::variant<std::vector<Use>, Problem> uses_of(Asker& asker, RunId run) {
     auto const take = [&](std::vector<Kept> const& kept, Outcome const& found) {
         for (auto const& row : found.rows) {
             auto const& of = kept.at(std::stoul(row.fields.at(0).value_or("0")));
-            uses.push_back({of.column, of.was, row.fields.at(1).value_or(""), row.fields.at(2).value_or(""),
-                            of.table.has_value()});
+            auto by = row.fields.at(2).value_or("");
+            // What is no DML is kept there as it was sent.
+            if (row.fields.size() > 3) by += without_values(row.fields[3].value_or(""), statement_at_most);
+            uses.push_back({of.column, of.was, row.fields.at(1).value_or(""), std::move(by), of.table.has_value()});
         }
     };
     for (auto const& kept : tables) {

@@ -79,7 +79,7 @@ TEST_F(ProgressTest, PlainTellsARun) {
     hear(
         StepDone{.step = "backfill.1", .title = "fill users.full_name", .phase = Phase::backfill, .took = seconds{75}});
     hear(ProofDone{.step = "proof.1", .table = "users", .rows_wrong = 0, .keys = {}});
-    hear(ProofDone{.step = "proof.1", .table = "users", .rows_wrong = 2, .keys = {"id=7", "id=9"}});
+    hear(ProofDone{.step = "proof.1", .table = "users", .rows_wrong = 2, .keys = {Sealed{"id=7"}, Sealed{"id=9"}}});
     hear(GateOpened{.gate = "contract", .notes = {"prepared SELECT * break"}});
     hear(GateApproved{.gate = "contract", .user = "ada"});
     hear(Warned{"a slot is inactive", "drop it"});
@@ -87,11 +87,72 @@ TEST_F(ProgressTest, PlainTellsARun) {
     hear(RunDone{.state = RunState::stopped, .took = seconds{4000}});
     EXPECT_THAT(said(),
                 ElementsAre("backfill.1 done in 1 min 15 s: fill users.full_name", "proof.1 users: every row is right",
-                            "proof.1 users: 2 rows are not right: id=7, id=9", HasSubstr("gate contract is open"),
+                            "proof.1 users: 2 rows are not right", HasSubstr("gate contract is open"),
                             "  weir approve full-name contract", "  note: prepared SELECT * break",
                             "gate contract was approved by ada", "warning: a slot is inactive", "  hint: drop it",
                             "stopped[gave-up-lock]: gave up", "  hint: end pid 7",
                             "plan full-name stopped after 1 h 6 min; run it again to go on"));
+}
+
+/// A pseudo-terminal: what is written to it can be read at the other end.
+class Pty {
+  public:
+    Pty() : master_{::posix_openpt(O_RDWR | O_NOCTTY)} {
+        EXPECT_EQ(::grantpt(master_), 0);
+        EXPECT_EQ(::unlockpt(master_), 0);
+        fd = ::open(::ptsname(master_), O_RDWR | O_NOCTTY);
+    }
+    ~Pty() {
+        ::close(fd);
+        ::close(master_);
+    }
+    Pty(Pty const&) = delete;
+    Pty& operator=(Pty const&) = delete;
+    std::string written() const {
+        std::string text;
+        std::array<char, 4096> some{};
+        for (pollfd ready{master_, POLLIN, 0}; ::poll(&ready, 1, 100) == 1 && (ready.revents & POLLIN) != 0;) {
+            auto const count = ::read(master_, some.data(), some.size());
+            if (count <= 0) break;
+            text.append(some.data(), static_cast<std::size_t>(count));
+        }
+        return text;
+    }
+    int fd{-1};
+
+  private:
+    int master_;
+};
+
+TEST_F(ProgressTest, WhatMayQuoteRowsIsForATerminalAlone) {
+    Sealed const sealed{"the server says: c4n4ry\ndetail: c4n4ry"};
+    std::vector<decltype(Event::what)> const all{
+        LockTried{"expand.1", false, milliseconds{5}, {"pid 7 (?)"}, {Sealed{"pid 7 (c4n4ry)"}}},
+        BlockerEnded{"expand.1", true, "pid 7 (?)", Sealed{"pid 7 (c4n4ry)"}},
+        WaitsFor{"expand.1", {"pid 8 (?)"}, {Sealed{"pid 8 (c4n4ry)"}}},
+        ProofDone{"proof.1", "users", 1, {Sealed{"id=c4n4ry"}}},
+        Warned{"a warning", "mend it", sealed},
+        Stopped{{Code::statement_refused, {}, "stopped", "mend it", sealed}}};
+    for (auto const mode : {ProgressMode::plain, ProgressMode::bar, ProgressMode::json}) {
+        begin(mode);
+        for (auto const& event : all) hear(event);
+        progress.reset();
+        auto const log = written();
+        EXPECT_THAT(log, Not(HasSubstr("c4n4ry")));
+        EXPECT_THAT(log, HasSubstr("mend it"));
+        EXPECT_EQ(log.find("shown on a terminal only") != std::string::npos, mode != ProgressMode::json);
+
+        Pty const pty;
+        progress.emplace(pty.fd, mode, 100);
+        for (auto const& event : all) hear(event);
+        progress.reset();
+        auto const shown = pty.written();
+        EXPECT_THAT(shown, HasSubstr("the server says: c4n4ry"));
+        EXPECT_THAT(shown, HasSubstr("detail: c4n4ry"));
+        EXPECT_THAT(shown, HasSubstr("id=c4n4ry"));
+        EXPECT_THAT(shown, HasSubstr("pid 7 (c4n4ry)"));
+        EXPECT_THAT(shown, Not(HasSubstr("shown on a terminal only")));
+    }
 }
 
 TEST_F(ProgressTest, PlainReportsEveryTenSecondsOrTenPercent) {
@@ -496,9 +557,9 @@ std::vector<decltype(Event::what)> one_of_each() {
             WayChanged{"backfill.1", "users", Way::in_page, "updates can stay on their page"},
             WorkersChanged{"backfill.1", 2, "the rate rose"},
             Vacuumed{"backfill.1", "users", 4000, milliseconds{70}},
-            LockTried{"expand.1", false, milliseconds{5}, {"pid 7"}},
-            BlockerEnded{"expand.1", true, "pid 7"},
-            WaitsFor{"proof.3", {"pid 8"}},
+            LockTried{"expand.1", false, milliseconds{5}, {"pid 7"}, {Sealed{"pid 7: 'c4n4ry'"}}},
+            BlockerEnded{"expand.1", true, "pid 7", Sealed{"pid 7: 'c4n4ry'"}},
+            WaitsFor{"proof.3", {"pid 8"}, {Sealed{"pid 8: 'c4n4ry'"}}},
             PaceChanged{0.5, {"replication lag of r1 is 3 s, limit 2 s"}},
             ReplicaLag{"r1", {}, 100},
             SignalsJudged{{{"wal_rate", "", "B/s", 30, 20, 1.5, milliseconds{40}, true, ""}}},
@@ -509,14 +570,14 @@ std::vector<decltype(Event::what)> one_of_each() {
             GateOpened{"contract", {"note"}},
             GateVoted{"contract", "ada", 1, 2},
             GateApproved{"contract", "ada"},
-            ProofDone{"proof.1", "users", 2, {"id=7"}},
+            ProofDone{"proof.1", "users", 2, {Sealed{"id=7"}}},
             DumpGrew{"contract.1", 4096},
             BackedUp{"contract.1", "/b/n.dump", 5000, "ab12"},
             TableSized{"users", 2000, 1000, 7},
             OrderTaken{"set", "batch.target 20ms", "ops"},
-            Warned{"message", "hint"},
+            Warned{"message", "hint", Sealed{"c4n4ry"}},
             ConnectionLost{"gone"},
-            Stopped{{Code::misses, {}, "2 rows", "look"}},
+            Stopped{{Code::misses, {}, "2 rows", "look", Sealed{"among them id='c4n4ry'\nand more"}}},
             RunDone{RunState::done, milliseconds{99}}};
 }
 
@@ -557,7 +618,7 @@ TEST(ProgressJson, HasAStableShape) {
             R"("gate_opened","gate":"contract","notes":["note"]})",
             R"("gate_voted","gate":"contract","user":"ada","have":1,"needed":2})",
             R"("gate_approved","gate":"contract","user":"ada"})",
-            R"("proof_done","step":"proof.1","table":"users","rows_wrong":2,"keys":["id=7"]})",
+            R"("proof_done","step":"proof.1","table":"users","rows_wrong":2,"keys":[]})",
             R"("dump_grew","step":"contract.1","bytes":4096})",
             R"("backed_up","step":"contract.1","file":"/b/n.dump","bytes":5000,"sha256":"ab12"})",
             R"("table_sized","table":"users","bytes":2000,"bytes_before":1000,"dead_rows":7})",

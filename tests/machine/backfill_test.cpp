@@ -818,7 +818,7 @@ TEST_F(ProofTest, WhatARefillDoesNotMendIsNamedByKey) {
     answer(count(160, 0));
     EXPECT_EQ(machine->state(), State::misses);
     EXPECT_EQ(machine->rows_wrong(), 2);
-    EXPECT_THAT(machine->keys(), ElementsAre("id=1", "id=2"));
+    EXPECT_THAT(machine->keys(), ElementsAre(Sealed{"id=1"}, Sealed{"id=2"}));
 }
 
 TEST_F(ProofTest, RefillsAtMostThreeTimes) {

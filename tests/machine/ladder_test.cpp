@@ -130,6 +130,29 @@ TEST_F(LadderTest, OneStringInOrder) {
     EXPECT_EQ(sent().transaction, Transaction::implicit);
 }
 
+TEST_F(LadderTest, WhatOthersRunIsForATerminalAlone) {
+    auto const running = [](Row made, std::string const& text, std::string const& query) {
+        made.fields[6] = text;
+        made.fields.emplace_back(query);
+        return made;
+    };
+    start_looking(
+        {running(blocker(7, 9000), "pid 7 (user web, active, open for 9 s)", "SELECT *\nFROM t WHERE a = 'ada'"),
+         running(blocker(8, 9000, "wraparound"), "pid 8 (autovacuum worker, active, open for 9 s)",
+                 "autovacuum: VACUUM t (to prevent wraparound)"),
+         blocker(9, 9000)});
+    auto const tried = told<LockTried>(out);
+    ASSERT_EQ(tried.size(), 1U);
+    EXPECT_THAT(
+        tried[0].blockers,
+        ElementsAre("pid 7 (user web, active, open for 9 s: SELECT * FROM t WHERE a = ?)",
+                    "pid 8 (autovacuum worker, active, open for 9 s: autovacuum: VACUUM t (to prevent wraparound))",
+                    "pid 9"));
+    EXPECT_THAT(tried[0].seen,
+                ElementsAre(Sealed{"pid 7 (user web, active, open for 9 s: SELECT * FROM t WHERE a = 'ada')"},
+                            Sealed{tried[0].blockers[1]}, Sealed{"pid 9"}));
+}
+
 TEST_F(LadderTest, WhoeverIsCertainToStayIsNotQueuedFor) {
     struct Case {
         std::string what;

@@ -19,7 +19,7 @@ TEST(Room, IsMissingByCodeOrByTheWordsOfAServerThatBeginsNoSession) {
         Outcome outcome;
         outcome.fate = Fate::refused;
         outcome.sqlstate = sqlstate;
-        outcome.message = message;
+        outcome.said = Sealed{message};
         EXPECT_EQ(no_room(outcome), !hint.empty()) << message;
         if (no_room(outcome)) {
             EXPECT_THAT(no_room_hint(outcome, "run again"),
@@ -33,7 +33,7 @@ TEST(Room, ForLocksIsNoMatterOfMemory) {
     outcome.fate = Fate::refused;
     outcome.sqlstate = "53200";
     outcome.message = "out of shared memory";
-    outcome.detail = "You might need to increase max_locks_per_transaction.";
+    outcome.more = Sealed{"the server's hint: You might need to increase max_locks_per_transaction."};
     EXPECT_THAT(no_room_hint(outcome, "run again"), testing::HasSubstr("raise max_locks_per_transaction"));
 }
 

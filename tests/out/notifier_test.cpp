@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <fstream>
 #include <mutex>
+#include <set>
 #include <sstream>
 
 #include "odd_server.h"
@@ -216,6 +217,25 @@ TEST_F(NotifierTest, RunsTheCommandWithVariablesAndWithoutAShell) {
     EXPECT_EQ(content("stdin"), "");
     EXPECT_THAT(content("fds"), Not(HasSubstr("\n" + std::to_string(inherited) + "\n")));
     EXPECT_THAT(failed, IsEmpty());
+}
+
+TEST_F(NotifierTest, HandsNoSecretOfItsOwnToTheCommand) {
+    auto const hook = script("env > " + (folder / "told").string());
+    ::setenv("PGPASSWORD", "SECRET", 1);
+    ::setenv("WEIR_TEST_SECRET", "SECRET", 1);
+    Notifier notifier{io.get_executor(), config("", {"/usr/bin/env", "sh", hook})};
+    notifier.tell(notice("started"));
+    finish(notifier);
+    ::unsetenv("PGPASSWORD");
+    ::unsetenv("WEIR_TEST_SECRET");
+    EXPECT_THAT(failed, IsEmpty());
+    EXPECT_THAT(content("told"), Not(HasSubstr("SECRET")));
+    std::istringstream all{content("told")};
+    std::set<std::string> names;
+    for (std::string line; std::getline(all, line);) names.insert(line.substr(0, line.find('=')));
+    // A shell sets the last three by itself.
+    for (auto const* own : {"PWD", "_", "SHLVL", "OLDPWD"}) names.erase(own);
+    EXPECT_EQ(names, (std::set<std::string>{"PATH", "WEIR_EVENT", "WEIR_TEXT", "WEIR_PLAN", "WEIR_RUN"}));
 }
 
 TEST_F(NotifierTest, SaysWhyACommandFailed) {

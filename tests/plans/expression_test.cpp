@@ -286,5 +286,61 @@ TEST(Type, RefusesWhatIsNotOneOrIsMore) {
     }
 }
 
+struct Stripped {
+    std::string statement, shown;
+};
+
+TEST(Statement, IsShownWithoutItsValues) {
+    for (auto const& [statement, shown] : {
+             Stripped{"SELECT 1", "SELECT ?"},
+             Stripped{"select *\n\tfrom users  where mail = 'ada@x' and id=7",
+                      "select * from users where mail = ? and id=?"},
+             Stripped{"SELECT 1.5, 1e9, B'01', X'1F', N'x', $$ada$$, $q$a'da$q$, 'a'\n'b'",
+                      "SELECT ?, ?, ?, ?, N?, ?, ?, ?"},
+             Stripped{"UPDATE users SET name = 'O''Brien', at = DATE '2020-01-01' WHERE id IN (1, 2)",
+                      "UPDATE users SET name = ?, at = DATE ? WHERE id IN (?, ?)"},
+             Stripped{"SELECT a -- ada\nFROM t /* ada /* x */ */ WHERE b", "SELECT a FROM t WHERE b"},
+             Stripped{"/* ada */ SELECT 1", "SELECT ?"},
+             Stripped{"SELECT \"it's\" FROM \"T\" WHERE x = $1", "SELECT \"it's\" FROM \"T\" WHERE x = $1"},
+             Stripped{"BEGIN; INSERT INTO t VALUES (1, 'x');", "BEGIN; INSERT INTO t VALUES (?, ?);"},
+             Stripped{"(SELECT 'x') UNION SELECT 'y'", "(SELECT ?) UNION SELECT ?"},
+             Stripped{"ALTER TABLE t ADD c text DEFAULT 'x'", "ALTER TABLE t ADD c text DEFAULT ?"},
+             Stripped{"CREATE UNIQUE INDEX i ON t (a) WHERE b = 'x'", "CREATE UNIQUE INDEX i ON t (a) WHERE b = ?"},
+             Stripped{"COPY t FROM '/tmp/ada'", "COPY t FROM ?"},
+             // A value may stand there without quotes.
+             Stripped{"SET app.customer TO ada", "SET …"},
+             Stripped{"BEGIN; SET app.customer TO ada", "BEGIN …"},
+             Stripped{"SELECT 'ada';; SET x = ada; SELECT 1", "SELECT …"},
+             Stripped{";", "…"},
+             Stripped{"set local x = ada", "set …"},
+             Stripped{"ALTER ROLE r SET app.customer TO ada", "ALTER …"},
+             Stripped{"EXECUTE q(ada)", "EXECUTE …"},
+             Stripped{"NOTIFY ada", "NOTIFY …"},
+             Stripped{"DO 'ada'", "DO …"},
+             // Quoted in some sessions, and not in others.
+             Stripped{R"(SELECT 'it\'s ada', 'x')", "SELECT …"},
+             Stripped{R"(SELECT E'\'ada')", "SELECT …"},
+             // What the grammar does not take, or the server has cut.
+             Stripped{"SELECT * FROM users WHERE name = 'ada", "SELECT …"},
+             Stripped{"SELECT * FROM users WHERE name = 'O'Brien'", "SELECT …"},
+             Stripped{"SELECT ada FROM t WHERE", "SELECT …"},
+             Stripped{"SELECT 1 /* ada", "SELECT …"},
+             Stripped{"4111111111111111", "…"},
+             Stripped{"ada lovelace", "…"},
+             Stripped{"", "…"},
+             Stripped{" \n", "…"},
+             Stripped{"-- ada", "…"},
+             Stripped{"/* ada */ SELEKT", "…"},
+             Stripped{std::string{"SELECT 'a\0b'", 12}, "SELECT …"},
+             Stripped{"SELECT '" + repeated("x", 100000) + "'", "SELECT …"},
+             Stripped{"SELECT " + repeated("(", 5000) + "1" + repeated(")", 5000), "SELECT " + repeated("(", 93)},
+         }) {
+        EXPECT_EQ(without_values(statement, 100), shown) << statement.substr(0, 200);
+    }
+    EXPECT_EQ(without_values("SELECT äöü FROM t", 9), "SELECT äö");
+    EXPECT_EQ(on_one_line(" SELECT\n 'ö'  ", 100), "SELECT 'ö'");
+    EXPECT_EQ(on_one_line("SELECT 'öö'", 9), "SELECT 'ö");
+}
+
 }  // namespace
 }  // namespace weir

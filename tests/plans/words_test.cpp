@@ -71,6 +71,10 @@ TEST(Problem, IsOneLineAndAHint) {
     EXPECT_EQ(to_text(Problem{Code::bad_value, {"a.yaml", 2, 3}, "no", "do"}),
               "a.yaml:2:3: error[bad-value]: no\n  hint: do\n");
     EXPECT_EQ(to_text(Problem{Code::usage, {}, "no", ""}), "error[usage]: no\n");
+    Problem const sealed{Code::misses, {}, "2 rows", "look", Sealed{"among them id='ada'\nthe server says: \x1b[m"}};
+    EXPECT_EQ(to_text(sealed, Audience::terminal),
+              "error[misses]: 2 rows\n  among them id='ada'\n  the server says:  [m\n  hint: look\n");
+    EXPECT_EQ(to_text(sealed), "error[misses]: 2 rows\n  " + std::string{withheld} + "\n  hint: look\n");
     EXPECT_EQ(to_text(Problem{Code::not_readable, {"a.yaml", 0, 0}, "no", ""}), "a.yaml: error[not-readable]: no\n");
     EXPECT_EQ(to_text(Problems{{Code::usage, {"a", 2, 1}, "second", ""}, {Code::usage, {"a", 1, 9}, "first", ""}}),
               "a:1:9: error[usage]: first\na:2:1: error[usage]: second\n");

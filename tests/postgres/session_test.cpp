@@ -121,8 +121,61 @@ TEST_F(SessionTest, an_implicit_transaction_is_all_or_nothing) {
     auto const outcome = session->execute({sql("INSERT INTO t VALUES (1)"), sql("INSERT INTO t VALUES (1)")});
     EXPECT_EQ(outcome.fate, Fate::refused);
     EXPECT_EQ(outcome.sqlstate, "23505");
-    EXPECT_EQ(outcome.detail, "Key (id)=(1) already exists.");
+    EXPECT_EQ(outcome.message, "unique violation: table public.t, constraint t_pkey");
+    EXPECT_EQ(outcome.said.reveal(), "duplicate key value violates unique constraint \"t_pkey\"");
+    EXPECT_EQ(outcome.more.reveal(), "detail: Key (id)=(1) already exists.");
     EXPECT_EQ(cell(session->execute({sql("SELECT count(*) FROM t")})), "0");
+}
+
+/// A function of the application may say what it likes in any field of an error, and values may hold lines.
+TEST_F(SessionTest, what_is_for_anybody_holds_no_value) {
+    auto const session = caller();
+    auto const made = session->execute(
+        {sql("CREATE DOMAIN public.grade AS int CONSTRAINT small CHECK (VALUE < 10)"),
+         sql("CREATE TABLE public.t (id int PRIMARY KEY, a text NOT NULL CHECK (a <> 'c4n4ry'), g public.grade, "
+             "p int REFERENCES public.t (id))"),
+         sql(R"(CREATE FUNCTION public.says(sqlstate text, value text) RETURNS int LANGUAGE plpgsql AS $$BEGIN
+  RAISE EXCEPTION '%', value USING ERRCODE = sqlstate, DETAIL = value, HINT = value, TABLE = value, COLUMN = value,
+    CONSTRAINT = value, SCHEMA = value, DATATYPE = value; END$$)"),
+         sql(R"(CREATE FUNCTION public.runs(value text) RETURNS int LANGUAGE plpgsql AS $$BEGIN
+  EXECUTE 'SELECT ' || value; RETURN 1; END$$)")});
+    ASSERT_EQ(made.fate, Fate::done) << made.message;
+    struct Case {
+        Sql statement;
+        std::string sqlstate, message;
+    };
+    std::string const raised = "an error that only a function can raise";
+    for (auto const& [statement, sqlstate, message] : {
+             Case{sql("INSERT INTO public.t VALUES (1, NULL)"), "23502",
+                  "NOT NULL violation: table public.t, column a"},
+             Case{sql("INSERT INTO public.t VALUES (1, 'c4n4ry')"), "23514",
+                  "check violation: table public.t, constraint t_a_check"},
+             Case{sql("INSERT INTO public.t VALUES (1, 'x', NULL, 77)"), "23503",
+                  "foreign key violation: table public.t, constraint t_p_fkey"},
+             Case{sql("SELECT 77::public.grade"), "23514", "check violation: type public.grade, constraint small"},
+             Case{sql("SELECT 'c4n4ry'::int"), "22P02", "a text cannot be read as a value of its type"},
+             Case{sql("SELECT 'c4n4ry'::regclass"), "42P01", "undefined table"},
+             Case{sql("SELECT 'c4n4ry'::regrole"), "42704", "undefined object"},
+             Case{sql("SELECT public.runs('c4n4ry')"), "42703", "undefined column"},
+             Case{sql("SELECT public.runs('1 / 0 -- c4n4ry')"), "22012", "division by zero"},
+             Case{sql("SELECT public.says('P0001', 'c4n4ry')"), "P0001", "a function raised an exception of its own"},
+             Case{sql("SELECT public.says('23505', 'c4n4ry')"), "23505", "unique violation"},
+             Case{sql("SELECT public.says('42501', 'c4n4ry')"), "42501", "insufficient privilege"},
+             Case{sql("SELECT public.says('55P03', 'c4n4ry')"), "55P03",
+                  "an object is not in the state that is needed"},
+             Case{sql("SELECT public.says('42P07', 'c4n4ry')"), "42P07", "syntax error or access rule violation"},
+             Case{sql("SELECT public.says('CANRY', 'c4n4ry')"), "CANRY", raised},
+             Case{sql("SELECT public.says('22P02', E'x\nTABLE NAME:  c4n4ry\nLOCATION:  f, nbtinsert.c:1')"), "22P02",
+                  "a text cannot be read as a value of its type"},
+         }) {
+        auto const outcome = session->execute({statement});
+        EXPECT_EQ(outcome.sqlstate, sqlstate) << outcome.message;
+        EXPECT_EQ(outcome.message, message);
+        EXPECT_EQ(outcome.advice, "");
+        EXPECT_FALSE(outcome.said.empty());
+    }
+    auto const there = session->execute({sql("CREATE TABLE public.t (id int)")});
+    EXPECT_EQ(there.message, "relation \"t\" already exists");
 }
 
 TEST_F(SessionTest, limits_hold_inside_and_do_not_leak) {
@@ -363,8 +416,8 @@ TEST_F(SessionTest, a_password_in_the_address_is_refused_and_not_repeated) {
           "password=s3cret nonsense", "postgres://u:s3cret@x@localhost/d", "host=localhost sslpassword=s3cret"}) {
         auto const outcome = Caller{address}.connect();
         EXPECT_EQ(outcome.fate, Fate::refused) << address;
-        EXPECT_EQ((outcome.message + outcome.detail).find("s3"), std::string::npos) << outcome.message;
-        EXPECT_NE(outcome.detail.find("hint: "), std::string::npos) << address;
+        EXPECT_EQ((outcome.message + outcome.advice).find("s3"), std::string::npos) << outcome.message;
+        EXPECT_NE(outcome.advice, "") << address;
     }
     EXPECT_EQ(Caller{"nonsense"}.connect().fate, Fate::refused);
 }

@@ -9,7 +9,7 @@
 #include <iterator>
 
 #include "orchestrator/cli/status.h"
-#include "tests/support/bench.h"
+#include "tests/support/terminal.h"
 
 namespace weir::tests {
 namespace {
@@ -171,10 +171,11 @@ TEST_F(Backup, ThatFailsStopsTheRunWithItsWords) {
     auto const file = saved_plan();
     auto failing = instead("echo \"pg_dump: error: no: password=$PGPASSWORD, $PGPASSWORD\" >&2\nexit 3\n");
     failing["PGPASSWORD"] = "c4n4ry";
-    auto const failed = weir({"run", file, "--approve", "all"}, failing);
+    auto const failed = at_terminal(*this, {"run", file, "--approve", "all"}, failing);
     EXPECT_EQ(failed.status, 4) << told(failed);
-    EXPECT_THAT(failed.out, HasSubstr("stopped[backup-failed]: step contract.1 (back up users): pg_dump ended with 3: "
-                                      "pg_dump: error: no: password=*** ***"));
+    EXPECT_THAT(failed.out,
+                HasSubstr("stopped[backup-failed]: step contract.1 (back up users): pg_dump ended with 3\r\n"
+                          "  pg_dump says: pg_dump: error: no: password=*** ***"));
     EXPECT_THAT(failed.out, HasSubstr("hint: "));
     EXPECT_THAT(failed.out, Not(HasSubstr("c4n4ry")));
     EXPECT_EQ(value("SELECT count(*) FROM weir.entries WHERE detail::text LIKE '%c4n4ry%'"), "0");

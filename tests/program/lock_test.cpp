@@ -1,12 +1,15 @@
 /// Locks of others: weir keeps trying and nobody waits behind it for long.
 #include <csignal>
 
-#include "tests/support/bench.h"
+#include "tests/support/terminal.h"
 
 namespace weir::tests {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::Not;
 
 /// Reads one row by key, again and again, and notes the longest wait.
 class Bystander {
@@ -147,9 +150,9 @@ TEST_F(Locks, ARowThatStaysLockedIsNamed) {
     Client holder{db.conninfo};
     holder.exec("BEGIN");
     holder.exec("UPDATE users SET note = 'held' WHERE id = 17");
-    auto const ran = weir({"run", short_file});
-    EXPECT_TRUE(refused(ran, 4, "misses", {"1 rows", "id=17", "locked"}));
-    EXPECT_TRUE(has(weir({"status"}).out, "id=17"));
+    auto const ran = at_terminal(*this, {"run", short_file});
+    EXPECT_TRUE(refused(ran, 4, "misses", {"1 rows", "among them id=17", "locked"}));
+    EXPECT_THAT(weir({"status"}).out, AllOf(HasSubstr("1 rows of users are not right"), Not(HasSubstr("id=17"))));
     holder.exec("COMMIT");
     EXPECT_EQ(finish(short_file).status, 0);
     EXPECT_EQ(differing(*this, "full_name"), "0");

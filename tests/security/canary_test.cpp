@@ -3,31 +3,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <boost/asio/ip/tcp.hpp>
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
 
+#include "tests/security/web.h"
 #include "tests/support/bench.h"
 
 namespace weir::tests {
 namespace {
-
-namespace asio = boost::asio;
-
-std::string free_address() {
-    asio::io_context io;
-    asio::ip::tcp::acceptor const taken{io, {asio::ip::address_v4::loopback(), 0}};
-    return "127.0.0.1:" + std::to_string(taken.local_endpoint().port());
-}
-
-std::string get(std::string const& address, std::string const& path) {
-    asio::ip::tcp::iostream stream;
-    stream.expires_after(5s);
-    stream.connect("127.0.0.1", address.substr(address.find(':') + 1));
-    stream << "GET " << path << " HTTP/1.1\r\nHost: " << address << "\r\nConnection: close\r\n\r\n" << std::flush;
-    return {std::istreambuf_iterator<char>{stream}, {}};
-}
 
 std::string file_text(std::string const& path) {
     std::ifstream file{path, std::ios::binary};

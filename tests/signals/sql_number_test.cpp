@@ -47,11 +47,11 @@ TEST_F(SqlNumberTest, WhatIsNoOneNumberIsSaid) {
              {"SELECT NULL", "the query gives no row, or NULL"},
              {"SELECT 'NaN'::float8", "the query gives NaN"},
              {"SELECT 'infinity'::float8", "the query gives Infinity"},
-             {"SELECT generate_series(1, 2)", "the query failed: more than one row returned by a subquery"},
-             {"SELECT 1, 2", "the query failed: subquery must return only one column"},
-             {"SELECT now()", "the query failed: cannot cast type timestamp with time zone to double precision"},
-             {"SELECT 'many'", "the query failed: invalid input syntax for type double precision: \"many\""},
-             {"SELECT n FROM nowhere", "the query failed: relation \"nowhere\" does not exist"}})
+             {"SELECT generate_series(1, 2)", "the query failed: a subquery gives more than one row"},
+             {"SELECT 1, 2", "the query failed: syntax error"},
+             {"SELECT now()", "the query failed: cannot cast"},
+             {"SELECT 'many'", "the query failed: a text cannot be read as a value of its type"},
+             {"SELECT n FROM nowhere", "the query failed: undefined table"}})
         EXPECT_THAT(ask(text).problem, HasSubstr(words)) << text;
 }
 

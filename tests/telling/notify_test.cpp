@@ -29,20 +29,38 @@ class Notify : public ::testing::Test, public Bench {
 
 TEST_F(Notify, ACommandHearsOfTheWholeRun) {
     auto const file = with_notify("{ command: [ " + folder.path("hook") + ", " + folder.path("told") + " ] }");
-    auto process = start({"run", file});
+    auto process = start({"run", file, "--allow-command"});
     ASSERT_TRUE(at_gate(process)) << process.out() << process.err();
     EXPECT_TRUE(wait_until([&] { return has(told(), "gate rename-it"); }));
     process.signal(SIGINT);
     EXPECT_EQ(wait(process).status, 4);
     EXPECT_EQ(told(), "started rename-it \ngate rename-it \nstopped rename-it interrupted\n");
-    ASSERT_EQ(weir({"run", file, "--approve", "all"}).status, 0);
+    ASSERT_EQ(weir({"run", file, "--approve", "all", "--allow-command"}).status, 0);
     EXPECT_THAT(told(), HasSubstr("done rename-it \n")) << "the end is told before the program ends";
+}
+
+TEST_F(Notify, ACommandIsRunOnlyIfTheCommandLineAllowsIt) {
+    auto const file =
+        with_notify("\n  held: 1h\n  command: [ " + folder.path("hook") + ", " + folder.path("told") + " ]");
+    EXPECT_TRUE(refused(weir({"run", file}), 1, "command-not-allowed",
+                        {file + ":7:12: ", "notify.command runs " + folder.path("hook"), "--allow-command"}));
+    EXPECT_FALSE(ledger()) << "nothing was begun";
+    EXPECT_FALSE(std::filesystem::exists(folder.path("told")));
+    EXPECT_EQ(weir({"plan", file}).status, 0) << "looking at it runs nothing";
+    ASSERT_EQ(weir({"run", file, "--allow-command", "--no-wait"}).status, 3);
+    auto const before = told();
+    EXPECT_THAT(before, HasSubstr("gate rename-it"));
+    EXPECT_TRUE(refused(weir({"run", file, "--approve", "all"}), 1, "command-not-allowed"));
+    // What has only the name runs no command, and needs no leave.
+    EXPECT_EQ(weir({"abort", "rename-it"}).status, 6);
+    EXPECT_EQ(told(), before);
+    EXPECT_EQ(leftovers(), "");
 }
 
 TEST_F(Notify, NobodyThereDoesNoHarm) {
     auto const port = std::to_string(free_port());
     auto const file = with_notify("{ webhook: \"http://127.0.0.1:" + port + "/SECRET\", command: /no/such/hook }");
-    auto process = start({"run", file, "--progress", "plain"});
+    auto process = start({"run", file, "--allow-command", "--progress", "plain"});
     // Two signals: the first ends the run, the second does not wait for those who cannot be told.
     ASSERT_TRUE(at_gate(process)) << process.out() << process.err();
     EXPECT_TRUE(wait_until([&] {
