@@ -222,9 +222,6 @@ Program compile(Plan const& plan, Catalog const& catalog, RunId run) {
         }
         for (auto& step : steps) {
             step.phase = part.phase;
-            // One order for whatever is locked together, by schema and name: steps of ours never wait crosswise.
-            std::sort(step.locks.begin(), step.locks.end());
-            std::sort(step.undo_locks.begin(), step.undo_locks.end());
             if (step.rows) {
                 Table const& table = *world.find(step.rows->table);
                 if (!plan.fire_triggers) step.rows->settings = quiet_settings();

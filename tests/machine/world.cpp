@@ -56,6 +56,8 @@ void read(std::string_view text, Tx& tx, std::int64_t run) {
     if (text == "SET LOCAL synchronous_commit = on") tx.synchronous = true;
     if (starts_with(text, "SET LOCAL ") || starts_with(text, "LOCK TABLE ")) return;
     if (starts_with(text, "SELECT pg_catalog.set_config('weir.hot'")) return;
+    if (starts_with(text, "SELECT pg_catalog.set_config('weir.began'")) return;
+    if (starts_with(text, "SELECT pg_catalog.set_config('lock_timeout'") || text == mark().text()) return;
     if (starts_with(text, "SELECT ") && text.ends_with("::pg_catalog.regclass")) return;
     if (starts_with(text, "DROP SEQUENCE IF EXISTS weir_sync.")) return;
     if (starts_with(text, "SELECT weir.fence(")) {
