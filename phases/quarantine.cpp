@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "phases/aside.h"
+#include "phases/leaves.h"
 #include "phases/parts.h"
 #include "phases/subject.h"
 #include "phases/sync.h"
@@ -239,6 +240,8 @@ class Purge : public Operation {
         }
         drop.forward.push_back(nothing_taken_along(table_, aside));
         drop.forward.push_back(sql("ALTER TABLE {0} DROP COLUMN {1}", table_, aside));
+        if (Sync const* live = sync_from(table, aside.text()); live && has_many_leaves(table))
+            return purged_in_parts(std::move(drop), mapping_of(table_, table, *live));
         return {drop};
     }
 

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <array>
 
+#include "phases/leaves.h"
 #include "phases/operations.h"
 #include "phases/subject.h"
 #include "phases/sync.h"
@@ -97,6 +98,7 @@ class SyncColumns : public Operation {
         step.forward = create_sync(m);
         step.undo = undo_sync(m);
         step.undo_locks = lock_of(table_, LockMode::access_exclusive);
+        if (has_many_leaves(*catalog.find(table_))) return made_in_parts(step, m, std::nullopt, to_);
         return {step};
     }
 
