@@ -1,7 +1,9 @@
 #include <algorithm>
 #include <array>
 
+#include "phases/aside.h"
 #include "phases/hand_over.h"
+#include "phases/leaves.h"
 #include "phases/operations.h"
 #include "phases/parts.h"
 #include "phases/subject.h"
@@ -42,7 +44,7 @@ class DropColumn : public Operation {
         return problems;
     }
 
-    Steps compile(Catalog const& catalog, RunId) const override {
+    Steps compile(Catalog const& catalog, RunId run) const override {
         Table const& table = *catalog.find(table_);
         Step drop;
         drop.kind = StepKind::transactional;
@@ -77,7 +79,15 @@ class DropColumn : public Operation {
         prove.rows = std::move(rows);
         prove.holds = lock_of(table_, LockMode::access_share);
         prove.undo_note = "nothing to undo";
-        return {prove, drop};
+        Steps steps{std::move(prove)};
+        if (!has_many_leaves(table)) {
+            steps.push_back(std::move(drop));
+            return steps;
+        }
+        auto const mark = aside_comment({static_cast<std::int64_t>(run), column_.text(), live->to});
+        for (auto& part : dropped_in_parts(std::move(drop), m, aside_name(column_, run), mark))
+            steps.push_back(std::move(part));
+        return steps;
     }
 
     void apply(Catalog& catalog, RunId) const override {

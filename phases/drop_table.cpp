@@ -33,6 +33,16 @@ bool is_gone(Catalog const& world, TableName const& relation) {
 
 TableName kept_as(TableName const& table, RunId run) { return {table.schema, aside_name(table.name, run)}; }
 
+/// What is known of the foreign keys among `table` and those that it refers to.
+std::vector<Refers> refers(TableName const& table, std::vector<Reference> const& references) {
+    std::vector<Refers> all;
+    for (auto const& reference : references) {
+        all.emplace_back(table, reference.to);
+        for (auto const& further : reference.to_refers) all.emplace_back(reference.to, further);
+    }
+    return all;
+}
+
 Sql regclass(TableName const& table) { return sql("{0}::pg_catalog.regclass", Value{sql("{0}", table).text()}); }
 
 std::vector<std::string> notes_of(Catalog const& catalog, TableName const& table) {
@@ -152,13 +162,11 @@ class DropTable : public Operation {
         drop.kind = StepKind::transactional;
         drop.title = "drop table " + d_.table.text();
         drop.whole_table = true;
-        drop.locks = lock_of(d_.table, LockMode::access_exclusive);
-        for (auto const& reference : belongings(catalog, d_.table).references) {
-            TableLock const lock{reference.to, LockMode::access_exclusive};
-            if (std::find(drop.locks.begin(), drop.locks.end(), lock) == drop.locks.end()) drop.locks.push_back(lock);
-        }
-        std::sort(drop.locks.begin(), drop.locks.end());
-        drop.holds = drop.locks;
+        auto const& references = belongings(catalog, d_.table).references;
+        auto locks = lock_of(d_.table, LockMode::access_exclusive);
+        for (auto const& reference : references) locks.push_back({reference.to, LockMode::access_exclusive});
+        drop.locks = drop.holds = in_lock_order(std::move(locks), refers(d_.table, references));
+        std::sort(drop.holds.begin(), drop.holds.end());
         drop.destroys = {d_.table};
         drop.undo_note = "none: it drops at once, and nothing brings the rows back";
         drop.forward = {sql("DROP TABLE {0} RESTRICT", d_.table)};
@@ -338,13 +346,16 @@ class SetTableAside : public Operation {
         Steps steps{std::move(step)};
         for (auto const& r : own.references) {
             auto const key = "foreign key " + r.name + " to " + r.to.text();
+            auto const both = [&](LockMode own_mode, LockMode other) {
+                return in_lock_order({{aside, own_mode}, {r.to, other}}, refers(aside, {r}));
+            };
             // Undone newest first: the key is made, then every row is looked at.
             if (r.validated) {
                 Step proven;
                 proven.kind = StepKind::transactional;
                 proven.title = "a way back: every row of " + aside.name.text() + " is checked against " + key;
                 proven.undo = {sql("ALTER TABLE {0} VALIDATE CONSTRAINT {1}", aside, Ident::of(r.name))};
-                proven.undo_locks = {{aside, LockMode::share_update_exclusive}, {r.to, LockMode::row_share}};
+                proven.undo_locks = both(LockMode::share_update_exclusive, LockMode::row_share);
                 proven.undo_scans = true;
                 steps.push_back(std::move(proven));
             }
@@ -352,10 +363,9 @@ class SetTableAside : public Operation {
             lifted.kind = StepKind::transactional;
             lifted.title = "lift the " + key + " from " + aside.name.text();
             lifted.whole_table = true;
-            lifted.locks = {{aside, LockMode::access_exclusive}, {r.to, LockMode::access_exclusive}};
-            std::sort(lifted.locks.begin(), lifted.locks.end());
-            lifted.holds = lifted.locks;
-            lifted.undo_locks = {{aside, LockMode::share_row_exclusive}, {r.to, LockMode::share_row_exclusive}};
+            lifted.locks = lifted.holds = both(LockMode::access_exclusive, LockMode::access_exclusive);
+            std::sort(lifted.holds.begin(), lifted.holds.end());
+            lifted.undo_locks = both(LockMode::share_row_exclusive, LockMode::share_row_exclusive);
             lifted.forward = {is_as_noted(aside, r),
                               sql("ALTER TABLE {0} DROP CONSTRAINT {1} RESTRICT", aside, Ident::of(r.name))};
             lifted.undo = {add_reference(aside, r)};

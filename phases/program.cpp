@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "phases/aside.h"
+#include "phases/leaves.h"
 #include "phases/settings.h"
 #include "phases/subject.h"
 #include "phases/writes.h"
@@ -131,6 +132,25 @@ Problems hidden_problems(Plan const& plan, Catalog world) {
     return problems;
 }
 
+/// Steps that no server does in time, or at all: of each table what it needs most. REQUIRES that the operations can be
+/// compiled.
+Problems leaf_problems(Plan const& plan, Catalog const& catalog) {
+    std::map<TableName, std::pair<Place, Steps>> by_table;
+    Catalog world = catalog;
+    for (auto const& part : plan.parts) {
+        auto const touched = part.operation->touches();
+        if (!touched.empty()) {
+            auto& steps = by_table.try_emplace(touched.front().table, part.place, Steps{}).first->second.second;
+            for (auto& step : part.operation->compile(world, trial_run)) steps.push_back(std::move(step));
+        }
+        part.operation->apply(world, trial_run);
+    }
+    Problems problems;
+    for (auto const& [table, steps] : by_table)
+        too_many_leaves(steps.second, catalog, table, plan.settings.lock_timeout, steps.first, problems);
+    return problems;
+}
+
 /// True, and a problem for the first that names it, when a table of that name or with that old name is in quarantine.
 bool table_is_aside(Catalog const& catalog, TableName const& named, Place const& place, Problems& problems) {
     for (auto const& [table, comment] : catalog.aside_tables) {
@@ -191,6 +211,7 @@ Problems validate(Plan const& plan, Catalog const& catalog) {
     for (auto& problem : refused_settings(plan, catalog)) problems.push_back(std::move(problem));
     if (problems.empty()) problems = hidden_problems(plan, catalog);
     if (problems.empty() && !plan.fire_triggers) problems = quiet_problems(plan, catalog);
+    if (problems.empty()) problems = leaf_problems(plan, catalog);
     std::stable_sort(problems.begin(), problems.end(),
                      [](Problem const& a, Problem const& b) { return a.place < b.place; });
     return problems;
@@ -299,9 +320,6 @@ Program compile(Plan const& plan, Catalog const& catalog, RunId run) {
         }
         for (auto& step : steps) {
             step.phase = part.phase;
-            // One order for whatever is locked together, by schema and name: steps of ours never wait crosswise.
-            std::sort(step.locks.begin(), step.locks.end());
-            std::sort(step.undo_locks.begin(), step.undo_locks.end());
             if (step.rows) {
                 Table const& table = *world.find(step.rows->table);
                 if (!plan.fire_triggers) step.rows->settings = quiet_settings();

@@ -2,6 +2,7 @@
 
 #include "phases/aside.h"
 #include "phases/hand_over.h"
+#include "phases/leaves.h"
 #include "phases/parts.h"
 #include "phases/subject.h"
 #include "phases/sync.h"
@@ -245,7 +246,14 @@ class Purge : public Operation {
         drop.forward.push_back(nothing_taken_along(table_, aside));
         drop.forward.push_back(sql("ALTER TABLE {0} DROP COLUMN {1}", table_, aside));
         if (!drop.stands_on_proof) return {drop};
-        return {prove(table, aside), drop};
+        Steps steps{prove(table, aside)};
+        if (!has_many_leaves(table)) {
+            steps.push_back(std::move(drop));
+            return steps;
+        }
+        Mapping const m = mapping_of(table_, table, *sync_from(table, aside.text()));
+        for (auto& part : purged_in_parts(std::move(drop), m)) steps.push_back(std::move(part));
+        return steps;
     }
 
     void apply(Catalog& catalog, RunId run) const override {

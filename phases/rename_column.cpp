@@ -1,6 +1,8 @@
 #include <algorithm>
 #include <array>
 
+#include "phases/aside.h"
+#include "phases/leaves.h"
 #include "phases/operations.h"
 #include "phases/parts.h"
 #include "phases/subject.h"
@@ -63,6 +65,7 @@ class CopyColumn : public Operation {
         step.undo = undo_sync(m);
         step.stakes = {stake_of(m, true)};
         step.undo.push_back(sql("ALTER TABLE {0} DROP COLUMN IF EXISTS {1}", table_, to_));
+        if (has_many_leaves(*catalog.find(table_))) return made_in_parts(step, m, to_, aside_name(to_, run));
         return {step};
     }
 

@@ -2,6 +2,7 @@
 #include <array>
 #include <set>
 
+#include "phases/leaves.h"
 #include "phases/operations.h"
 #include "phases/subject.h"
 #include "phases/sync.h"
@@ -98,6 +99,7 @@ class SyncColumns : public Operation {
         step.undo = undo_sync(m);
         step.stakes = {stake_of(m, false)};
         step.undo_locks = lock_of(table_, LockMode::access_exclusive);
+        if (has_many_leaves(*catalog.find(table_))) return made_in_parts(step, m, std::nullopt, to_);
         return {step};
     }
 

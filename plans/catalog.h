@@ -129,6 +129,7 @@ struct Table {
     bool owned_by_us{};                    ///< the connected role may ALTER it
     bool has_children{};                   ///< inheritance children that are not partitions
     bool is_child{};                       ///< an inheritance child or a partition
+    int leaves{};                          ///< its partitions, those that are partitioned themselves among them
     std::vector<Column> columns;           ///< live ones, in order
     std::vector<std::string> key;          ///< the columns that name a row in messages: primary key, else empty
     std::map<std::string, Index> indexes;  ///< by name
@@ -210,6 +211,7 @@ struct Reference {
     bool may_lock{};        ///< the connected role may lock `to`
     bool may_refer{};       ///< it may make foreign keys to it
     std::optional<std::string> comment{};
+    std::vector<TableName> to_refers{};  ///< other tables that `to` has foreign keys to; sorted
     bool operator==(Reference const&) const = default;
 };
 
@@ -258,6 +260,9 @@ struct Catalog {
     std::set<TableName>
         other_relations;  ///< every other relation that is not the system's, by name: taken names and hints
     std::map<Question, Answer> answers;
+    /// So many objects may be locked at a time, by all sessions together; 0: not known. And the server's setting
+    /// `max_locks_per_transaction`, which that is a multiple of.
+    int lock_slots{}, locks_per_transaction{};
     /// Those that may be set aside, by the prefix of their names, and the comment on each: see aside_of().
     std::map<TableName, std::string> aside_tables{};
 

@@ -170,6 +170,7 @@ class Writer {
             member("may_lock", v.may_lock);
             member("may_refer", v.may_refer);
             member("comment", v.comment);
+            if (!v.to_refers.empty()) member("to_refers", v.to_refers);
         });
     }
     void value(SessionSetting const& v) {
@@ -208,6 +209,7 @@ class Writer {
             member("owned_by_us", v.owned_by_us);
             member("has_children", v.has_children);
             member("is_child", v.is_child);
+            if (v.leaves != 0) member("leaves", v.leaves);
             member("columns", v.columns);
             member("key", v.key);
             key("indexes");
@@ -446,8 +448,10 @@ Reference reference(json::value const& v) {
         "match", out.match)("on_update", out.on_update)("on_delete", out.on_delete)("set_columns", out.set_columns)(
         "deferrable", out.deferrable)("deferred", out.deferred)("validated", out.validated)("plain", out.plain)(
         "to_partitioned", out.to_partitioned)("may_lock", out.may_lock)("may_refer", out.may_refer)("comment",
-                                                                                                    out.comment)
-        .end();
+                                                                                                    out.comment);
+    if (members.has("to_refers"))
+        for (auto const& item : array(members.at("to_refers"))) out.to_refers.push_back(table_name(item));
+    members.end();
     return out;
 }
 
@@ -502,6 +506,7 @@ std::pair<TableName, Table> table(json::value const& v) {
         .if_there("rules", out.rules)
         .if_there("foreign_leaves", out.foreign_leaves)
         .if_there("settings", out.settings)
+        .if_there("leaves", out.leaves)
         .end();
     return {std::move(name), std::move(out)};
 }
@@ -550,7 +555,9 @@ std::pair<Question, Answer> answer(json::value const& v) {
 Catalog catalog(json::value const& v) {
     Members members{v};
     Catalog out;
-    members("server_version", out.server_version)("database", out.database);
+    members("server_version", out.server_version)("database", out.database)
+        .if_there("lock_slots", out.lock_slots)
+        .if_there("locks_per_transaction", out.locks_per_transaction);
     for (auto const& item : array(members.at("tables")))
         if (!out.tables.insert(table(item)).second) throw Wrong{"a table stands there twice"};
     for (auto const& item : array(members.at("other_relations"))) out.other_relations.insert(table_name(item));
@@ -594,6 +601,10 @@ std::string to_json(Catalog const& catalog) {
     out.object([&] {
         out.member("server_version", catalog.server_version);
         out.member("database", catalog.database);
+        if (catalog.lock_slots != 0) {
+            out.member("lock_slots", catalog.lock_slots);
+            out.member("locks_per_transaction", catalog.locks_per_transaction);
+        }
         out.key("tables");
         out.list(catalog.tables, [&](auto const& entry) { out.table(entry.first, entry.second); });
         out.key("other_relations");

@@ -27,10 +27,12 @@ enum class Code {
     conflict,        ///< two changes of one plan touch the same column
     wrong_table_kind,
     command_not_allowed,  ///< the plan runs a program, and nobody said on the command line that it may
+    too_many_partitions,  ///< a step on all of them does not fit into `locks.timeout`, or into the server's lock table
     // exit 2: usage
     usage,
     // exit 4: stopped, safe to resume
     gave_up_lock,
+    too_much_work,  ///< a step's statements do not fit into `locks.timeout`, and nobody is in the way
     statement_refused,
     no_room,          ///< the server is out of disk, memory or what a limit of its own allows
     would_lose,       ///< a rollback would lose values that did not go back; refused before or under its lock

@@ -1,5 +1,6 @@
 #include "plans/lock.h"
 
+#include <algorithm>
 #include <array>
 
 namespace weir {
@@ -65,6 +66,44 @@ std::string_view who_waits(LockMode mode) {
     if (conflicts(mode, LockMode::row_exclusive)) return "writers";
     if (conflicts(mode, LockMode::share_update_exclusive)) return "schema changes and vacuum";
     return "nobody but ACCESS EXCLUSIVE";
+}
+
+std::vector<TableLock> in_lock_order(std::vector<TableLock> locks, std::vector<Refers> const& refers) {
+    std::sort(locks.begin(), locks.end());
+    std::vector<TableLock> left;
+    for (auto const& lock : locks) {
+        if (!left.empty() && left.back().table == lock.table)
+            left.back() = lock;
+        else
+            left.push_back(lock);
+    }
+    auto const n = left.size();
+    std::vector<std::vector<bool>> reaches(n, std::vector<bool>(n));
+    auto const at = [&](TableName const& table) {
+        return static_cast<std::size_t>(
+            std::find_if(left.begin(), left.end(), [&](TableLock const& lock) { return lock.table == table; }) -
+            left.begin());
+    };
+    for (auto const& [from, to] : refers)
+        if (at(from) < n && at(to) < n) reaches[at(from)][at(to)] = true;
+    for (std::size_t over = 0; over < n; ++over)
+        for (std::size_t from = 0; from < n; ++from)
+            for (std::size_t to = 0; to < n; ++to)
+                if (reaches[from][over] && reaches[over][to]) reaches[from][to] = true;
+    std::vector<TableLock> ordered;
+    std::vector<bool> taken(n);
+    while (ordered.size() < n)
+        for (std::size_t next = 0; next < n; ++next) {
+            // Whoever is left and refers to it is in a circle with it.
+            bool may = !taken[next];
+            for (std::size_t other = 0; other < n; ++other)
+                may = may && (taken[other] || !reaches[other][next] || reaches[next][other]);
+            if (!may) continue;
+            taken[next] = true;
+            ordered.push_back(left[next]);
+            break;
+        }
+    return ordered;
 }
 
 Sql lock_table(TableLock const& lock, Waiting waiting) {

@@ -5,6 +5,8 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "plans/sql.h"
 
@@ -34,6 +36,13 @@ struct TableLock {
     LockMode mode{};
     auto operator<=>(TableLock const&) const = default;
 };
+
+/// A table and one that it has a foreign key to.
+using Refers = std::pair<TableName, TableName>;
+/// The order in which several tables are locked: one that refers to another comes before it, as an application locks
+/// them that writes a row and then the one that it belongs to. Where that says nothing, or goes in a circle: by name.
+/// Of a table that stands there twice the stronger mode is kept.
+std::vector<TableLock> in_lock_order(std::vector<TableLock> locks, std::vector<Refers> const& refers);
 
 /// `LOCK TABLE t IN … MODE`, with NOWAIT on demand.
 enum class Waiting : std::uint8_t { no_wait, lock_timeout };

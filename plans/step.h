@@ -89,8 +89,8 @@ struct Step {
     Phase phase{};
     StepKind kind{};
     std::string title;  ///< for people: `add users.full_name and keep it equal to users.name`
-    /// Taken first, in the order of schema and name, within the ladder's try: every table that `forward` locks so that
-    /// others feel it. LOCK TABLE goes to partitions by itself. Only what LOCK TABLE can lock.
+    /// Taken first, in this order (see in_lock_order()), within the ladder's try: every table that `forward` locks so
+    /// that others feel it. LOCK TABLE goes to partitions by itself. Only what LOCK TABLE can lock.
     std::vector<TableLock> locks;
     /// The strongest lock per table while the step runs, as pg_locks would show; a test compares it with the server.
     std::vector<TableLock> holds;

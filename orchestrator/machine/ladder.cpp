@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::array tries_ms{0, 5, 10, 20, 50};
 constexpr std::size_t query_at_most = 100;
+constexpr Millis further_lock{10};
 constexpr Limits look_limits{Millis{100}, Millis{500}, Millis{5000}};
 
 bool is_over(Fate fate) { return fate == Fate::lost || fate == Fate::in_doubt || fate == Fate::fenced; }
@@ -236,40 +237,75 @@ void LockLadder::ask(Doing doing, Sql const& question, Ids& ids, Commands& out) 
 void LockLadder::attempt(Ids& ids, Commands& out) {
     auto const rung = std::min(static_cast<std::size_t>(tries_), tries_ms.size() - 1);
     Millis const half = std::max(config_.bound / 2, Millis{1});
-    Millis const wait = std::min(Millis{tries_ms[rung]}, half);
+    auto const tables = static_cast<Millis::rep>(config_.locks.size());
+    Millis const share = std::max(half / std::max<Millis::rep>(tables, 1), Millis{1});
+    Millis const wait = std::min(Millis{tries_ms[rung]}, share);
     // A lock_timeout of 0 would mean for ever; NOWAIT does not look at it, what follows may.
     Millis const lock = std::max(wait, std::min(Millis{5}, half));
-    Millis const statement = config_.scans ? Millis{0} : config_.bound - wait;
+    Millis const further = std::min(std::max(wait, further_lock), half);
+    // Nobody waits for what comes before the first lock.
+    Sql const gone =
+        sql("((extract(epoch FROM pg_catalog.clock_timestamp()) - pg_catalog.current_setting('weir.began')"
+            "::pg_catalog.numeric) * 1000)::pg_catalog.int8");
 
     Batch batch;
     // The lock is released only after COMMIT: a missing synchronous standby must not keep it.
     batch.push_back(sql("SET LOCAL synchronous_commit = local"));
+    batch.push_back(sql("SET LOCAL client_min_messages = notice"));
     // A lock request makes an ordinary autovacuum yield only when its deadlock check fires.
     if (config_.may_set_deadlock_timeout)
         batch.push_back(sql("SET LOCAL deadlock_timeout = {0}", millis(std::max(lock / 2, Millis{1}))));
     batch.insert(batch.end(), config_.first.begin(), config_.first.end());
-    bool first = true;
-    for (auto const& table : config_.locks) {
-        batch.push_back(lock_table(table, first && wait > Millis{0} ? Waiting::lock_timeout : Waiting::no_wait));
-        first = false;
+    batch.push_back(sql(
+        "SELECT pg_catalog.set_config('weir.began', extract(epoch FROM pg_catalog.clock_timestamp())::pg_catalog.text, "
+        "true)"));
+    for (Millis::rep i = 0; i < tables; ++i) {
+        // LOCK TABLE waits for each partition anew: only statement_timeout bounds the sum.
+        if (!config_.scans)
+            batch.push_back(
+                sql("SELECT pg_catalog.set_config('statement_timeout', least({0}, greatest(1, {0} - {1}))"
+                    "::pg_catalog.text, true)",
+                    Int{half.count()}, gone));
+        if (i > 0)
+            batch.push_back(
+                sql("SELECT pg_catalog.set_config('lock_timeout', least({0}, greatest(1, ({1} - {2}) / "
+                    "{3}))::pg_catalog.text, true)",
+                    Int{further.count()}, Int{half.count()}, gone, Int{tables - i}));
+        batch.push_back(lock_table(config_.locks[static_cast<std::size_t>(i)],
+                                   i > 0 || wait > Millis{0} ? Waiting::lock_timeout : Waiting::no_wait));
     }
+    batch.push_back(mark());
+    Millis const first = wait > Millis{0} ? wait : lock;
+    if (tables > 1 || first != lock) batch.push_back(sql("SET LOCAL lock_timeout = {0}", millis(lock)));
     for (auto const& statement_of_body : config_.body) {
         // Each statement of a string has a statement_timeout of its own; together they may take the bound, and no
         // more where the server's clock was set back meanwhile.
         if (!config_.scans)
             batch.push_back(
-                sql("SELECT pg_catalog.set_config('statement_timeout', least({0}, greatest(1, {0} - (extract(epoch "
-                    "FROM pg_catalog.clock_timestamp() - pg_catalog.transaction_timestamp()) * 1000)"
-                    "::pg_catalog.int8))::pg_catalog.text, true)",
-                    Int{config_.bound.count()}));
+                sql("SELECT pg_catalog.set_config('statement_timeout', least({0}, greatest(1, {0} - {1}))"
+                    "::pg_catalog.text, true)",
+                    Int{config_.bound.count()}, gone));
         batch.push_back(statement_of_body);
+        // How far it comes is asked only of a try that may be the last.
+        if (too_long_ > 0) batch.push_back(mark());
     }
 
     doing_ = Doing::trying;
     ++tries_;
     pending_ = ids();
-    Limits const limits{lock, statement, config_.scans ? Millis{0} : Millis{5000}};
+    Limits const limits{first, config_.scans ? Millis{0} : config_.bound, config_.scans ? Millis{0} : Millis{5000}};
     out.emplace_back(Execute{*pending_, config_.session, std::move(batch), Transaction::implicit, limits});
+}
+
+void LockLadder::judge_length(Outcome const& outcome) {
+    // The time to the first mark is what the locks took; the rest was the statements' alone.
+    if (outcome.fate != Fate::canceled || outcome.marks.empty() || outcome.marks.front() > config_.bound / 4) return;
+    ++too_long_;
+    auto const all = static_cast<Millis::rep>(config_.body.size());
+    auto const came_to_an_end = static_cast<Millis::rep>(outcome.marks.size() - 1);
+    Millis const whole = config_.bound * all / std::max<Millis::rep>(came_to_an_end, 1);
+    needed_ = std::max({needed_, config_.bound * 2, whole * 3 / 2});
+    needed_ = (needed_ + Millis{99}) / 100 * 100;
 }
 
 void LockLadder::rest(Ids& ids, Commands& out) {
@@ -355,6 +391,11 @@ void LockLadder::tried(Stamp at, Outcome const& outcome, Ids& ids, Commands& out
         finish(State::failed);
     } else {
         out.emplace_back(Announce{{at.wall, LockTried{config_.step, false, outcome_.took, blockers(), seen()}}});
+        judge_length(outcome_);
+        if (too_long_ >= too_much_after && !stopping_) {
+            finish(State::too_much);
+            return;
+        }
         last_look_ = late(at) && !stopping_;
         if (last_look_)
             look(ids, out);

@@ -6,9 +6,12 @@
 ///    └────────────────────────────── rest <─────────────────────────────────────────────┘ give_up: named, stopped
 ///
 /// A look is one SELECT that takes no lock on tables. As long as somebody stays, no request of ours stands in the
-/// table's queue. A try is one string: fence, entry, locks in order, statements. The first lock waits at most the try's
-/// time, the others not at all; the statements get what is left of the bound, all together. A try never waits more than
-/// half of the bound, the rests grow to two seconds, with jitter. Pure: time comes with the inputs.
+/// table's queue. A try is one string: fence, entry, locks in the order given, statements. All its waits for locks come
+/// out of one budget, half of the bound: each lock may have its share of what the ones before have left, and no more
+/// than the try's time (10 ms at least from the second on: whoever waits then makes others wait, and must get in). The
+/// statements get what is left of the bound, all together. The rests grow to two seconds, with jitter. A try that got
+/// its locks at once and is cancelled all the same had too much to do; the third such one is the last. Pure: time comes
+/// with the inputs.
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -32,6 +35,9 @@ inline constexpr Millis queues_after{100};
 inline constexpr Millis ended_after{5000};
 /// A transaction that has written and is older than this is never ended: its work would have to be done again.
 inline constexpr Millis spared_after{60'000};
+
+/// So many tries may find nobody in the way and not come to their end within the bound.
+inline constexpr int too_much_after = 3;
 
 /// One transaction that holds a lock in our way, or awaits an exclusive one ahead of us.
 struct Blocker {
@@ -81,7 +87,14 @@ class LockLadder {
         bool may_set_deadlock_timeout{};  ///< lets an ordinary autovacuum yield to us
         std::uint64_t seed{};             ///< of the jitter
     };
-    enum class State { running, done, failed, gave_up, stopped };
+    enum class State {
+        running,
+        done,
+        failed,
+        gave_up,
+        stopped,
+        too_much,  ///< the statements do not fit into the bound; nobody is in the way
+    };
 
     explicit LockLadder(Config config) : config_{std::move(config)} {}
 
@@ -103,6 +116,8 @@ class LockLadder {
     /// What a person can do about them; empty when there are none.
     std::string advice() const;
     int tries() const { return tries_; }
+    /// For State::too_much: a bound that would do, by how far the last try came. Whole tenths of a second.
+    Millis bound_that_would_do() const { return needed_; }
 
   private:
     enum class Doing { looking, trying, ending, resting };
@@ -121,6 +136,7 @@ class LockLadder {
     void tried(Stamp at, Outcome const& outcome, Ids& ids, Commands& out);
     void ended(Stamp at, Outcome const& outcome, Ids& ids, Commands& out);
     bool end_next(Stamp at, Ids& ids, Commands& out);
+    void judge_length(Outcome const& outcome);
     void finish(State state);
     bool stays(Blocker const& blocker, Millis now) const;
     bool late(Stamp at) const { return at.steady - began_ >= config_.give_up; }
@@ -134,7 +150,8 @@ class LockLadder {
     std::map<std::string, Seen> seen_;
     std::optional<Blocker> ending_;
     Millis began_{};
-    int tries_{}, rests_{};
+    int tries_{}, rests_{}, too_long_{};  ///< too_long_: tries that had all locks at once and were cancelled
+    Millis needed_{};
     bool last_look_{};  ///< only to name who is in the way
     bool may_end_{true}, may_cancel_autovacuum_{true};
     bool stopping_{};

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -45,6 +46,8 @@ struct Outcome {
     Sealed more;            ///< its DETAIL, HINT and CONTEXT, each begun on a line of its own; may be empty
     std::string advice;     ///< of weir's own doors: what to do about it; may be empty
     std::vector<Row> rows;  ///< of the last statement
+    /// Those of mark() that the string passed, each with the time since weir.began; also when it failed.
+    std::vector<Millis> marks;
     Millis took{};
     /// The wait for a synchronous standby was cancelled: committed here, and on no standby for sure. Fate::done.
     bool unreplicated{};
@@ -52,6 +55,10 @@ struct Outcome {
 
 /// What a terminal shows beneath `message`: the server's words, unless they are there already.
 Sealed words_of(Outcome const& outcome);
+/// How far a string came, rolled back or not. Needs client_min_messages = notice, and weir.began: seconds of the epoch.
+Sql mark();
+/// The SQLSTATE of the notice that it is told by.
+inline constexpr std::string_view mark_state{"WE200"};
 
 /// One measurement. No value: it could not be read. Its load is value / limit: 1 is at the limit.
 struct Reading {

@@ -286,6 +286,19 @@ void RunMachine::ladder_moved(Commands& out) {
         case LockLadder::State::stopped:
             advance(out);
             return;
+        case LockLadder::State::too_much:
+            stop({Code::too_much_work,
+                  {},
+                  "step " + step.id + " (" + step.title + ") is more work than fits into the " +
+                      std::to_string(config_.settings.lock_timeout.count()) +
+                      " ms that it may make others wait: nobody was in the way, " + std::to_string(too_much_after) +
+                      " tries were cancelled, and nothing of them is left",
+                  "write locks: { timeout: " + std::to_string(ladder_->bound_that_would_do().count()) +
+                      "ms } into the plan, or give it to the run (weir set " + config_.program.plan +
+                      " locks.timeout " + std::to_string(ladder_->bound_that_would_do().count()) +
+                      "ms), and run again; whoever uses the table may then have to wait so long"},
+                 out);
+            return;
         case LockLadder::State::gave_up: {
             std::string who, seen;
             for (auto const& blocker : ladder_->blockers()) who += (who.empty() ? "; in the way: " : "; ") + blocker;
@@ -294,7 +307,7 @@ void RunMachine::ladder_moved(Commands& out) {
             std::string const tried = " within " + std::to_string(config_.settings.lock_give_up.count() / 1000) +
                                       " s, " + std::to_string(ladder_->tries()) + " tries";
             std::string const what = "step " + step.id + " (" + step.title + ")";
-            if (ladder_->outcome().fate == Fate::canceled && who.empty())
+            if (!ladder_->outcome().marks.empty() && who.empty())
                 stop({Code::gave_up_lock,
                       {},
                       what + " never came to its end in the " + std::to_string(config_.settings.lock_timeout.count()) +

@@ -43,6 +43,15 @@ constexpr std::array order_words{
     std::pair{OrderWord::set, std::string_view{"set"}}};
 }
 
+Sql mark() {
+    return sql("DO {0}", Sql::body(sql(R"(
+BEGIN
+  RAISE NOTICE USING ERRCODE = 'WE200', MESSAGE = ((extract(epoch FROM pg_catalog.clock_timestamp()) -
+    pg_catalog.current_setting('weir.began')::pg_catalog.numeric) * 1000)::pg_catalog.int8::pg_catalog.text;
+END
+)")));
+}
+
 std::string_view name(OrderWord word) {
     return std::find_if(order_words.begin(), order_words.end(), [&](auto const& w) { return w.first == word; })->second;
 }

@@ -64,7 +64,12 @@ Sql references() {
       'to_partitioned', c.relkind = 'p',
       'may_lock', has_table_privilege(c.oid, 'UPDATE, DELETE, TRUNCATE'),
       'may_refer', has_table_privilege(c.oid, 'REFERENCES'),
-      'comment', obj_description(k.oid, 'pg_constraint'))
+      'comment', obj_description(k.oid, 'pg_constraint'),
+      'to_refers', (SELECT coalesce(json_agg(json_build_array(schema, name) ORDER BY schema COLLATE "C", name COLLATE "C"), '[]')
+                    FROM (SELECT DISTINCT y.nspname AS schema, x.relname AS name
+                          FROM pg_constraint f JOIN pg_class x ON x.oid = f.confrelid
+                          JOIN pg_namespace y ON y.oid = x.relnamespace
+                          WHERE f.conrelid = k.confrelid AND f.contype = 'f' AND f.confrelid <> k.confrelid) further))
       ORDER BY t.nspname COLLATE "C", t.relname COLLATE "C", k.conname COLLATE "C"), '[]')
     FROM tables t JOIN pg_constraint k ON k.conrelid = t.oid AND k.contype = 'f' AND k.conparentid = 0
     JOIN pg_class c ON c.oid = k.confrelid JOIN pg_namespace n ON n.oid = c.relnamespace

@@ -220,6 +220,7 @@ Sql table() {
     'has_children', EXISTS (SELECT FROM pg_inherits h JOIN pg_class l ON l.oid = h.inhrelid
                             WHERE h.inhparent = c.oid AND NOT l.relispartition),
     'is_child', EXISTS (SELECT FROM pg_inherits h WHERE h.inhrelid = c.oid),
+    'leaves', (SELECT count(*) FROM pg_partition_tree(c.oid) p WHERE p.relid <> c.oid),
     'columns', ({0}),
     'key', (SELECT coalesce(json_agg(a.attname ORDER BY k.at), '[]')
             FROM pg_index i
@@ -265,6 +266,11 @@ described AS MATERIALIZED ({2})
 SELECT json_build_object(
   'server_version', current_setting('server_version_num')::int / 10000,
   'database', current_database(),
+  'lock_slots', least(2000000000, current_setting('max_locks_per_transaction')::int8 * (
+    SELECT sum(s.setting::int8) + 1 FROM pg_settings s
+    WHERE s.name IN ('max_connections', 'autovacuum_max_workers', 'max_worker_processes', 'max_wal_senders',
+                     'max_prepared_transactions'))),
+  'locks_per_transaction', current_setting('max_locks_per_transaction')::int,
   'tables', (SELECT coalesce(json_agg(document), '[]') FROM described),
   'other_relations', (
     SELECT coalesce(json_agg(json_build_array(n.nspname, c.relname) ORDER BY n.nspname COLLATE "C", c.relname COLLATE "C"), '[]')

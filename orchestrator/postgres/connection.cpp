@@ -304,6 +304,7 @@ struct Connection::World {
     std::string fatal;  // what the server said while nothing ran; libpq hands that out as a notice
     ServerError error;  // of the string that ran last, in the server's own fields
     bool unreplicated{};
+    std::vector<Millis> marks;
 
     /// pqxx keeps no field but the text of all, in which a value could look like a name.
     static int see(PGEventId what, void* about, void* self) {
@@ -335,6 +336,10 @@ struct Connection::World {
         std::string_view const word{severity};
         auto* const world = static_cast<World*>(self);
         if (word == "FATAL" || word == "PANIC") world->fatal = PQresultErrorMessage(notice);
+        auto const* state = PQresultErrorField(notice, PG_DIAG_SQLSTATE);
+        auto const* message = PQresultErrorField(notice, PG_DIAG_MESSAGE_PRIMARY);
+        if (word == "NOTICE" && state != nullptr && mark_state == state && message != nullptr)
+            world->marks.emplace_back(to_int(message));
         // Its words are translated, and its SQLSTATE is that of any warning.
         auto const* function = PQresultErrorField(notice, PG_DIAG_SOURCE_FUNCTION);
         if (word == "WARNING" && function != nullptr && std::string_view{function} == "SyncRepWaitForLSN")
@@ -466,6 +471,7 @@ Outcome Connection::run(Batch const& batch) {
     Outcome outcome;
     world_->unreplicated = false;
     world_->error = {};
+    world_->marks.clear();
     try {
         pqxx::nontransaction work{world_->pqxx->get()};
         auto const result = work.exec(to_text(batch));
@@ -493,6 +499,7 @@ Outcome Connection::run(Batch const& batch) {
         if (outcome.fate == Fate::done) outcome = refusal("the string left a transaction open; it was rolled back", "");
     }
     outcome.unreplicated = world_->unreplicated && outcome.fate == Fate::done;
+    outcome.marks = std::exchange(world_->marks, {});
     return timed(std::move(outcome));
 }
 

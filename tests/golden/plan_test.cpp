@@ -13,6 +13,7 @@ class Golden : public ::testing::TestWithParam<GoldenCase> {};
 std::string stored(Catalog catalog) {
     catalog.server_version = 15;
     catalog.database = "golden";
+    catalog.lock_slots = catalog.locks_per_transaction = 0;
     return to_json(catalog);
 }
 

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <regex>
+
 #include "dialogue.h"
 
 namespace weir {
@@ -118,14 +120,17 @@ TEST_F(LadderTest, OnlyModesThatConflictAreInTheWay) {
 TEST_F(LadderTest, OneStringInOrder) {
     config.body.push_back(sql("COMMENT users"));
     start_looking();
-    auto const left =
-        "SELECT pg_catalog.set_config('statement_timeout', least(100, greatest(1, 100 - (extract(epoch "
-        "FROM pg_catalog.clock_timestamp() - pg_catalog.transaction_timestamp()) * 1000)::pg_catalog.int8))"
-        "::pg_catalog.text, true);\n";
+    auto const left = [](char const* of) {
+        return std::string{"SELECT pg_catalog.set_config('statement_timeout', least("} + of + ", greatest(1, " + of +
+               " - ((extract(epoch FROM pg_catalog.clock_timestamp()) - pg_catalog.current_setting('weir.began')"
+               "::pg_catalog.numeric) * 1000)::pg_catalog.int8))::pg_catalog.text, true);\n";
+    };
     EXPECT_EQ(text(sent()),
-              std::string{"SET LOCAL synchronous_commit = local;\nSELECT weir.fence(1);\nSELECT entry();\n"
-                          "LOCK TABLE \"public\".\"users\" IN ACCESS EXCLUSIVE MODE NOWAIT;\n"} +
-                  left + "ALTER users;\n" + left + "COMMENT users");
+              "SET LOCAL synchronous_commit = local;\nSET LOCAL client_min_messages = notice;\n"
+              "SELECT weir.fence(1);\nSELECT entry();\nSELECT pg_catalog.set_config('weir.began', extract(epoch FROM "
+              "pg_catalog.clock_timestamp())::pg_catalog.text, true);\n" +
+                  left("50") + "LOCK TABLE \"public\".\"users\" IN ACCESS EXCLUSIVE MODE NOWAIT;\n" + mark().text() +
+                  ";\n" + left("100") + "ALTER users;\n" + left("100") + "COMMENT users");
     EXPECT_EQ(sent().session, first_hand);
     EXPECT_EQ(sent().transaction, Transaction::implicit);
 }
@@ -230,7 +235,10 @@ TEST_F(LadderTest, WaitsLongerWithEachTryAndNeverMoreThanHalfTheBound) {
             }
             EXPECT_GT(limits.lock, Millis{0}) << "0 would be for ever";
             EXPECT_LE(limits.lock, Millis{bound} / 2) << bound;
-            EXPECT_EQ(limits.statement, Millis{bound - wait}) << bound;
+            EXPECT_EQ(limits.statement, Millis{bound});
+            EXPECT_THAT(text(sent()).substr(0, text(sent()).find("LOCK TABLE")),
+                        HasSubstr("'statement_timeout', least(" + std::to_string(bound / 2) + ","))
+                << "LOCK TABLE waits for each partition anew";
             EXPECT_GT(limits.give_up, Millis{0});
             busy();
         }
@@ -277,18 +285,123 @@ TEST_F(LadderTest, ScansHaveNoStatementTimeout) {
     EXPECT_FALSE(ladder->scanning());
 }
 
-TEST_F(LadderTest, OnlyTheFirstOfSeveralTablesWaits) {
-    config.locks.push_back({{Ident::of("public"), Ident::of("orders")}, LockMode::share_row_exclusive});
-    start();
-    EXPECT_THAT(text(sent()), HasSubstr("to_regclass('\"public\".\"orders\"')"));
-    answer(done());
-    EXPECT_THAT(text(sent()),
-                HasSubstr("\"users\" IN ACCESS EXCLUSIVE MODE NOWAIT;\nLOCK TABLE \"public\".\"orders\" IN "
-                          "SHARE ROW EXCLUSIVE MODE NOWAIT"));
-    busy();
-    EXPECT_THAT(text(sent()),
-                HasSubstr("\"users\" IN ACCESS EXCLUSIVE MODE;\nLOCK TABLE \"public\".\"orders\" IN SHARE "
-                          "ROW EXCLUSIVE MODE NOWAIT"));
+/// What the statement after the nth LOCK TABLE (from 0) was allowed: `least(A, greatest(1, (B - gone) / C))`.
+struct Share {
+    int at_most, of, among;
+    auto operator<=>(Share const&) const = default;
+};
+void PrintTo(Share const& s, std::ostream* out) { *out << s.at_most << "/" << s.of << "/" << s.among; }
+
+std::vector<Share> shares(std::string const& text) {
+    std::vector<Share> all;
+    std::regex const form{R"(set_config\('lock_timeout', least\((\d+), greatest\(1, \((\d+) - .*? / (\d+)\)\))"};
+    for (std::sregex_iterator it{text.begin(), text.end(), form}, end; it != end; ++it)
+        all.push_back({std::stoi((*it)[1]), std::stoi((*it)[2]), std::stoi((*it)[3])});
+    return all;
+}
+
+TEST_F(LadderTest, SeveralTablesShareOneBudget) {
+    struct Case {
+        int bound, tables, tries_before, first;  ///< first: what the first may wait; 0: NOWAIT
+        std::vector<Share> further;
+    };
+    for (auto const& [bound, tables, tries_before, first, further] :
+         {Case{100, 1, 0, 0, {}}, Case{100, 2, 0, 0, {{10, 50, 1}}}, Case{100, 2, 1, 5, {{10, 50, 1}}},
+          Case{100, 2, 3, 20, {{20, 50, 1}}}, Case{100, 2, 9, 25, {{25, 50, 1}}},
+          Case{100, 3, 9, 16, {{16, 50, 2}, {16, 50, 1}}}, Case{100, 3, 0, 0, {{10, 50, 2}, {10, 50, 1}}},
+          Case{10, 2, 9, 2, {{5, 5, 1}}}, Case{1000, 2, 9, 50, {{50, 500, 1}}}}) {
+        config.bound = Millis{bound};
+        config.locks.clear();
+        for (int i = 0; i < tables; ++i)
+            config.locks.push_back(
+                {{Ident::of("public"), Ident::of("t" + std::to_string(9 - i))}, LockMode::access_exclusive});
+        start_looking();
+        for (int i = 0; i < tries_before; ++i) busy();
+        auto const string = text(sent());
+        EXPECT_EQ(string.find("NOWAIT") != std::string::npos, first == 0) << bound << " " << tables;
+        if (first > 0) {
+            EXPECT_EQ(sent().limits.lock, Millis{first}) << bound << " " << tables;
+        }
+        EXPECT_EQ(shares(string), further) << bound << " " << tables << " " << tries_before;
+        EXPECT_LE(sent().limits.lock, Millis{bound} / 2);
+        if (tables < 2) continue;
+        EXPECT_LT(string.find("\"t9\""), string.find("\"t8\"")) << "in the order given";
+        auto const last = string.rfind("LOCK TABLE");
+        EXPECT_THAT(string.substr(last), HasSubstr("SET LOCAL lock_timeout = "))
+            << "what the statements wait for by themselves has its own time";
+        EXPECT_THAT(string.substr(0, last),
+                    HasSubstr("set_config('statement_timeout', least(" + std::to_string(bound / 2) + ", greatest(1, " +
+                              std::to_string(bound / 2) + " - "));
+    }
+}
+
+TEST_F(LadderTest, AScanOfSeveralTablesHasALimitForItsLocksAlone) {
+    config.scans = true;
+    config.locks.push_back({{Ident::of("public"), Ident::of("orders")}, LockMode::row_share});
+    start_looking();
+    EXPECT_EQ(shares(text(sent())).size(), 1U);
+    EXPECT_THAT(text(sent()), Not(HasSubstr("statement_timeout")));
+}
+
+TEST_F(LadderTest, ThreeCancellationsWithNobodyInTheWayAreTooMuch) {
+    auto const cancelled = [&](std::vector<int> marks) {
+        auto outcome = failure(Fate::canceled, "57014");
+        for (int const m : marks) outcome.marks.emplace_back(m);
+        return outcome;
+    };
+    struct Case {
+        std::string what;
+        std::vector<int> marks;  ///< of each try
+        bool too_much;
+    };
+    for (auto const& [what, marks, too_much] :
+         {Case{"the locks came at once", {4}, true}, Case{"at a quarter of the bound", {25}, true},
+          Case{"somebody was in the way", {26}, false}, Case{"it waited for a lock", {}, false}}) {
+        config.body.assign(4, sql("ALTER users"));
+        start_looking({blocker(7, 5)});
+        for (int i = 1; i <= 3; ++i) {
+            EXPECT_EQ(ladder->state(), State::running) << what;
+            EXPECT_EQ(text(sent()).find("WE200", text(sent()).rfind("ALTER users")) != std::string::npos,
+                      too_much && i > 1)
+                << what << ": how far it comes is asked of later tries";
+            answer(cancelled(marks));
+            EXPECT_EQ(told<LockTried>(out).size(), 1U);
+            if (ladder->state() != State::running) break;
+            rested();
+            answer(done({blocker(7, 5)}));
+        }
+        EXPECT_EQ(ladder->state(), too_much ? State::too_much : State::running) << what;
+        if (too_much) {
+            EXPECT_EQ(ladder->tries(), 3) << what;
+            EXPECT_FALSE(ladder->owns(CommandId{ids.last})) << what;
+        }
+    }
+    // One of four statements was done within the bound, two, three: four take so much longer.
+    for (auto const& [reached, would_do] : {std::pair{1, 600}, {2, 300}, {3, 200}, {4, 200}}) {
+        config.body.assign(4, sql("ALTER users"));
+        start_looking();
+        for (int i = 0; i < 2; ++i) {
+            answer(cancelled({1}));
+            rested();
+            answer(done());
+        }
+        std::vector<int> marks{1};
+        for (int i = 0; i < reached; ++i) marks.push_back(10 * (i + 1));
+        auto last = *ladder;
+        answer(cancelled(marks));
+        EXPECT_EQ(ladder->state(), State::too_much);
+        EXPECT_GE(ladder->bound_that_would_do(), Millis{would_do}) << reached;
+    }
+    // What was stopped is stopped.
+    start_looking();
+    for (int i = 0; i < 2; ++i) {
+        answer(cancelled({1}));
+        rested();
+        answer(done());
+    }
+    stop(true);
+    answer(cancelled({1}));
+    EXPECT_EQ(ladder->state(), State::stopped);
 }
 
 TEST_F(LadderTest, DeadlockTimeoutIsShorterThanTheWaitWhereItMayBeSet) {

@@ -60,6 +60,8 @@ void read(std::string_view sent, Tx& tx, std::int64_t run) {
     if (starts_with(text, "SELECT weir.check_kinds(")) return;
     if (starts_with(text, "SELECT pg_catalog.set_config('weir.changed'")) return;
     if (starts_with(text, "SELECT pg_catalog.set_config('weir.hot'")) return;
+    if (starts_with(text, "SELECT pg_catalog.set_config('weir.began'")) return;
+    if (starts_with(text, "SELECT pg_catalog.set_config('lock_timeout'") || text == mark().text()) return;
     if (starts_with(text, "SELECT ") && text.ends_with("::pg_catalog.regclass")) return;
     if (starts_with(text, "DROP SEQUENCE IF EXISTS weir_sync.")) return;
     if (starts_with(text, "SELECT weir.fence(")) {
