@@ -659,11 +659,11 @@ int abort_command(Options const& options) {
     auto const may = asker.ask(may_write_ledger());
     if (may.fate != Fate::done) return tell(problem_of(may, "cannot read the ledger"));
     bool const operates = may.rows[0].fields[0] != "t";
-    bool const opened = std::get<Prepared>(prepared).record->gate_opened;
+    bool const gate_was_open = std::get<Prepared>(prepared).record->gate_opened;
     auto const ordered_said = [&](std::string const& by) {
         say(options, {{"event", "ordered"}, {"plan", name}, {"order", "abort"}},
             "ordered: " + name + " is undone by the weir that runs it (" + by + ")" +
-                (opened
+                (gate_was_open
                      ? "\nhint: the gate was open, so that it first ends with exit code 3; when nothing uses the new "
                        "shape any more, once more: weir abort " +
                            name

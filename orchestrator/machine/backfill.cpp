@@ -131,9 +131,8 @@ void BackfillMachine::prepared(Stamp at, Outcome const& outcome, Ids& ids, Comma
                 outcome_.sqlstate = "WE008";
                 outcome_.message = config_.rows.table.text() + " was changed " + std::to_string(changes_) +
                                    " times while it was proven, the last time: " + changed;
-                outcome_.detail =
-                    "hint: leave its triggers, rules and columns as they are until the run is done, and "
-                    "run again";
+                outcome_.advice =
+                    "leave its triggers, rules and columns as they are until the run is done, and run again";
                 state_ = State::failed;
                 return;
             }

@@ -76,8 +76,8 @@ TEST_P(GoldenPlan, LocksBeforehandAllThatItHolds) {
                                             [&](TableLock const& lock) { return lock.table == name; });
                     };
                     auto const to = at(key.to);
-                    if (to != locks->end()) {
-                        EXPECT_NE(to, locks->begin()) << step.title << ": " << key.to.text() << " is referred to";
+                    if (auto const from = at(key.table); from != locks->end() && to != locks->end()) {
+                        EXPECT_LT(from - locks->begin(), to - locks->begin()) << step.title << ": " << key.name;
                     }
                     for (auto const& further : key.to_refers)
                         if (to != locks->end() && at(further) != locks->end()) {

@@ -111,7 +111,7 @@ std::vector<Case> cases() {
         {"Misses",
          "ALTER TABLE t DROP CONSTRAINT t_pkey; UPDATE t SET mail = mail || id; ALTER TABLE t ADD PRIMARY KEY (mail);",
          fill("b", "nullif(mail, mail)"), "misses"},
-        {"Expand", raises_at("CREATE TRIGGER"), "changes:\n  - rename_column: { table: t, from: b, to: c }\n", "P0001"},
+        {"Expand", raises_at("ALTER TABLE"), "expand:\n  - add_column: { table: t, column: c, type: int }\n", "P0001"},
         {"Validate",
          "UPDATE t SET b = 'x' WHERE id = 1;",
          "backfill:\n  - set_not_null: { table: t, column: b }\n",
