@@ -297,10 +297,10 @@ void LockLadder::attempt(Ids& ids, Commands& out) {
     out.emplace_back(Execute{*pending_, config_.session, std::move(batch), Transaction::implicit, limits});
 }
 
-void LockLadder::judge_length(Outcome const& outcome) {
+void LockLadder::judge_length(Stamp at, Outcome const& outcome) {
     // The time to the first mark is what the locks took; the rest was the statements' alone.
     if (outcome.fate != Fate::canceled || outcome.marks.empty() || outcome.marks.front() > config_.bound / 4) return;
-    ++too_long_;
+    if (too_long_++ == 0) too_long_since_ = at.steady;
     auto const all = static_cast<Millis::rep>(config_.body.size());
     auto const came_to_an_end = static_cast<Millis::rep>(outcome.marks.size() - 1);
     Millis const whole = config_.bound * all / std::max<Millis::rep>(came_to_an_end, 1);
@@ -391,8 +391,8 @@ void LockLadder::tried(Stamp at, Outcome const& outcome, Ids& ids, Commands& out
         finish(State::failed);
     } else {
         out.emplace_back(Announce{{at.wall, LockTried{config_.step, false, outcome_.took, blockers(), seen()}}});
-        judge_length(outcome_);
-        if (too_long_ >= too_much_after && !stopping_) {
+        judge_length(at, outcome_);
+        if (too_long_ >= too_much_after && at.steady - too_long_since_ >= too_much_over && !stopping_) {
             finish(State::too_much);
             return;
         }

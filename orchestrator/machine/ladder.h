@@ -38,6 +38,8 @@ inline constexpr Millis spared_after{60'000};
 
 /// So many tries may find nobody in the way and not come to their end within the bound.
 inline constexpr int too_much_after = 3;
+/// A server that is busy for a moment is none that has too much to do: they must span so long.
+inline constexpr Millis too_much_over{3000};
 
 /// One transaction that holds a lock in our way, or awaits an exclusive one ahead of us.
 struct Blocker {
@@ -136,7 +138,7 @@ class LockLadder {
     void tried(Stamp at, Outcome const& outcome, Ids& ids, Commands& out);
     void ended(Stamp at, Outcome const& outcome, Ids& ids, Commands& out);
     bool end_next(Stamp at, Ids& ids, Commands& out);
-    void judge_length(Outcome const& outcome);
+    void judge_length(Stamp at, Outcome const& outcome);
     void finish(State state);
     bool stays(Blocker const& blocker, Millis now) const;
     bool late(Stamp at) const { return at.steady - began_ >= config_.give_up; }
@@ -151,6 +153,7 @@ class LockLadder {
     std::optional<Blocker> ending_;
     Millis began_{};
     int tries_{}, rests_{}, too_long_{};  ///< too_long_: tries that had all locks at once and were cancelled
+    Millis too_long_since_{};
     Millis needed_{};
     bool last_look_{};  ///< only to name who is in the way
     bool may_end_{true}, may_cancel_autovacuum_{true};

@@ -617,7 +617,7 @@ std::optional<RunRecord> fold(std::vector<Row> const& rows) {
         if (is(EntryKind::gate_approved)) record.gate_approved = true;
         if (is(EntryKind::aborting)) {
             record.aborting = true;
-            if (row.fields[15]) record.accept_loss = std::stoll(*row.fields[15]);
+            if (!field(15).empty()) record.accept_loss = std::stoll(field(15));
         }
         if (is(EntryKind::paused)) record.paused_by = field(11);
         if (is(EntryKind::resumed)) record.paused_by.clear();

@@ -253,6 +253,8 @@ void RunMachine::start_ladder(Step const& step, bool undo, Commands& out) {
                     checks.push_back(check_kinds(lock.table));
         } else {
             checks.push_back(check_shape(proof_of(step).rows->table, config_.program.run, step.proven_by));
+            // Before the lock, too: what it reads is then in memory, and what it refuses needs no lock.
+            config.first.push_back(checks.back());
         }
         config.body.insert(config.body.begin(), checks.begin(), checks.end());
         if (!step.noted_for.empty())
@@ -291,8 +293,8 @@ void RunMachine::ladder_moved(Commands& out) {
                   {},
                   "step " + step.id + " (" + step.title + ") is more work than fits into the " +
                       std::to_string(config_.settings.lock_timeout.count()) +
-                      " ms that it may make others wait: nobody was in the way, " + std::to_string(too_much_after) +
-                      " tries were cancelled, and nothing of them is left",
+                      " ms that it may make others wait: nobody was in the way, " + std::to_string(ladder_->tries()) +
+                      " tries were made, and nothing of them is left",
                   "write locks: { timeout: " + std::to_string(ladder_->bound_that_would_do().count()) +
                       "ms } into the plan, or give it to the run (weir set " + config_.program.plan +
                       " locks.timeout " + std::to_string(ladder_->bound_that_would_do().count()) +

@@ -161,6 +161,10 @@ TEST(Backup, KeepsTheWayBackOpen) {
         if (made) sim.start();
         sim.order(OrderWord::abort);
         sim.calm();
+        EXPECT_EQ(sim.exit, 3) << made << ": the new application may still run";
+        sim.config.abort = true;
+        sim.start();
+        sim.calm();
         EXPECT_EQ(sim.exit, 6) << made;
         EXPECT_TRUE(sim.world.has("step_undone", "expand.1"));
         expect_right(sim);

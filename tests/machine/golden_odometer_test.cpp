@@ -283,7 +283,7 @@ TEST(GoldenOdometer, SomebodyChangesTheTableBetweenAnyTwoStrings) {
             walk.world.partitioned = partitioned;
             walk.start();
             // Every program has other points.
-            int const every = kills_wanted() > 0 ? 1 : tests::sanitized ? 23 : 5;
+            int const every = kills_wanted() > 0 ? 1 : tests::sanitized ? 67 : 19;
             int const first = static_cast<int>(shapes.size()) % every;
             for (int point = 0; !walk.exit && !walk.pending.empty(); ++point) {
                 for (int deed = 0; point % every == first && deed < 3; ++deed) {

@@ -817,6 +817,7 @@ void Sim::answer(std::size_t which, Answer how, std::string const& sqlstate) {
                 break;
             case Answer::canceled:
                 outcome = failure(Fate::canceled, "57014");
+                outcome.marks = marks;
                 break;
             case Answer::refused:
                 outcome = failure(Fate::refused, sqlstate);

@@ -238,6 +238,7 @@ struct Sim {
     std::vector<Pending> pending;
     std::set<SessionId> connected{control};
     Millis now{1000}, took{50};
+    std::vector<Millis> marks;  ///< of what is cancelled: when it had its locks
     std::optional<int> exit;
     int starts{};
     std::vector<Ordered> orders;  ///< in the ledger: every orchestrator hears of them
