@@ -113,7 +113,7 @@ INSTANTIATE_TEST_SUITE_P(
                           Shape{"PlainColumn",
                                 "expand:\n  - add_column: { table: t, column: b, type: int }\n" + dropped, "b = 1", ""},
                           Shape{"FilledColumn",
-                                "expand:\n  - add_column: { table: t, column: b, type: numeric(10,2) }\n"
+                                "expand:\n  - add_column: { table: t, column: b, type: \"numeric(10,2)\" }\n"
                                 "backfill:\n  - fill: { table: t, set: { b: n * 1.5 }, where: id % 2 = 0 }\n" +
                                     dropped,
                                 "b = -1", ""},

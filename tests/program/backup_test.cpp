@@ -297,7 +297,7 @@ TEST_F(Backup, WaitsForALockNoLongerThanItsPlanSays) {
     ASSERT_EQ(weir({"run", file, "--until", "proof"}).status, 0);
     Client other{db.conninfo};
     other.exec("BEGIN; LOCK TABLE users IN ACCESS EXCLUSIVE MODE");
-    auto const ran = weir({"run", file, "--approve", "all"});
+    auto const ran = at_terminal(*this, {"run", file, "--approve", "all"});
     EXPECT_EQ(ran.status, 4) << told(ran);
     EXPECT_THAT(ran.out, HasSubstr("stopped[backup-failed]"));
     EXPECT_THAT(ran.out, HasSubstr("public.users IN ACCESS SHARE MODE"));
