@@ -174,7 +174,7 @@ TEST_F(AbortAtGate, ApprovedAndNotBegunIsTheSame) {
     make(false);
     auto const before = dump();
     auto const file = written("expand:\n  - add_column: { table: t, column: b, type: int }\n" + dropped +
-                              "locks: { timeout: 50ms, give_up: 1s }\n");
+                              "locks: { timeout: 300ms, give_up: 2s }\n");
     ASSERT_EQ(weir({"run", file, "--until", "proof"}).status, 0);
     Client reader{db.conninfo};
     reader.exec("BEGIN; LOCK TABLE t IN ACCESS SHARE MODE");
