@@ -113,7 +113,7 @@ INSTANTIATE_TEST_SUITE_P(
                           Shape{"PlainColumn",
                                 "expand:\n  - add_column: { table: t, column: b, type: int }\n" + dropped, "b = 1", ""},
                           Shape{"FilledColumn",
-                                "expand:\n  - add_column: { table: t, column: b, type: numeric(10,2) }\n"
+                                "expand:\n  - add_column: { table: t, column: b, type: \"numeric(10,2)\" }\n"
                                 "backfill:\n  - fill: { table: t, set: { b: n * 1.5 }, where: id % 2 = 0 }\n" +
                                     dropped,
                                 "b = -1", ""},
@@ -174,7 +174,7 @@ TEST_F(AbortAtGate, ApprovedAndNotBegunIsTheSame) {
     make(false);
     auto const before = dump();
     auto const file = written("expand:\n  - add_column: { table: t, column: b, type: int }\n" + dropped +
-                              "locks: { timeout: 50ms, give_up: 1s }\n");
+                              "locks: { timeout: 300ms, give_up: 2s }\n");
     ASSERT_EQ(weir({"run", file, "--until", "proof"}).status, 0);
     Client reader{db.conninfo};
     reader.exec("BEGIN; LOCK TABLE t IN ACCESS SHARE MODE");

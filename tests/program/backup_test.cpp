@@ -15,6 +15,7 @@ namespace weir::tests {
 namespace {
 
 namespace fs = std::filesystem;
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::EndsWith;
 using ::testing::HasSubstr;
@@ -241,7 +242,7 @@ TEST_F(Backup, OfAWeirThatWasKilledIsReplaced) {
 }
 
 TEST_F(Backup, IsMadeOnceAndAgainOnlyWhenItIsGone) {
-    auto const file = saved_plan("locks: { timeout: 50ms, give_up: 1s }\n");
+    auto const file = saved_plan("locks: { timeout: 300ms, give_up: 2s }\n");
     ASSERT_EQ(weir({"run", file, "--until", "proof"}).status, 0);
     Client reader{db.conninfo};
     reader.exec("BEGIN; LOCK TABLE users IN ACCESS SHARE MODE");
@@ -278,8 +279,9 @@ TEST_F(Backup, OfRowsIsMadeBeforeTheFirstOfThemIsDeleted) {
         "weir: 1\nname: tidy\ncontract:\n  - delete_rows: { table: users, where: \"id <= 60\" }\n"
         "backup: { directory: \"" +
         folder.path("dumps") + "\" }\n");
-    auto const no = weir({"run", file, "--approve", "all"}, instead("echo no room >&2; exit 1\n"));
-    EXPECT_TRUE(refused(no, 4, "backup-failed", {"no room"}));
+    auto const no = at_terminal(*this, {"run", file, "--approve", "all"}, instead("echo no room >&2; exit 1\n"));
+    EXPECT_EQ(no.status, 4) << told(no);
+    EXPECT_THAT(no.out, AllOf(HasSubstr("stopped[backup-failed]"), HasSubstr("pg_dump says: no room")));
     EXPECT_EQ(value("SELECT count(*) FROM users"), "100");
     auto const ran = weir({"run", file, "--approve", "all"});
     ASSERT_EQ(ran.status, 0) << told(ran);
@@ -293,11 +295,11 @@ TEST_F(Backup, OfRowsIsMadeBeforeTheFirstOfThemIsDeleted) {
 }
 
 TEST_F(Backup, WaitsForALockNoLongerThanItsPlanSays) {
-    auto const file = saved_plan("locks: { timeout: 50ms, give_up: 1s }\n");
+    auto const file = saved_plan("locks: { timeout: 300ms, give_up: 2s }\n");
     ASSERT_EQ(weir({"run", file, "--until", "proof"}).status, 0);
     Client other{db.conninfo};
     other.exec("BEGIN; LOCK TABLE users IN ACCESS EXCLUSIVE MODE");
-    auto const ran = weir({"run", file, "--approve", "all"});
+    auto const ran = at_terminal(*this, {"run", file, "--approve", "all"});
     EXPECT_EQ(ran.status, 4) << told(ran);
     EXPECT_THAT(ran.out, HasSubstr("stopped[backup-failed]"));
     EXPECT_THAT(ran.out, HasSubstr("public.users IN ACCESS SHARE MODE"));

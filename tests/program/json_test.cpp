@@ -84,6 +84,7 @@ TEST_F(JsonAlone, OfOrders) {
     }
     EXPECT_EQ(taken, "pause set resume abort ");
     EXPECT_GT(sized, 0);
+    EXPECT_EQ(ends(lines({"abort", "rename-it"}, 6)), "undone");
     auto second = start({"run", plan(rename_plan), "--json"});
     ASSERT_TRUE(opened(second)) << second.out();
     one({"approve", "rename-it", "contract"}, {{"gate", "contract"}});

@@ -97,7 +97,7 @@ TEST_F(Lag, HoldsTheFillWhileReplayIsPaused) {
     replica.resume();
     ASSERT_TRUE(wait_until([&] { return has(process.out(), "goes on after") || !process.running(); }, 20s))
         << process.out();
-    ASSERT_TRUE(bench.at_gate(process, 40s)) << process.out() << process.err();
+    ASSERT_TRUE(bench.at_gate(process, 120s)) << process.out() << process.err();
     EXPECT_TRUE(metric("weir_throttle_active{reason=\"replication_lag\"} 0"));
     ASSERT_EQ(bench.weir({"approve", "rename-it", "contract"}).status, 0);
     EXPECT_EQ(wait(process).status, 0);
@@ -114,7 +114,7 @@ TEST_F(Lag, AReplicaThatIsGoneStopsTheFill) {
     EXPECT_THAT(process.out(), HasSubstr("r1"));
     EXPECT_TRUE(metric("weir_replica_lag_known{replica=\"r1\"} 0"));
     replica.start();
-    ASSERT_TRUE(bench.at_gate(process, 40s)) << process.out() << process.err();
+    ASSERT_TRUE(bench.at_gate(process, 120s)) << process.out() << process.err();
     process.signal(SIGINT);
     EXPECT_EQ(process.wait(), 4);
     EXPECT_EQ(bench.weir({"abort", "rename-it", "--approve", "all"}).status, 6);
@@ -147,7 +147,7 @@ TEST_F(Lag, AnInterruptEndsAHeldRun) {
 
 TEST_F(Lag, MetricsAtTheGate) {
     auto process = bench.start({"run", file, "--http", address});
-    ASSERT_TRUE(bench.at_gate(process, 40s)) << process.out() << process.err();
+    ASSERT_TRUE(bench.at_gate(process, 120s)) << process.out() << process.err();
     EXPECT_THAT(get(port, "/healthz"), HasSubstr("200"));
     EXPECT_THAT(get(port, "/nothing"), HasSubstr("404"));
     ASSERT_TRUE(metric("weir_run_state{plan=\"rename-it\",state=\"waiting\"} 1"));

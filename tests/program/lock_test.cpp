@@ -107,7 +107,8 @@ TEST_F(Locks, APreparedTransactionIsNamed) {
 
 TEST_F(Locks, TheContractWaitsAsPolitely) {
     make_users(*this, 500);
-    ASSERT_EQ(weir({"run", file, "--no-wait"}).status, 3);
+    auto const opened = weir({"run", file, "--no-wait"});
+    ASSERT_EQ(opened.status, 3) << told(opened);
     Client blocker{db.conninfo};
     blocker.exec("BEGIN");
     blocker.exec("SELECT count(*) FROM users");

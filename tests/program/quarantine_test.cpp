@@ -267,7 +267,7 @@ changes:
   - rename_column: { table: users, from: name, to: full_name }
   - rename_column: { table: orders, from: place, to: address }
 drop: { quarantine: 7d }
-locks: { timeout: 50ms, give_up: 1s }
+locks: { timeout: 300ms, give_up: 2s }
 )";
 
     void make_two() {
@@ -398,7 +398,7 @@ TEST_F(Midway, SaysWhatWouldBeLost) {
     auto text = std::string{typed_plan};
     text.insert(text.find("expand:"),
                 "changes:\n  - rename_column: { table: orders, from: place, to: address }\n"
-                "locks: { timeout: 50ms, give_up: 1s }\n");
+                "locks: { timeout: 300ms, give_up: 2s }\n");
     // Changes come before lists: users is behind orders.
     auto const file = plan(text);
     auto const before = dump();
@@ -413,7 +413,7 @@ TEST_F(Midway, SaysWhatWouldBeLost) {
     EXPECT_EQ(dump(), before);
 
     auto turned = std::string{typed_plan};
-    turned += "locks: { timeout: 50ms, give_up: 1s }\n";
+    turned += "locks: { timeout: 300ms, give_up: 2s }\n";
     turned.insert(turned.find("backfill:"),
                   "  - add_column: { table: orders, column: address, type: text }\n"
                   "  - sync_columns: { table: orders, from: place, to: address }\n");
@@ -479,7 +479,7 @@ changes:
   - rename_column: { table: orders, from: place, to: address }
 drop: { quarantine: 7d }
 gates: { contract: none }
-locks: { timeout: 50ms, give_up: 1s }
+locks: { timeout: 300ms, give_up: 2s }
 )",
                               "two.yaml");
         ASSERT_EQ(weir({"run", two, "--until", "proof"}).status, 0);
@@ -559,7 +559,7 @@ TEST_F(KilledOn, RollbackWhileTheApplicationWrites) {
 
 TEST_F(Quarantine, WaitsForItsLocksAsThePlanSays) {
     make_users(*this, 50);
-    auto const file = plan(std::string{kept_plan} + "locks: { timeout: 50ms, give_up: 1s }\n");
+    auto const file = plan(std::string{kept_plan} + "locks: { timeout: 300ms, give_up: 2s }\n");
     quarantined(file);
     Client reader{db.conninfo};
     reader.exec("BEGIN; LOCK TABLE users IN ACCESS SHARE MODE");
@@ -569,7 +569,7 @@ TEST_F(Quarantine, WaitsForItsLocksAsThePlanSays) {
         auto const ran = again(words);
         EXPECT_EQ(ran.status, 4) << told(ran);
         EXPECT_THAT(ran.out, ::testing::HasSubstr("stopped[gave-up-lock]"));
-        EXPECT_THAT(ran.out, ::testing::HasSubstr("within 1 s"));
+        EXPECT_THAT(ran.out, ::testing::HasSubstr("within 2 s"));
     }
     reader.exec("ROLLBACK");
     EXPECT_EQ(again({"rollback", "rename-it", "--approve", "all"}).status, 6);

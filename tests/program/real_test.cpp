@@ -41,7 +41,7 @@ class Pgbench : public ::testing::Test, public Bench {
         auto const before = count(load.err(), "progress: ");
         EXPECT_TRUE(wait_until([&] { return count(load.err(), "progress: ") >= before + 2 || !load.running(); }, 20s));
         EXPECT_TRUE(load.running()) << "pgbench gave up: " << load.err();
-        load.signal(SIGINT);
+        load.signal(SIGTERM);
         load.wait(20s);
         return {ran.status, load.out(), load.err()};
     }

@@ -229,8 +229,9 @@ TEST_F(Changed, PlansAreRefusedOnceTheyBegan) {
     EXPECT_NE(ran.err.find(" instead of "), std::string::npos);
     EXPECT_EQ(entries(), before);
     // What does not change the work may change.
-    auto const tuned = plan(
-        std::string{rename_plan} + "description: tuned\nbatch: { target: 20ms }\nlocks: { timeout: 50ms }\n", "t.yaml");
+    auto const tuned =
+        plan(std::string{rename_plan} + "description: tuned\nbatch: { target: 20ms }\nlocks: { timeout: 300ms }\n",
+             "t.yaml");
     EXPECT_EQ(weir({"run", tuned, "--approve", "all"}).status, 0);
     EXPECT_TRUE(refused(weir({"run", edited}), 5, "changed-plan", {identity, "done"}));
 }
