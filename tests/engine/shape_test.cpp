@@ -41,8 +41,8 @@ std::string const again_equal =
     "attname IN ('name', 'full_name')) = 2 THEN UPDATE users SET full_name = name WHERE full_name IS DISTINCT FROM "
     "name; END IF; END $$";
 
-/// A proof's own stop, with the rows' keys.
-std::string const not_right = "are not right, among them";
+/// A proof's own stop; the rows' keys are for a terminal.
+std::string const not_right = "are not right";
 
 /// Rows 9001 to 9020, which the witness knows, too, in a table with users' columns.
 std::string rows_of(std::string const& table) {
