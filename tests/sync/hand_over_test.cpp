@@ -14,7 +14,7 @@ std::string column(Lab& lab, std::string const& name) {
     return lab.rows(
         "SELECT r.oid::regclass, pg_get_expr(d.adbin, d.adrelid), c.attnotnull, col_description(r.oid, c.attnum), "
         "c.attstattarget, (SELECT string_agg(x.grantee::regrole || ' ' || x.privilege_type || CASE WHEN x.is_grantable "
-        "THEN '*' ELSE '' END, ' ' ORDER BY 1) FROM aclexplode(c.attacl) x) "
+        "THEN '*' ELSE '' END, ' ' ORDER BY x.grantee::regrole::text, x.privilege_type) FROM aclexplode(c.attacl) x) "
         "FROM pg_class r JOIN pg_attribute c ON c.attrelid = r.oid LEFT JOIN pg_attrdef d ON d.adrelid = r.oid AND "
         "d.adnum = c.attnum WHERE r.relkind IN ('r', 'p') AND r.relname ~ '^t' AND c.attname = '" +
         name + "' ORDER BY r.relname");
