@@ -79,7 +79,7 @@ BEGIN
     LEFT JOIN pg_catalog.pg_trigger t ON d.classid = 'pg_catalog.pg_trigger'::pg_catalog.regclass AND t.oid = d.objid
     WHERE t.tgname IS NULL OR t.tgname::text <> ALL (ARRAY[{2}]::text[]);
   IF found IS NOT NULL THEN
-    RAISE EXCEPTION 'cannot drop the column, because other objects depend on it: %', found USING ERRCODE = '2BP01';
+    RAISE EXCEPTION 'cannot drop the column, because other objects depend on it: %', found USING ERRCODE = 'WE006';
   END IF;
 END
 )",

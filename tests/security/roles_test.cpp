@@ -200,9 +200,11 @@ TEST_F(Roles, AnOperatorsAbortIsAnOrder) {
     EXPECT_EQ(ordered.status, 0) << told(ordered);
     EXPECT_THAT(ordered.out, HasSubstr("the next `weir run` of it"));
     EXPECT_EQ(bench.value("SELECT count(*) FROM weir.entries WHERE kind IN ('aborting', 'undone')"), "0");
+    EXPECT_EQ(bench.weir({"run", file}).status, 3) << "the gate was open";
+    EXPECT_EQ(bench.value("SELECT detail->>'user' FROM weir.entries WHERE kind = 'aborting'"), "alice");
+    EXPECT_EQ(as("alice", {"abort", "rename-it"}).status, 0);
     auto const ran = bench.weir({"run", file});
     EXPECT_EQ(ran.status, 6) << told(ran);
-    EXPECT_EQ(bench.value("SELECT detail->>'user' FROM weir.entries WHERE kind = 'aborting'"), "alice");
     EXPECT_EQ(bench.dump(), before);
     // While somebody works on it, that one obeys.
     auto process = bench.start({"run", file});

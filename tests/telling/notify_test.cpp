@@ -52,7 +52,7 @@ TEST_F(Notify, ACommandIsRunOnlyIfTheCommandLineAllowsIt) {
     EXPECT_THAT(before, HasSubstr("gate rename-it"));
     EXPECT_TRUE(refused(weir({"run", file, "--approve", "all"}), 1, "command-not-allowed"));
     // What has only the name runs no command, and needs no leave.
-    EXPECT_EQ(weir({"abort", "rename-it"}).status, 6);
+    EXPECT_EQ(weir({"abort", "rename-it", "--approve", "all"}).status, 6);
     EXPECT_EQ(told(), before);
     EXPECT_EQ(leftovers(), "");
 }
