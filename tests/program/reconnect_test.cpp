@@ -40,7 +40,8 @@ TEST_F(Reconnects, SessionsThatAreNotToBeHadAreTriedEverMoreRarely) {
         db.name + " TO few; GRANT CREATE ON SCHEMA public TO few; GRANT pg_monitor TO few");
     user = "few";
     auto process = start({"run", plan(std::string{rename_plan} + "throttle: none\n"), "--progress", "json"});
-    ASSERT_TRUE(at_gate(process)) << process.out() << process.err();
+    ASSERT_TRUE(wait_until([&] { return has(process.out(), "\"gate_opened\"") || !process.running(); }, 30s))
+        << process.out() << process.err();
     // Enough for the control session, and not for the hands.
     sql("ALTER ROLE few CONNECTION LIMIT 2");
     sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'weir rename-it %' AND "
