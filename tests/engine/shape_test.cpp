@@ -313,7 +313,11 @@ TEST_P(BetweenStrings, TheRunEndsRightOrStopsByName) {
         make_table(change.partitioned);
         auto process =
             start({"run", file, "--approve", "all", "--progress", "json"}, {{"WEIR_HALT", std::to_string(n)}});
-        if (!halted(process)) break;
+        if (!halted(process)) {
+            if (met > 0 || n == 1) break;
+            n = (n + 1) / 2 - every;  // a run of fewer strings
+            continue;
+        }
         ++met;
         bool const dropped = !has_column("name");
         // The server may refuse it, as to retype what a trigger reads; then nothing was changed.
