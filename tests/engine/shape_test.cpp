@@ -209,8 +209,14 @@ class Meanwhile : public Filling {
     }
     void expect_right(Ran const& end) const {
         EXPECT_EQ(end.status, 0) << told(end);
-        EXPECT_EQ(lost("j->>'full_name'"), "0") << told(end);
+        // Without a sync what a row held when it was filled stays, whatever is written to the old column afterwards.
+        EXPECT_EQ(lost(synced ? "j->>'full_name'"
+                              : "(CASE j->>'full_name' WHEN 'user ' || id THEN coalesce(w.value, 'surplus') ELSE "
+                                "j->>'full_name' END)"),
+                  "0")
+            << told(end);
     }
+    bool synced{true};
     bool stopped(Ran const& end, Change const& change) const {
         if (end.status == 0) return false;
         EXPECT_EQ(end.status, 4) << told(end);
@@ -265,7 +271,10 @@ class OfEach : public Meanwhile, public ::testing::WithParamInterface<Case> {
     Kind const& kind = std::get<0>(GetParam());
     Change const& change = std::get<1>(GetParam());
     std::string const file = plan_of(kind);
-    void SetUp() override { make_table(change.partitioned); }
+    void SetUp() override {
+        synced = kind.name != filled_kind.name;
+        make_table(change.partitioned);
+    }
 };
 
 /// All proofs are made, and the drop waits for who reads the table.
@@ -304,7 +313,11 @@ TEST_P(BetweenStrings, TheRunEndsRightOrStopsByName) {
         make_table(change.partitioned);
         auto process =
             start({"run", file, "--approve", "all", "--progress", "json"}, {{"WEIR_HALT", std::to_string(n)}});
-        if (!halted(process)) break;
+        if (!halted(process)) {
+            if (met > 0 || n == 1) break;
+            n = (n + 1) / 2 - every;  // a run of fewer strings
+            continue;
+        }
         ++met;
         bool const dropped = !has_column("name");
         // The server may refuse it, as to retype what a trigger reads; then nothing was changed.
