@@ -39,7 +39,7 @@ inline constexpr Millis spared_after{60'000};
 /// So many tries may find nobody in the way and not come to their end within the bound.
 inline constexpr int too_much_after = 3;
 /// A server that is busy for a moment is none that has too much to do: they must span so long.
-inline constexpr Millis too_much_over{3000};
+inline constexpr Millis too_much_over{20'000};
 
 /// One transaction that holds a lock in our way, or awaits an exclusive one ahead of us.
 struct Blocker {
