@@ -389,6 +389,7 @@ TEST_F(LadderTest, ThreeCancellationsWithNobodyInTheWayAreTooMuch) {
         std::vector<int> marks{1};
         for (int i = 0; i < reached; ++i) marks.push_back(10 * (i + 1));
         auto last = *ladder;
+        now += too_much_over;
         answer(cancelled(marks));
         EXPECT_EQ(ladder->state(), State::too_much);
         EXPECT_GE(ladder->bound_that_would_do(), Millis{would_do}) << reached;

@@ -753,7 +753,8 @@ void Sim::take(Commands const& commands) {
             begin(connect->id, Kind::connect, connect->session);
         } else if (auto const* execute = std::get_if<Execute>(&command)) {
             auto const& tx = begin(execute->id, Kind::execute, execute->session).tx = parse(*execute, world);
-            if (works(tx) && !opening(config.settings.schedule, stamp(now).wall).open)
+            // An undo waits for no window.
+            if (works(tx) && !world.undoes() && !opening(config.settings.schedule, stamp(now).wall).open)
                 world.object("work that begins while the schedule is closed");
         } else if (auto const* rest = std::get_if<Rest>(&command)) {
             begin(rest->id, Kind::rest, control).time = rest->time;
