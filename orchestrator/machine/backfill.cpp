@@ -627,7 +627,7 @@ void BackfillMachine::advance(std::size_t w, Stamp at, std::int64_t rows, std::i
     if (whole) {
         auto const ideal = worker.size * config_.target.count() / std::max<std::int64_t>(took.count(), 1);
         auto const gentle = std::clamp(ideal, std::max<std::int64_t>(worker.size / 2, 1), worker.size * 3 / 2 + 1);
-        worker.size = std::clamp<std::int64_t>(gentle, 1, pages_at_most);
+        worker.size = std::clamp<std::int64_t>(gentle, 1, config_.range_at_most);
     }
     out.emplace_back(Announce{{at.wall, BatchDone{config_.step, stripe.name.text(), pages - told, rows, took,
                                                   config_.proof, hot, from, worker.to}}});

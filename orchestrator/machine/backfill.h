@@ -58,6 +58,7 @@ class BackfillMachine {
         bool plain{};            ///< page ranges only (`batch.order: plain`)
         bool counts{};           ///< a proof that only counts: what it finds stays as it is, and is no miss
         std::int64_t pages_at_first{weir::pages_at_first};  ///< of a range
+        std::int64_t range_at_most{pages_at_most};          ///< a range grows no longer than so many pages
         SweepTuning sweep{};
     };
     enum class State { running, done, misses, failed, stopped };

@@ -512,6 +512,8 @@ BackfillMachine::Config RunMachine::backfill_config(Step const& step, Rows const
             .changes = 0,
             .plain = settings.plain || config_.plain,
             .pages_at_first = config_.pages_at_first.value_or(pages_at_first),
+            // What ended connections twice is narrowed down: ranges do not grow again on the way to it.
+            .range_at_most = config_.plain ? config_.pages_at_first.value_or(pages_at_most) : pages_at_most,
             .sweep = config_.sweep};
 }
 

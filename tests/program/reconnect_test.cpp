@@ -28,7 +28,7 @@ TEST_F(Reconnects, ARowThatEndsItsSessionIsFoundByItsPages) {
     auto const page = std::stol(value("SELECT (ctid::text::point)[0]::int FROM users WHERE id = 3333"));
     EXPECT_LE(std::stol(pages[1]), page);
     EXPECT_GE(std::stol(pages[2]), page);
-    EXPECT_LT(std::stol(pages[2]) - std::stol(pages[1]), 32) << "ranges grow again on the way to it, but slowly";
+    EXPECT_LT(std::stol(pages[2]) - std::stol(pages[1]), 8) << "it was narrowed down";
     sql("DROP TRIGGER poison ON users");
     EXPECT_EQ(finish(file).status, 0);
     EXPECT_EQ(ledger_faults(), "") << entries();
