@@ -23,7 +23,8 @@ TEST_F(Reconnects, ARowThatEndsItsSessionIsFoundByItsPages) {
     EXPECT_THAT(ran.out, HasSubstr("connection-lost"));
     EXPECT_EQ(count(ran.out, "\"event\":\"connection_lost\""), 4U);
     std::smatch pages;
-    ASSERT_TRUE(std::regex_search(ran.out, pages, std::regex{"step backfill.1, pages (\\d+) to (\\d+) of users"}))
+    ASSERT_TRUE(std::regex_search(ran.out, pages,
+                                  std::regex{"lost 4 times[^\"]*step backfill.1, pages (\\d+) to (\\d+) of users"}))
         << told(ran);
     auto const page = std::stol(value("SELECT (ctid::text::point)[0]::int FROM users WHERE id = 3333"));
     EXPECT_LE(std::stol(pages[1]), page);
