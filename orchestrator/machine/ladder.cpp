@@ -286,8 +286,14 @@ void LockLadder::attempt(Ids& ids, Commands& out) {
                     "::pg_catalog.text, true)",
                     Int{config_.bound.count()}, gone));
         batch.push_back(statement_of_body);
-        // How far it comes is asked only of a try that may be the last.
+        // How far it comes is asked once it was too much.
         if (too_long_ > 0) batch.push_back(mark());
+    }
+    if (!config_.scans) {
+        // A limit that strikes at the very end is heard at the next statement, and so before COMMIT: after it the
+        // server may report as cancelled what stands.
+        batch.push_back(sql("SET LOCAL statement_timeout = 0"));
+        batch.push_back(sql("SET LOCAL lock_timeout = 0"));
     }
 
     doing_ = Doing::trying;
@@ -300,11 +306,14 @@ void LockLadder::attempt(Ids& ids, Commands& out) {
 void LockLadder::judge_length(Stamp at, Outcome const& outcome) {
     // The time to the first mark is what the locks took; the rest was the statements' alone.
     if (outcome.fate != Fate::canceled || outcome.marks.empty() || outcome.marks.front() > config_.bound / 4) return;
-    if (too_long_++ == 0) too_long_since_ = at.steady;
-    auto const all = static_cast<Millis::rep>(config_.body.size());
-    auto const came_to_an_end = static_cast<Millis::rep>(outcome.marks.size() - 1);
-    Millis const whole = config_.bound * all / std::max<Millis::rep>(came_to_an_end, 1);
-    needed_ = std::max({needed_, config_.bound * 2, whole * 3 / 2});
+    needed_ = config_.bound * 2;
+    if (too_long_++ == 0) {
+        too_long_since_ = at.steady;
+    } else {
+        auto const all = static_cast<Millis::rep>(config_.body.size());
+        auto const came_to_an_end = static_cast<Millis::rep>(outcome.marks.size() - 1);
+        needed_ = std::max(needed_, config_.bound * all / std::max<Millis::rep>(came_to_an_end, 1) * 3 / 2);
+    }
     needed_ = (needed_ + Millis{99}) / 100 * 100;
 }
 
