@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <boost/algorithm/string/join.hpp>
 #include <stdexcept>
 
 #include "plans/expression.h"
@@ -58,11 +59,15 @@ Table const* own_table(Catalog const& catalog, TableName const& name, Place cons
     if (table->persistence == "t")
         return refuse(Code::wrong_table_kind, name.text() + " is a temporary table",
                       "nobody but its own session can see it; change it there");
-    if (table->has_children || table->is_child)
+    if (!table->parents.empty())
         return refuse(
             Code::wrong_table_kind,
-            name.text() + (table->is_child ? " is a partition or an inheritance child" : " has inheritance children"),
-            table->is_child ? "name the parent table" : "this version works on tables without inheritance");
+            name.text() + " is a partition or an inheritance child of " + boost::algorithm::join(table->parents, ", "),
+            "name the parent table");
+    if (!table->children.empty())
+        return refuse(Code::wrong_table_kind,
+                      name.text() + " has inheritance children: " + boost::algorithm::join(table->children, ", "),
+                      "this version works on tables without inheritance");
     if (!table->owned_by_us)
         return refuse(Code::no_privilege, "the connected role does not own table " + name.text(),
                       "connect as " + table->owner + ", or GRANT \"" + table->owner + "\" TO the role that weir uses");
@@ -72,13 +77,11 @@ Table const* own_table(Catalog const& catalog, TableName const& name, Place cons
 Table const* usable_table(Catalog const& catalog, TableName const& name, Place const& place, Problems& problems) {
     Table const* known = catalog.find(name);
     if (known == nullptr || known->foreign_leaves.empty()) return own_table(catalog, name, place, problems);
-    std::string leaves;
-    for (auto const& leaf : known->foreign_leaves) leaves += (leaves.empty() ? "" : ", ") + leaf;
     bool const one = known->foreign_leaves.size() == 1;
     problems.push_back({Code::wrong_table_kind, place,
                         name.text() +
                             (one ? " has a leaf that is a foreign table: " : " has leaves that are foreign tables: ") +
-                            leaves,
+                            boost::algorithm::join(known->foreign_leaves, ", "),
                         "its rows are another server's: nothing here adds a column there, fills it or proves it. ALTER "
                         "TABLE … DETACH PARTITION (or NO INHERIT), change both sides, and attach it again"});
     return nullptr;

@@ -127,8 +127,8 @@ struct Table {
     std::string persistence;  ///< relpersistence: p, u, t
     std::string owner;
     bool owned_by_us{};                    ///< the connected role may ALTER it
-    bool has_children{};                   ///< inheritance children that are not partitions
-    bool is_child{};                       ///< an inheritance child or a partition
+    std::vector<std::string> parents{};    ///< of an inheritance child or a partition; as people write them, sorted
+    std::vector<std::string> children{};   ///< inheritance children that are not partitions; the same
     int leaves{};                          ///< its partitions, those that are partitioned themselves among them
     std::vector<Column> columns;           ///< live ones, in order
     std::vector<std::string> key;          ///< the columns that name a row in messages: primary key, else empty

@@ -207,8 +207,8 @@ class Writer {
             member("persistence", v.persistence);
             member("owner", v.owner);
             member("owned_by_us", v.owned_by_us);
-            member("has_children", v.has_children);
-            member("is_child", v.is_child);
+            if (!v.parents.empty()) member("parents", v.parents);
+            if (!v.children.empty()) member("children", v.children);
             if (v.leaves != 0) member("leaves", v.leaves);
             member("columns", v.columns);
             member("key", v.key);
@@ -485,7 +485,7 @@ std::pair<TableName, Table> table(json::value const& v) {
     auto name = table_name(members.at("table"));
     Table out;
     members("kind", out.kind)("persistence", out.persistence)("owner", out.owner)("owned_by_us", out.owned_by_us)(
-        "has_children", out.has_children)("is_child", out.is_child)("columns", out.columns)("key", out.key);
+        "columns", out.columns)("key", out.key);
     for (auto const& item : array(members.at("indexes"))) {
         std::string name_of_index;
         Index index;
@@ -504,6 +504,8 @@ std::pair<TableName, Table> table(json::value const& v) {
     }
     members("constraints", out.constraints)("triggers", out.triggers)("syncs", out.syncs)
         .if_there("rules", out.rules)
+        .if_there("parents", out.parents)
+        .if_there("children", out.children)
         .if_there("foreign_leaves", out.foreign_leaves)
         .if_there("settings", out.settings)
         .if_there("leaves", out.leaves)

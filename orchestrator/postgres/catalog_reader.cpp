@@ -217,9 +217,12 @@ Sql table() {
     'persistence', c.relpersistence::text,
     'owner', pg_get_userbyid(c.relowner),
     'owned_by_us', pg_has_role(c.relowner, 'USAGE'),
-    'has_children', EXISTS (SELECT FROM pg_inherits h JOIN pg_class l ON l.oid = h.inhrelid
-                            WHERE h.inhparent = c.oid AND NOT l.relispartition),
-    'is_child', EXISTS (SELECT FROM pg_inherits h WHERE h.inhrelid = c.oid),
+    'parents', (SELECT coalesce(json_agg({8} ORDER BY {8} COLLATE "C"), '[]') FROM pg_inherits h
+                JOIN pg_class r ON r.oid = h.inhparent JOIN pg_namespace o ON o.oid = r.relnamespace
+                WHERE h.inhrelid = c.oid),
+    'children', (SELECT coalesce(json_agg({8} ORDER BY {8} COLLATE "C"), '[]') FROM pg_inherits h
+                 JOIN pg_class r ON r.oid = h.inhrelid JOIN pg_namespace o ON o.oid = r.relnamespace
+                 WHERE h.inhparent = c.oid AND NOT r.relispartition),
     'leaves', (SELECT count(*) FROM pg_partition_tree(c.oid) p WHERE p.relid <> c.oid),
     'columns', ({0}),
     'key', (SELECT coalesce(json_agg(a.attname ORDER BY k.at), '[]')
@@ -245,7 +248,7 @@ Sql table() {
   WHERE c.relkind IN ('r', 'p', 'f', 'v', 'm')
   ORDER BY n.nspname COLLATE "C", c.relname COLLATE "C")",
                columns(), triggers(), syncs(), indexes(), foreign_keys(), names_of(sql("k.conrelid"), sql("k.conkey")),
-               rules(), foreign_leaves());
+               rules(), foreign_leaves(), said(sql("o.nspname"), sql("r.relname")));
 }
 
 }  // namespace

@@ -109,8 +109,8 @@ TEST(CatalogReader, reads_a_rich_table) {
     EXPECT_EQ(users.persistence, "p");
     EXPECT_EQ(users.owner, "postgres");
     EXPECT_TRUE(users.owned_by_us);
-    EXPECT_FALSE(users.has_children);
-    EXPECT_FALSE(users.is_child);
+    EXPECT_TRUE(users.children.empty());
+    EXPECT_TRUE(users.parents.empty());
     EXPECT_EQ(users.key, (std::vector<std::string>{"tenant", "id"}));
     EXPECT_EQ(users.columns.size(), 14U);
 
@@ -230,10 +230,11 @@ CREATE UNIQUE INDEX quick_i ON quick (a) INCLUDE (b);
     EXPECT_EQ(keys("events"), "at kind x ");  // x: of a partition that is partitioned itself
     EXPECT_EQ(keys("events_1_1"), "at kind x ");
     EXPECT_EQ(keys("base"), "");
-    EXPECT_TRUE(catalog.find(public_("events_1_1"))->is_child);
-    EXPECT_FALSE(catalog.find(public_("events"))->has_children);
-    EXPECT_TRUE(catalog.find(public_("base"))->has_children);
-    EXPECT_TRUE(catalog.find(public_("derived"))->is_child);
+    using Names = std::vector<std::string>;
+    EXPECT_EQ(catalog.find(public_("events_1_1"))->parents, (Names{"events_1"}));
+    EXPECT_EQ(catalog.find(public_("events"))->children, Names{});
+    EXPECT_EQ(catalog.find(public_("base"))->children, (Names{"derived"}));
+    EXPECT_EQ(catalog.find(public_("derived"))->parents, (Names{"base"}));
     EXPECT_EQ(catalog.find(public_("seen"))->kind, "v");
     EXPECT_EQ(catalog.find(public_("quick"))->persistence, "u");
     EXPECT_FALSE(catalog.find(public_("quick"))->owned_by_us);
