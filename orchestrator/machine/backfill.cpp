@@ -59,6 +59,7 @@ void BackfillMachine::prepare(Ids& ids, Commands& out) {
     // A table that is gone is no table that is done.
     batch.push_back(sql("SELECT {0}::pg_catalog.regclass", root));
     batch.push_back(check_kinds(t));
+    if (!config_.counts) batch.push_back(check_rules(t, config_.rows.erases));
     batch.insert(batch.end(), config_.rows.guard.begin(), config_.rows.guard.end());
     // What was wrong when the run stopped is looked at again.
     batch.push_back(
@@ -912,8 +913,10 @@ void BackfillMachine::completed(Stamp at, Completed const& completed, Ids& ids, 
             break;
         case Fate::refused:
             worker.doing = Doing::idle;
-            // Rewritten, truncated, detached; or dropped before the lock was had.
-            if (outcome.sqlstate == "WE002" || (outcome.sqlstate == "42P01" && again_at_most_-- > 0)) {
+            // Rewritten, truncated, detached; or dropped before the lock was had. Under a rule the server has no UPDATE
+            // … RETURNING (0A000): which rule, prepare() says.
+            if (outcome.sqlstate == "WE002" ||
+                ((outcome.sqlstate == "42P01" || outcome.sqlstate == "0A000") && again_at_most_-- > 0)) {
                 retried("the table is another one now; its pages are counted anew");
                 again_ = true;
                 // Those that rest hold nothing; wake them, so that all settle at once.

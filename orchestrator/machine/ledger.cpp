@@ -126,6 +126,27 @@ END
 )")));
 }
 
+/// Raises WE008 when a rule rewrites what weir writes there: a batch would change nothing, or be refused.
+Sql create_check_rules() {
+    return sql(
+        "CREATE OR REPLACE FUNCTION weir.check_rules(root oid, event text) RETURNS void LANGUAGE plpgsql SET "
+        "search_path = pg_catalog, pg_temp AS {0}",
+        Sql::body(sql(R"(
+DECLARE one record;
+BEGIN
+  SELECT w.rulename, w.ev_class INTO one FROM pg_catalog.pg_rewrite w
+    WHERE (w.ev_class = root OR w.ev_class IN (SELECT p.relid FROM pg_catalog.pg_partition_tree(root) p))
+      AND w.ev_enabled <> 'D' AND w.ev_type = CASE event WHEN 'DELETE' THEN '4' ELSE '2' END::pg_catalog."char"
+    ORDER BY w.ev_class, w.rulename LIMIT 1;
+  IF one.rulename IS NOT NULL THEN
+    RAISE EXCEPTION 'rule % on % rewrites each %, also those of weir', one.rulename, one.ev_class::pg_catalog.regclass,
+      event USING ERRCODE = 'WE008', HINT = pg_catalog.format('make a trigger of it, or ALTER TABLE %s DISABLE RULE '
+        '%I, and run again', one.ev_class::pg_catalog.regclass, one.rulename);
+  END IF;
+END
+)")));
+}
+
 /// Raises WE007 unless the proof's last pass came to its end without a miss and each leaf that has pages is what it was
 /// when that proof noted it.
 Sql create_check_shape() {
@@ -327,6 +348,7 @@ END
         create_check_sync(),
         create_shapes(),
         create_check_kinds(),
+        create_check_rules(),
         create_check_shape(),
         create_note_shape(),
         // Functions only: whatever a trigger calls must be executable by every role that may write the table.
@@ -344,6 +366,7 @@ Batch upgrade_ledger() {
         create_check_sync(),
         create_shapes(),
         create_check_kinds(),
+        create_check_rules(),
         create_check_shape(),
         create_note_shape(),
         sql(R"(ALTER TABLE weir.orders DROP CONSTRAINT IF EXISTS orders_word_check,
@@ -369,8 +392,8 @@ Batch look_for_parts() {
       'check_sync(text, bigint, integer, integer)', 'sign_order()']) f
     WHERE pg_catalog.to_regprocedure('weir.' || f) IS NULL
   UNION ALL SELECT 'function weir.' || f FROM weir.meta m,
-      pg_catalog.unnest(ARRAY['shapes(oid)', 'check_kinds(oid)', 'check_shape(text, bigint, text)',
-      'note_shape(text, bigint, text[])']) f
+      pg_catalog.unnest(ARRAY['shapes(oid)', 'check_kinds(oid)', 'check_rules(oid, text)',
+      'check_shape(text, bigint, text)', 'note_shape(text, bigint, text[])']) f
     WHERE m.version > 2 AND pg_catalog.to_regprocedure('weir.' || f) IS NULL
   UNION ALL SELECT 'schema weir_sync' WHERE pg_catalog.to_regnamespace('weir_sync') IS NULL
   UNION ALL SELECT 'trigger sign_order of weir.orders' WHERE pg_catalog.to_regclass('weir.orders') IS NOT NULL
@@ -430,6 +453,11 @@ Batch raise_past(Epoch seen) {
 
 Sql check_kinds(TableName const& table) {
     return sql("SELECT weir.check_kinds(pg_catalog.to_regclass({0}))", Value{sql("{0}", table).text()});
+}
+
+Sql check_rules(TableName const& table, bool deletes) {
+    return sql("SELECT weir.check_rules(pg_catalog.to_regclass({0}), {1})", Value{sql("{0}", table).text()},
+               Value{deletes ? "DELETE" : "UPDATE"});
 }
 
 Sql note_shape(TableName const& table, RunId run, std::string const& proof) {

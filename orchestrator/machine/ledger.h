@@ -54,6 +54,8 @@ Sql fence(Epoch epoch);
 /// Raises WE008 (with a hint) when rows stand where weir neither fills nor proves: in an inheritance child, in a
 /// foreign table among the partitions. No table of that name: nothing.
 Sql check_kinds(TableName const& table);
+/// Raises WE008 (with a hint) when a rule of the table or of a partition rewrites each UPDATE, or each DELETE.
+Sql check_rules(TableName const& table, bool deletes);
 /// For a transaction that destroys, under its lock on the table: raises WE007 unless step `proof` of the run came to
 /// its end and each leaf is what it was when that proof noted it (attachments, file, BEFORE triggers, rules, columns),
 /// and WE008 as check_kinds().

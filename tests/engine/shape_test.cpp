@@ -84,7 +84,7 @@ std::vector<Change> changes() {
         {"RuleInsteadOfUpdates",
          false,
          "CREATE RULE nowhere AS ON UPDATE TO users DO INSTEAD NOTHING",
-         {"nowhere", "cannot perform UPDATE RETURNING"},
+         {"nowhere"},
          "DROP RULE nowhere ON users"},
         {"ColumnAdded", false, "ALTER TABLE users ADD COLUMN more text DEFAULT 'more'", {"more"}, ""},
         {"ColumnDropped", false, "ALTER TABLE users DROP COLUMN note", {"note"}, ""},

@@ -400,6 +400,29 @@ TEST_F(BackfillTest, LooksForNewPartitionsAtTheEnd) {
     EXPECT_EQ(machine->state(), State::done);
 }
 
+TEST_F(BackfillTest, ARuleThatWasMadeMeanwhileIsNamed) {
+    start();
+    EXPECT_THAT(text(sent()), HasSubstr("weir.check_rules"));
+    prepared({{0, 16, 0}});
+    answer(failure(Fate::refused, "0A000", "cannot perform UPDATE RETURNING on relation \"users\""));
+    EXPECT_EQ(what(), "prepare");
+    answer(failure(Fate::refused, "WE008", "rule nowhere on users rewrites each UPDATE, also those of weir"));
+    EXPECT_EQ(machine->state(), State::failed);
+    EXPECT_EQ(machine->outcome().sqlstate, "WE008");
+
+    // When it is none, the server's refusal stands.
+    start();
+    for (int times = 0; times < 3; ++times) {
+        prepared({{0, 16, 0}});
+        answer(failure(Fate::refused, "0A000", "feature not supported"));
+        EXPECT_EQ(what(), "prepare");
+    }
+    prepared({{0, 16, 0}});
+    answer(failure(Fate::refused, "0A000", "feature not supported"));
+    EXPECT_EQ(machine->state(), State::failed);
+    EXPECT_EQ(machine->outcome().sqlstate, "0A000");
+}
+
 TEST_F(BackfillTest, APartitionThatIsGoneIsNoFailureATableThatIsGoneIs) {
     start();
     prepared({{0, 16, 0}});

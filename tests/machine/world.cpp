@@ -57,7 +57,7 @@ void read(std::string_view sent, Tx& tx, std::int64_t run) {
     };
     if (text == "SET LOCAL synchronous_commit = on") tx.synchronous = true;
     if (starts_with(text, "SET LOCAL ") || starts_with(text, "LOCK TABLE ")) return;
-    if (starts_with(text, "SELECT weir.check_kinds(")) return;
+    if (starts_with(text, "SELECT weir.check_kinds(") || starts_with(text, "SELECT weir.check_rules(")) return;
     if (starts_with(text, "SELECT pg_catalog.set_config('weir.changed'")) return;
     if (starts_with(text, "SELECT pg_catalog.set_config('weir.hot'")) return;
     if (starts_with(text, "SELECT pg_catalog.set_config('weir.began'")) return;
