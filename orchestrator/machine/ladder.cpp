@@ -243,6 +243,8 @@ void LockLadder::attempt(Ids& ids, Commands& out) {
     // A lock_timeout of 0 would mean for ever; NOWAIT does not look at it, what follows may.
     Millis const lock = std::max(wait, std::min(Millis{5}, half));
     Millis const further = std::min(std::max(wait, further_lock), half);
+    // The locks are kept until the commit, or the rollback, is through: with 500 partitions that is milliseconds.
+    Millis const budget = config_.bound - config_.bound / 10;
     // Nobody waits for what comes before the first lock.
     Sql const gone =
         sql("((extract(epoch FROM pg_catalog.clock_timestamp()) - pg_catalog.current_setting('weir.began')"
@@ -284,7 +286,7 @@ void LockLadder::attempt(Ids& ids, Commands& out) {
             batch.push_back(
                 sql("SELECT pg_catalog.set_config('statement_timeout', least({0}, greatest(1, {0} - {1}))"
                     "::pg_catalog.text, true)",
-                    Int{config_.bound.count()}, gone));
+                    Int{budget.count()}, gone));
         batch.push_back(statement_of_body);
         // How far it comes is asked once it was too much.
         if (too_long_ > 0) batch.push_back(mark());

@@ -20,6 +20,16 @@ Batch session_for(Question const& question, Plan const& plan, Catalog const& cat
     return table == nullptr ? Batch{} : hold(settings_of(plan, *table));
 }
 
+/// What only reads is asked again when others' DDL met it crosswise, or took an object away while it was described.
+Outcome ask_again(Asker& asker, Batch const& batch) {
+    auto const crossed = [](Outcome const& outcome) {
+        return outcome.fate == Fate::deadlock || (outcome.fate == Fate::refused && outcome.sqlstate == "XX000");
+    };
+    auto outcome = asker.ask(batch);
+    for (int tries = 1; tries < 5 && crossed(outcome); ++tries) outcome = asker.ask(batch);
+    return outcome;
+}
+
 /// Values that the server does not take; with them it would refuse whatever else is asked.
 bool any_refused(Questions const& asked, Catalog const& catalog) {
     return std::any_of(asked.begin(), asked.end(), [&](Question const& question) {
@@ -31,12 +41,12 @@ bool any_refused(Questions const& asked, Catalog const& catalog) {
 }  // namespace
 
 std::variant<Catalog, Problem> read_world(Asker& asker, Plan const& plan) {
-    auto const document = asker.ask(catalog_query(tables_of(plan)));
+    auto const document = ask_again(asker, catalog_query(tables_of(plan)));
     if (document.fate != Fate::done || document.rows.empty()) return problem_of(document, "cannot read the catalog");
     auto parsed = catalog_from_json(document.rows[0].fields[0].value_or(""));
     if (auto* problem = std::get_if<Problem>(&parsed)) return *problem;
     auto catalog = std::get<Catalog>(std::move(parsed));
-    auto settings = settings_answer(asker.ask(settings_batch(tables_of(plan))));
+    auto settings = settings_answer(ask_again(asker, settings_batch(tables_of(plan))));
     if (auto* problem = std::get_if<Problem>(&settings)) return *problem;
     for (auto& [name, table] : catalog.tables) {
         auto const& by_owner = std::get<0>(settings);
@@ -44,7 +54,7 @@ std::variant<Catalog, Problem> read_world(Asker& asker, Plan const& plan) {
     }
     auto const own = setting_questions(plan);
     for (auto const& question : own)
-        catalog.answers.emplace(question, judge_answer(question, asker.ask(judge_batch(question))));
+        catalog.answers.emplace(question, judge_answer(question, ask_again(asker, judge_batch(question))));
     if (any_refused(own, catalog)) return catalog;
     // An answer may let a later operation ask: walk until nobody asks anything new.
     for (bool asked = true; asked;) {
@@ -54,7 +64,7 @@ std::variant<Catalog, Problem> read_world(Asker& asker, Plan const& plan) {
             asked = true;
             catalog.answers.emplace(
                 question,
-                judge_answer(question, asker.ask(judge_batch(question, session_for(question, plan, catalog)))));
+                judge_answer(question, ask_again(asker, judge_batch(question, session_for(question, plan, catalog)))));
         }
     }
     return catalog;

@@ -130,7 +130,7 @@ TEST_F(LadderTest, OneStringInOrder) {
               "SELECT weir.fence(1);\nSELECT entry();\nSELECT pg_catalog.set_config('weir.began', extract(epoch FROM "
               "pg_catalog.clock_timestamp())::pg_catalog.text, true);\n" +
                   left("50") + "LOCK TABLE \"public\".\"users\" IN ACCESS EXCLUSIVE MODE NOWAIT;\n" + mark().text() +
-                  ";\n" + left("100") + "ALTER users;\n" + left("100") +
+                  ";\n" + left("90") + "ALTER users;\n" + left("90") +
                   // No limit is left that could strike while it commits.
                   "COMMENT users;\nSET LOCAL statement_timeout = 0;\nSET LOCAL lock_timeout = 0");
     EXPECT_EQ(sent().session, first_hand);

@@ -253,5 +253,32 @@ TEST_F(Locks, AStandbyThatVanishesBeforeTheContractHoldsNoLock) {
     EXPECT_EQ(bench.ledger_faults(), "") << bench.entries();
 }
 
+/// Whoever changes the table's partitions locks them in the order that suits him.
+TEST_F(Locks, DdlThatMeetsTheReadingOfTheCatalogCrosswiseIsNoReasonToStop) {
+    sql("CREATE TABLE t (id bigint, a text) PARTITION BY RANGE (id)");
+    for (auto const* leaf : {"0", "1"})
+        sql(std::string{"CREATE TABLE t_"} + leaf + " PARTITION OF t FOR VALUES FROM (" + leaf + ") TO (" + leaf +
+            " + 1)");
+    Client ddl{db.conninfo};
+    // That it is weir's request which is ended, and not this one.
+    ddl.exec("SET deadlock_timeout = '60s'");
+    ddl.exec("BEGIN; LOCK TABLE ONLY t_1");
+    auto process = start({"plan", plan("weir: 1\nname: rename-it\nchanges:\n"
+                                       "  - rename_column: { table: t, from: a, to: b }\n")});
+    ASSERT_TRUE(wait_until(
+        [&] {
+            return value("SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 't_1'::regclass") == "1" &&
+                   value("SELECT count(*) FROM pg_locks WHERE granted AND relation = 't_0'::regclass") == "1";
+        },
+        30s))
+        << value("SELECT string_agg(relation::regclass || ' ' || granted, ', ') FROM pg_locks WHERE relation >= 16384");
+    ddl.send("LOCK TABLE ONLY t_0");
+    EXPECT_EQ(ddl.try_result(), "");
+    ddl.exec("ROLLBACK");
+    auto const ran = wait(process, 60s);
+    EXPECT_EQ(ran.status, 0) << told(ran);
+    EXPECT_THAT(ran.out, HasSubstr("t.b"));
+}
+
 }  // namespace
 }  // namespace weir::tests
