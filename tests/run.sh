@@ -4,11 +4,12 @@ set -euo pipefail
 
 usage() {
     cat <<'TEXT'
-tests/run.sh [--lane dev|asan|tsan]... [--only REGEX] [--jobs N] [--no-install]
+tests/run.sh [--lane dev|asan|tsan]... [--only REGEX] [--jobs N] [--all] [--no-install]
     --lane LANE     build and test this preset; may be given more than once (default: dev, then asan)
     --fast          the same as --lane dev
     --only REGEX    only the suites whose name matches
     --jobs N        compilers at a time (default: one a core); three suites run at a time: they wait more than they work
+    --all           every test in a sanitizer lane, too: without it every third one of those that need a server
     --no-install    do not look for missing packages
     --fuzz [SECONDS]  instead of the tests: libFuzzer (clang) on the plan reader, 30 s; what it found is kept in build/fuzz
     --abuse [FILTER]  instead of the tests: every abuse of docs/reliability.md in full (hours), or those of a gtest filter;
@@ -19,13 +20,14 @@ TEXT
 }
 
 cd "$(dirname "$0")/.."
-lanes=() only='' jobs=$(nproc) install=yes fuzz='' abuse='' planted=''
+lanes=() only='' sample=() jobs=$(nproc) install=yes fuzz='' abuse='' planted=''
 while [ $# -gt 0 ]; do
     case $1 in
         --lane) case ${2-} in dev | asan | tsan) lanes+=("$2") ;; *) usage >&2; exit 2 ;; esac; shift ;;
         --fast) lanes+=(dev) ;;
         --only) only=${2?}; shift ;;
         --jobs) jobs=${2?}; shift ;;
+        --all) sample=(-DWEIR_SAMPLE=1) ;;
         --no-install) install=no ;;
         --fuzz) fuzz=30; if [[ ${2-} =~ ^[0-9]+$ ]]; then fuzz=$2; shift; fi ;;
         --abuse) abuse='*'; if [[ ${2-} =~ ^[^-] ]]; then abuse=$2; shift; fi ;;
@@ -85,7 +87,7 @@ fi
 failed=()
 for lane in "${lanes[@]}"; do
     echo "== $lane: build"
-    cmake --preset "$lane"
+    cmake --preset "$lane" "${sample[@]}"
     cmake --build --preset "$lane" -j "$jobs"
     echo "== $lane: tests"
     ctest --test-dir "build/$lane" -j 3 --output-on-failure --no-tests=error ${only:+-R "$only"} || failed+=("$lane")

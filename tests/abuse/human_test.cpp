@@ -19,13 +19,6 @@ struct Human {
 };
 void PrintTo(Human const& human, std::ostream* out) { *out << human.name; }
 
-/// Each third under sanitizers.
-std::vector<Human> sample(std::vector<Human> const& all) {
-    std::vector<Human> some;
-    for (std::size_t i = 0; i < all.size(); i += sanitized ? 3 : 1) some.push_back(all[i]);
-    return some;
-}
-
 std::string on_first_trigger(std::string const& words) {
     return "DO $$ BEGIN EXECUTE (SELECT format('" + words +
            "', tgname) FROM pg_trigger WHERE tgrelid = 'users'::regclass AND NOT tgisinternal ORDER BY tgname LIMIT "
@@ -88,67 +81,65 @@ TEST_P(HumanBeing, ChangesTheTable) {
 
 INSTANTIATE_TEST_SUITE_P(
     Fill, HumanBeing,
-    ::testing::ValuesIn(sample(
-        {Human{"DropsTheNewColumn", When::fill, "ALTER TABLE users DROP COLUMN full_name CASCADE", "statement-refused",
-               "42703", "", Then::abort},
-         Human{"DropsTheOldColumn", When::fill, "ALTER TABLE users DROP COLUMN name CASCADE", "statement-refused",
-               "42703",
-               "ALTER TABLE users ADD COLUMN name varchar(80); UPDATE users SET name = coalesce(full_name, '')",
-               Then::abort, true},
-         Human{"RenamesTheNewColumn", When::fill, "ALTER TABLE users RENAME COLUMN full_name TO whole_name",
-               "statement-refused", "42703", "ALTER TABLE users RENAME COLUMN whole_name TO full_name", Then::run},
-         Human{"KeepsTheNewColumnUnderAnotherName", When::fill,
-               "ALTER TABLE users RENAME COLUMN full_name TO whole_name", "statement-refused", "42703", "", Then::abort,
-               true},
-         Human{"RenamesTheOldColumn", When::fill, "ALTER TABLE users RENAME COLUMN name TO first_name",
-               "statement-refused", "42703", "ALTER TABLE users RENAME COLUMN first_name TO name", Then::run},
-         Human{"DropsTheTable", When::fill, "DROP TABLE users", "statement-refused", "42P01",
-               "CREATE TABLE users (id bigint, name varchar(80), full_name varchar(80))", Then::abort, true},
-         Human{"RenamesTheTable", When::fill, "ALTER TABLE users RENAME TO people", "statement-refused", "42P01",
-               "ALTER TABLE people RENAME TO users", Then::run},
-         Human{"MakesAnotherTableInItsPlace", When::fill,
-               "ALTER TABLE users RENAME TO people; CREATE TABLE users (LIKE people INCLUDING ALL)", "trigger-changed",
-               "disabled, dropped or replaced", "DROP TABLE users; ALTER TABLE people RENAME TO users", Then::run},
-         Human{"DropsATrigger", When::fill, on_first_trigger("DROP TRIGGER %I ON users"), "trigger-changed",
-               "weir abort rename-it undoes the run", "", Then::abort}})),
+    ::testing::ValuesIn(std::vector<Human>{
+        Human{"DropsTheNewColumn", When::fill, "ALTER TABLE users DROP COLUMN full_name CASCADE", "statement-refused",
+              "42703", "", Then::abort},
+        Human{"DropsTheOldColumn", When::fill, "ALTER TABLE users DROP COLUMN name CASCADE", "statement-refused",
+              "42703", "ALTER TABLE users ADD COLUMN name varchar(80); UPDATE users SET name = coalesce(full_name, '')",
+              Then::abort, true},
+        Human{"RenamesTheNewColumn", When::fill, "ALTER TABLE users RENAME COLUMN full_name TO whole_name",
+              "statement-refused", "42703", "ALTER TABLE users RENAME COLUMN whole_name TO full_name", Then::run},
+        Human{"KeepsTheNewColumnUnderAnotherName", When::fill,
+              "ALTER TABLE users RENAME COLUMN full_name TO whole_name", "statement-refused", "42703", "", Then::abort,
+              true},
+        Human{"RenamesTheOldColumn", When::fill, "ALTER TABLE users RENAME COLUMN name TO first_name",
+              "statement-refused", "42703", "ALTER TABLE users RENAME COLUMN first_name TO name", Then::run},
+        Human{"DropsTheTable", When::fill, "DROP TABLE users", "statement-refused", "42P01",
+              "CREATE TABLE users (id bigint, name varchar(80), full_name varchar(80))", Then::abort, true},
+        Human{"RenamesTheTable", When::fill, "ALTER TABLE users RENAME TO people", "statement-refused", "42P01",
+              "ALTER TABLE people RENAME TO users", Then::run},
+        Human{"MakesAnotherTableInItsPlace", When::fill,
+              "ALTER TABLE users RENAME TO people; CREATE TABLE users (LIKE people INCLUDING ALL)", "trigger-changed",
+              "disabled, dropped or replaced", "DROP TABLE users; ALTER TABLE people RENAME TO users", Then::run},
+        Human{"DropsATrigger", When::fill, on_first_trigger("DROP TRIGGER %I ON users"), "trigger-changed",
+              "weir abort rename-it undoes the run", "", Then::abort}}),
     [](auto const& param_info) { return param_info.param.name; });
 
 INSTANTIATE_TEST_SUITE_P(
     Gate, HumanBeing,
-    ::testing::ValuesIn(sample(
-        {Human{"DropsATrigger", When::gate, on_first_trigger("DROP TRIGGER %I ON users"), "trigger-changed",
-               "weir abort rename-it undoes the run", "", Then::abort},
-         Human{"DisablesTheTriggers", When::gate, "ALTER TABLE users DISABLE TRIGGER USER", "trigger-changed",
-               "disabled, dropped or replaced", "", Then::abort},
-         Human{"DisablesAndEnablesATrigger", When::gate,
-               on_first_trigger("ALTER TABLE users DISABLE TRIGGER %1$I; ALTER TABLE users ENABLE ALWAYS TRIGGER %1$I"),
-               "trigger-changed", "disabled, dropped or replaced", "", Then::abort},
-         Human{
-             "ReplacesAFunction", When::gate,
-             "DO $$ BEGIN EXECUTE (SELECT replace(pg_get_functiondef(oid), 'BEGIN', 'BEGIN RETURN new;') FROM pg_proc "
-             "WHERE pronamespace = 'weir_sync'::regnamespace AND prorettype = 'trigger'::regtype ORDER BY proname "
-             "LIMIT 1); END $$",
-             "trigger-changed", "functions of", "", Then::abort},
-         Human{"DropsTheNewColumn", When::gate, "ALTER TABLE users DROP COLUMN full_name CASCADE", "trigger-changed",
-               "disabled, dropped or replaced", "ALTER TABLE users ADD COLUMN full_name varchar(80)", Then::abort},
-         Human{"DropsTheOldColumn", When::gate, "ALTER TABLE users DROP COLUMN name CASCADE", "trigger-changed",
-               "disabled, dropped or replaced",
-               "ALTER TABLE users ADD COLUMN name varchar(80); UPDATE users SET name = full_name", Then::abort, true},
-         Human{"DropsTheTable", When::gate, "DROP TABLE users", "statement-refused", "42P01",
-               "CREATE TABLE users (id bigint, name varchar(80), full_name varchar(80))", Then::abort, true},
-         Human{"MakesAnIndex", When::gate, "CREATE UNIQUE INDEX by_name ON users (name)", "statement-refused",
-               "index by_name", "DROP INDEX by_name; CREATE UNIQUE INDEX by_full_name ON users (full_name)", Then::run},
-         Human{"MakesACheck", When::gate, "ALTER TABLE users ADD CONSTRAINT short CHECK (length(name) < 70)",
-               "statement-refused", "constraint short on table users", "ALTER TABLE users DROP CONSTRAINT short",
-               Then::run},
-         Human{"MakesStatistics", When::gate, "CREATE STATISTICS both_ ON name, note FROM users", "statement-refused",
-               "statistics object both_", "DROP STATISTICS both_", Then::run},
-         Human{"MakesAView", When::gate, "CREATE VIEW names AS SELECT name FROM users", "statement-refused",
-               "view names depends on column name", "DROP VIEW names", Then::run},
-         Human{"MakesATriggerOfTheColumn", When::gate,
-               "CREATE FUNCTION nop() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN new; END'; CREATE TRIGGER app "
-               "BEFORE UPDATE OF name ON users FOR EACH ROW EXECUTE FUNCTION nop()",
-               "statement-refused", "trigger app on table users depends", "DROP TRIGGER app ON users", Then::run}})),
+    ::testing::ValuesIn(std::vector<Human>{
+        Human{"DropsATrigger", When::gate, on_first_trigger("DROP TRIGGER %I ON users"), "trigger-changed",
+              "weir abort rename-it undoes the run", "", Then::abort},
+        Human{"DisablesTheTriggers", When::gate, "ALTER TABLE users DISABLE TRIGGER USER", "trigger-changed",
+              "disabled, dropped or replaced", "", Then::abort},
+        Human{"DisablesAndEnablesATrigger", When::gate,
+              on_first_trigger("ALTER TABLE users DISABLE TRIGGER %1$I; ALTER TABLE users ENABLE ALWAYS TRIGGER %1$I"),
+              "trigger-changed", "disabled, dropped or replaced", "", Then::abort},
+        Human{"ReplacesAFunction", When::gate,
+              "DO $$ BEGIN EXECUTE (SELECT replace(pg_get_functiondef(oid), 'BEGIN', 'BEGIN RETURN new;') FROM pg_proc "
+              "WHERE pronamespace = 'weir_sync'::regnamespace AND prorettype = 'trigger'::regtype ORDER BY proname "
+              "LIMIT 1); END $$",
+              "trigger-changed", "functions of", "", Then::abort},
+        Human{"DropsTheNewColumn", When::gate, "ALTER TABLE users DROP COLUMN full_name CASCADE", "trigger-changed",
+              "disabled, dropped or replaced", "ALTER TABLE users ADD COLUMN full_name varchar(80)", Then::abort},
+        Human{"DropsTheOldColumn", When::gate, "ALTER TABLE users DROP COLUMN name CASCADE", "trigger-changed",
+              "disabled, dropped or replaced",
+              "ALTER TABLE users ADD COLUMN name varchar(80); UPDATE users SET name = full_name", Then::abort, true},
+        Human{"DropsTheTable", When::gate, "DROP TABLE users", "statement-refused", "42P01",
+              "CREATE TABLE users (id bigint, name varchar(80), full_name varchar(80))", Then::abort, true},
+        Human{"MakesAnIndex", When::gate, "CREATE UNIQUE INDEX by_name ON users (name)", "statement-refused",
+              "index by_name", "DROP INDEX by_name; CREATE UNIQUE INDEX by_full_name ON users (full_name)", Then::run},
+        Human{"MakesACheck", When::gate, "ALTER TABLE users ADD CONSTRAINT short CHECK (length(name) < 70)",
+              "statement-refused", "constraint short on table users", "ALTER TABLE users DROP CONSTRAINT short",
+              Then::run},
+        Human{"MakesStatistics", When::gate, "CREATE STATISTICS both_ ON name, note FROM users", "statement-refused",
+              "statistics object both_", "DROP STATISTICS both_", Then::run},
+        Human{"MakesAView", When::gate, "CREATE VIEW names AS SELECT name FROM users", "statement-refused",
+              "view names depends on column name", "DROP VIEW names", Then::run},
+        Human{"MakesATriggerOfTheColumn", When::gate,
+              "CREATE FUNCTION nop() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN new; END'; CREATE TRIGGER app "
+              "BEFORE UPDATE OF name ON users FOR EACH ROW EXECUTE FUNCTION nop()",
+              "statement-refused", "trigger app on table users depends", "DROP TRIGGER app ON users", Then::run}}),
     [](auto const& param_info) { return param_info.param.name; });
 
 /// A plan that was edited while its run was dead.

@@ -12,14 +12,10 @@
 namespace weir::tests {
 namespace {
 
-/// All; with a sanitizer every third one: the programs differ in their SQL, and hardly in the paths that run it.
 std::vector<GoldenCase> programs() {
     auto all = golden_cases(WEIR_SOURCE_DIR);
     std::erase_if(all, [](GoldenCase const& golden) { return !golden.has("steps.txt"); });
-    if (!sanitized || long_run()) return all;
-    std::vector<GoldenCase> some;
-    for (std::size_t i = 0; i < all.size(); i += 3) some.push_back(all[i]);
-    return some;
+    return all;
 }
 
 /// Answers are about expressions over columns that may be gone by then; nothing else is left out.
