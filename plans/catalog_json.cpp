@@ -1,315 +1,193 @@
+#include <boost/describe.hpp>
 #include <boost/json.hpp>
+#include <boost/mp11.hpp>
 #include <limits>
 #include <stdexcept>
 
 #include "plans/catalog.h"
 
 namespace weir {
+
+// What stands here, in this order, is the document: a member under its own name, left out where it has its default.
+BOOST_DESCRIBE_STRUCT(Grant, (), (grantee, privilege, grantable))
+BOOST_DESCRIBE_STRUCT(Dependent, (), (kind, identity))
+BOOST_DESCRIBE_STRUCT(Column, (),
+                      (name, type, collation, not_null, default_expression, default_is_constant, identity, generated,
+                       storage, compression, statistics_target, options, comment, grants, in_partition_key, dependents))
+BOOST_DESCRIBE_STRUCT(Constraint, (), (name, kind, definition, validated, columns))
+BOOST_DESCRIBE_STRUCT(Index, (), (definition, method, columns))
+BOOST_DESCRIBE_STRUCT(ForeignKey, (), (name, table, refers_to_us, on_delete, columns))
+BOOST_DESCRIBE_STRUCT(Trigger, (),
+                      (name, definition, enabled, partition, each_row, before, on_update, on_delete, columns, function))
+BOOST_DESCRIBE_STRUCT(Rule, (), (name, event, partition))
+BOOST_DESCRIBE_STRUCT(Sync, (), (run, number, from, to, two_way, forward, reverse, reads, in_order))
+BOOST_DESCRIBE_STRUCT(SessionSetting, (), (name, value, from, hidden))
+BOOST_DESCRIBE_STRUCT(Table, (),
+                      (kind, persistence, owner, owned_by_us, parents, children, leaves, columns, key, indexes,
+                       constraints, foreign_keys, triggers, syncs, rules, foreign_leaves, settings))
+BOOST_DESCRIBE_STRUCT(PlannedColumn, (), (name, type))
+BOOST_DESCRIBE_STRUCT(ExpressionQuestion, (), (table, expression, column_type, planned))
+BOOST_DESCRIBE_STRUCT(MappingQuestion, (), (table, from, to, from_type, to_type, forward, reverse))
+BOOST_DESCRIBE_STRUCT(QuietQuestion, (), ())
+BOOST_DESCRIBE_STRUCT(DropQuestion, (), (table))
+BOOST_DESCRIBE_STRUCT(SettingQuestion, (), (name, value, schemas))
+BOOST_DESCRIBE_STRUCT(Reference, (),
+                      (name, table, to, definition, columns, to_columns, match, on_update, on_delete, set_columns,
+                       deferrable, deferred, validated, plain, to_partitioned, may_lock, may_refer, comment, to_refers))
+BOOST_DESCRIBE_STRUCT(Obstacle, (), (what, of))
+BOOST_DESCRIBE_STRUCT(Belongings, (),
+                      (comment, may_rename, relations, outward, obstacles, references, published, mentions))
+BOOST_DESCRIBE_STRUCT(Answer, (),
+                      (sqlstate, error, immutable, columns, reverse_columns, null_is_value, type, calls_volatile,
+                       belongings, reads_table, system_columns, by_settings))
+BOOST_DESCRIBE_STRUCT(Catalog, (),
+                      (server_version, database, lock_slots, locks_per_transaction, tables, other_relations, answers,
+                       aside_tables))
+
 namespace {
 
 namespace json = boost::json;
+namespace describe = boost::describe;
 
-// ---- writing: an ordered tree of our own text, one member a line, so that golden files can be read and diffed
-// --------
-
-class Writer {
-  public:
-    std::string text;
-
-    void string(std::string_view value) { text += json::serialize(json::string_view{value.data(), value.size()}); }
-    void value(std::string const& v) { string(v); }
-    void value(bool v) { text += v ? "true" : "false"; }
-    void value(int v) { text += std::to_string(v); }
-    void value(std::int64_t v) { text += std::to_string(v); }
-    void value(std::optional<std::string> const& v) {
-        if (v)
-            string(*v);
-        else
-            text += "null";
-    }
-    template <class T>
-    void value(std::vector<T> const& v) {
-        list(v, [&](T const& item) { value(item); });
-    }
-    template <class Items, class Item>
-    void list(Items const& items, Item const& item) {
-        open('[');
-        for (auto const& one : items) {
-            next();
-            item(one);
-        }
-        close(']');
-    }
-    template <class Members>
-    void object(Members const& members) {
-        open('{');
-        members();
-        close('}');
-    }
-    template <class T>
-    void member(std::string_view name, T const& v) {
-        key(name);
-        value(v);
-    }
-    void key(std::string_view name) {
-        next();
-        string(name);
-        text += ": ";
-    }
-
-    void value(TableName const& v) {
-        // On one line: there are many, and they are short.
-        text += '[';
-        string(v.schema.text());
-        text += ", ";
-        string(v.name.text());
-        text += ']';
-    }
-    void value(Grant const& v) {
-        object([&] {
-            member("grantee", v.grantee);
-            member("privilege", v.privilege);
-            member("grantable", v.grantable);
-        });
-    }
-    void value(Dependent const& v) {
-        object([&] {
-            member("kind", v.kind);
-            member("identity", v.identity);
-        });
-    }
-    void value(Column const& v) {
-        object([&] {
-            member("name", v.name);
-            member("type", v.type);
-            member("collation", v.collation);
-            member("not_null", v.not_null);
-            member("default", v.default_expression);
-            member("default_is_constant", v.default_is_constant);
-            member("identity", v.identity);
-            member("generated", v.generated);
-            member("storage", v.storage);
-            member("compression", v.compression);
-            member("statistics_target", v.statistics_target);
-            member("options", v.options);
-            member("comment", v.comment);
-            member("grants", v.grants);
-            member("in_partition_key", v.in_partition_key);
-            member("dependents", v.dependents);
-        });
-    }
-    void value(Constraint const& v) {
-        object([&] {
-            member("name", v.name);
-            member("kind", v.kind);
-            member("definition", v.definition);
-            member("validated", v.validated);
-            member("columns", v.columns);
-        });
-    }
-    void value(Trigger const& v) {
-        object([&] {
-            member("name", v.name);
-            member("definition", v.definition);
-            member("enabled", v.enabled);
-            member("partition", v.partition);
-            member("each_row", v.each_row);
-            member("before", v.before);
-            member("on_update", v.on_update);
-            member("on_delete", v.on_delete);
-            member("columns", v.columns);
-            member("function", v.function);
-        });
-    }
-    void value(Rule const& v) {
-        object([&] {
-            member("name", v.name);
-            member("event", v.event);
-            member("partition", v.partition);
-        });
-    }
-    void value(ForeignKey const& v) {
-        object([&] {
-            member("name", v.name);
-            member("table", v.table);
-            member("refers_to_us", v.refers_to_us);
-            member("on_delete", v.on_delete);
-            member("columns", v.columns);
-        });
-    }
-    void value(Sync const& v) {
-        object([&] {
-            member("run", v.run);
-            member("number", v.number);
-            member("from", v.from);
-            member("to", v.to);
-            member("two_way", v.two_way);
-            member("forward", v.forward);
-            member("reverse", v.reverse);
-            member("reads", v.reads);
-            if (v.in_order) member("in_order", v.in_order);
-        });
-    }
-    void value(Reference const& v) {
-        object([&] {
-            member("name", v.name);
-            member("table", v.table);
-            member("to", v.to);
-            member("definition", v.definition);
-            member("columns", v.columns);
-            member("to_columns", v.to_columns);
-            member("match", v.match);
-            member("on_update", v.on_update);
-            member("on_delete", v.on_delete);
-            member("set_columns", v.set_columns);
-            member("deferrable", v.deferrable);
-            member("deferred", v.deferred);
-            member("validated", v.validated);
-            member("plain", v.plain);
-            member("to_partitioned", v.to_partitioned);
-            member("may_lock", v.may_lock);
-            member("may_refer", v.may_refer);
-            member("comment", v.comment);
-            if (!v.to_refers.empty()) member("to_refers", v.to_refers);
-        });
-    }
-    void value(SessionSetting const& v) {
-        object([&] {
-            member("name", v.name);
-            member("value", v.value);
-            member("from", v.from);
-            if (v.hidden) member("hidden", v.hidden);
-        });
-    }
-    void value(Obstacle const& v) {
-        object([&] {
-            member("kind", v.what.kind);
-            member("identity", v.what.identity);
-            if (v.of) member("of", *v.of);
-        });
-    }
-    void value(Belongings const& v) {
-        object([&] {
-            member("comment", v.comment);
-            member("may_rename", v.may_rename);
-            member("relations", v.relations);
-            member("outward", v.outward);
-            member("obstacles", v.obstacles);
-            member("references", v.references);
-            member("published", v.published);
-            member("mentions", v.mentions);
-        });
-    }
-    void table(TableName const& name, Table const& v) {
-        object([&] {
-            member("table", name);
-            member("kind", v.kind);
-            member("persistence", v.persistence);
-            member("owner", v.owner);
-            member("owned_by_us", v.owned_by_us);
-            if (!v.parents.empty()) member("parents", v.parents);
-            if (!v.children.empty()) member("children", v.children);
-            if (v.leaves != 0) member("leaves", v.leaves);
-            member("columns", v.columns);
-            member("key", v.key);
-            key("indexes");
-            list(v.indexes, [&](auto const& index) {
-                object([&] {
-                    member("name", index.first);
-                    member("definition", index.second.definition);
-                    member("method", index.second.method);
-                    member("columns", index.second.columns);
-                });
-            });
-            member("constraints", v.constraints);
-            member("foreign_keys", v.foreign_keys);
-            member("triggers", v.triggers);
-            member("syncs", v.syncs);
-            if (!v.rules.empty()) member("rules", v.rules);
-            if (!v.foreign_leaves.empty()) member("foreign_leaves", v.foreign_leaves);
-            if (!v.settings.empty()) member("settings", v.settings);
-        });
-    }
-    void answer(Question const& question, Answer const& v) {
-        object([&] {
-            if (auto const* expression = std::get_if<ExpressionQuestion>(&question)) {
-                member("question", std::string{"expression"});
-                member("table", expression->table);
-                member("expression", expression->expression);
-                member("column_type", expression->column_type);
-                key("planned");
-                list(expression->planned, [&](PlannedColumn const& column) {
-                    object([&] {
-                        member("name", column.name);
-                        member("type", column.type);
-                    });
-                });
-            } else if (auto const* mapping = std::get_if<MappingQuestion>(&question)) {
-                member("question", std::string{"mapping"});
-                member("table", mapping->table);
-                member("from", mapping->from);
-                member("to", mapping->to);
-                member("from_type", mapping->from_type);
-                member("to_type", mapping->to_type);
-                member("forward", mapping->forward);
-                member("reverse", mapping->reverse);
-            } else if (auto const* drop = std::get_if<DropQuestion>(&question)) {
-                member("question", std::string{"drop"});
-                member("table", drop->table);
-            } else if (auto const* setting = std::get_if<SettingQuestion>(&question)) {
-                member("question", std::string{"setting"});
-                member("name", setting->name);
-                member("value", setting->value);
-                member("schemas", setting->schemas);
-            } else {
-                member("question", std::string{"quiet"});
-            }
-            member("sqlstate", v.sqlstate);
-            member("error", v.error);
-            member("immutable", v.immutable);
-            member("calls_volatile", v.calls_volatile);
-            member("columns", v.columns);
-            member("reverse_columns", v.reverse_columns);
-            member("null_is_value", v.null_is_value);
-            member("type", v.type);
-            if (v.belongings) member("belongings", *v.belongings);
-            if (!v.reads_table.empty()) member("reads_table", v.reads_table);
-            if (!v.system_columns.empty()) member("system_columns", v.system_columns);
-            if (!v.by_settings.empty()) member("by_settings", v.by_settings);
-        });
-    }
-
-  private:
-    int depth_{};
-    bool empty_{true};
-
-    void open(char bracket) {
-        text += bracket;
-        ++depth_;
-        empty_ = true;
-    }
-    void next() {
-        if (!empty_) text += ',';
-        empty_ = false;
-        line();
-    }
-    void close(char bracket) {
-        --depth_;
-        if (!empty_) line();
-        empty_ = false;
-        text += bracket;
-    }
-    void line() {
-        text += '\n';
-        text.append(static_cast<std::size_t>(depth_) * 2, ' ');
-    }
-};
-
-// ---- reading: every member must be there, and no other -------------------------------------------------------------
+constexpr std::int64_t format = 1;
 
 struct Wrong : std::runtime_error {
     using std::runtime_error::runtime_error;
 };
+
+/// With a name that stands for none where the type has one.
+template <class T>
+T blank() {
+    if constexpr (std::is_same_v<T, TableName>)
+        return {Ident::of("-"), Ident::of("-")};
+    else if constexpr (std::is_same_v<T, ForeignKey>)
+        return {{}, blank<TableName>(), {}, {}, {}};
+    else if constexpr (std::is_same_v<T, Reference>)
+        return {.name = {}, .table = blank<TableName>(), .to = blank<TableName>()};
+    else if constexpr (std::is_same_v<T, ExpressionQuestion>)
+        return {blank<TableName>(), {}, {}};
+    else if constexpr (std::is_same_v<T, MappingQuestion>)
+        return {blank<TableName>(), {}, {}, {}, {}, {}, {}};
+    else if constexpr (std::is_same_v<T, DropQuestion>)
+        return {blank<TableName>()};
+    else if constexpr (std::is_same_v<T, Question>)
+        return QuietQuestion{};
+    else
+        return T{};
+}
+
+template <class T>
+concept Described = describe::has_describe_members<T>::value;
+
+template <class T, class Each>
+void each_member(Each const& each) {
+    boost::mp11::mp_for_each<describe::describe_members<T, describe::mod_public>>(each);
+}
+
+constexpr std::array kinds{"expression", "mapping", "quiet", "drop", "setting"};
+static_assert(kinds.size() == std::variant_size_v<Question>);
+
+// ---- writing
+
+json::value write(bool v) { return v; }
+json::value write(int v) { return v; }
+json::value write(std::int64_t v) { return v; }
+json::value write(std::string const& v) { return json::value(v); }
+json::value write(TableName const& v) { return json::array{v.schema.text(), v.name.text()}; }
+template <class T>
+json::value write(std::optional<T> const& v);
+template <class T>
+json::value write(std::vector<T> const& v);
+json::value write(std::set<TableName> const& v);
+json::value write(Question const& v);
+template <class Key, class T>
+json::value write(std::map<Key, T> const& v);
+template <Described T>
+json::value write(T const& v);
+
+template <Described T>
+void write_members(json::object& out, T const& v) {
+    auto const absent = blank<T>();
+    each_member<T>([&](auto member) {
+        auto const& value = v.*member.pointer;
+        bool const always = std::is_same_v<std::decay_t<decltype(value)>, TableName>;
+        if (always || !(value == absent.*member.pointer)) out[member.name] = write(value);
+    });
+}
+template <Described T>
+json::value write(T const& v) {
+    json::object out;
+    write_members(out, v);
+    return out;
+}
+template <class T>
+json::value write(std::optional<T> const& v) {
+    return v ? write(*v) : json::value{};
+}
+template <class T>
+json::value write(std::vector<T> const& v) {
+    json::array out;
+    for (auto const& item : v) out.push_back(write(item));
+    return out;
+}
+json::value write(std::set<TableName> const& v) {
+    json::array out;
+    for (auto const& item : v) out.push_back(write(item));
+    return out;
+}
+json::value write(Question const& v) {
+    json::object out{{"kind", kinds.at(v.index())}};
+    std::visit([&](auto const& question) { write_members(out, question); }, v);
+    return out;
+}
+/// A list of objects, the key a member of each.
+template <class Key, class T>
+json::value write(std::map<Key, T> const& v) {
+    json::array out;
+    for (auto const& [key, value] : v) {
+        json::object one{{std::is_same_v<Key, Question> ? "question" : "name", write(key)}};
+        if constexpr (Described<T>)
+            write_members(one, value);
+        else
+            one["value"] = write(value);
+        out.push_back(std::move(one));
+    }
+    return out;
+}
+
+/// What fits stands on one line; of what does not, each member has lines of its own, so that a change shows as one.
+void lay_out(std::string& text, json::value const& v, std::size_t depth) {
+    auto line = json::serialize(v);
+    bool const fits = v.is_primitive() || (depth > 0 && line.size() + 2 * depth <= 120);
+    if (fits) {
+        text += line;
+        return;
+    }
+    auto const begin = [&, first = true]() mutable {
+        if (!first) text += ',';
+        first = false;
+        text += '\n';
+        text.append(2 * depth + 2, ' ');
+    };
+    text += v.is_object() ? '{' : '[';
+    if (v.is_object()) {
+        for (auto next = begin; auto const& member : v.get_object()) {
+            next();
+            text += json::serialize(member.key()) + ": ";
+            lay_out(text, member.value(), depth + 1);
+        }
+    } else {
+        for (auto next = begin; auto const& item : v.get_array()) {
+            next();
+            lay_out(text, item, depth + 1);
+        }
+    }
+    text += '\n';
+    text.append(2 * depth, ' ');
+    text += v.is_object() ? '}' : ']';
+}
+
+// ---- reading
 
 void read(json::value const& v, std::string& out) {
     if (!v.is_string()) throw Wrong{"a text is expected"};
@@ -330,70 +208,13 @@ void read(json::value const& v, int& out) {
         throw Wrong{"the integer is out of range"};
     out = static_cast<int>(wide);
 }
-void read(json::value const& v, std::optional<std::string>& out) {
-    if (v.is_null()) {
-        out.reset();
-    } else {
-        read(v, out.emplace());
-    }
-}
 
 json::array const& array(json::value const& v) {
     if (!v.is_array()) throw Wrong{"a list is expected"};
     return v.get_array();
 }
 
-void read(json::value const& v, Grant& out);
-void read(json::value const& v, Dependent& out);
-void read(json::value const& v, Column& out);
-void read(json::value const& v, Constraint& out);
-void read(json::value const& v, Trigger& out);
-void read(json::value const& v, Sync& out);
-void read(json::value const& v, Rule& out);
-void read(json::value const& v, Obstacle& out);
-void read(json::value const& v, SessionSetting& out);
-template <class T>
-void read(json::value const& v, std::vector<T>& out);
-
-/// Goes through an object's members by name, and complains about those that nobody asked for.
-class Members {
-  public:
-    explicit Members(json::value const& v) {
-        if (!v.is_object()) throw Wrong{"an object is expected"};
-        object_ = &v.get_object();
-    }
-    json::value const& at(std::string_view name) {
-        auto const* found = object_->if_contains(json::string_view{name.data(), name.size()});
-        if (found == nullptr) throw Wrong{"no member " + std::string{name}};
-        ++asked_;
-        return *found;
-    }
-    template <class T>
-    Members& operator()(std::string_view name, T& out) {
-        auto const& found = at(name);
-        try {
-            read(found, out);
-        } catch (Wrong const& wrong) {
-            throw Wrong{std::string{name} + ": " + wrong.what()};
-        }
-        return *this;
-    }
-    bool has(std::string_view name) const { return object_->contains(json::string_view{name.data(), name.size()}); }
-    /// One that is left out where there is nothing to say.
-    template <class T>
-    Members& if_there(std::string_view name, T& out) {
-        return has(name) ? (*this)(name, out) : *this;
-    }
-    void end() const {
-        if (asked_ != object_->size()) throw Wrong{"a member that is not known"};
-    }
-
-  private:
-    json::object const* object_{};
-    std::size_t asked_{};
-};
-
-TableName table_name(json::value const& v) {
+void read(json::value const& v, TableName& out) {
     auto const& parts = array(v);
     if (parts.size() != 2) throw Wrong{"[schema, name] is expected"};
     std::string schema;
@@ -403,182 +224,105 @@ TableName table_name(json::value const& v) {
     auto first = Ident::make(schema);
     auto second = Ident::make(name);
     if (!first || !second) throw Wrong{"not a name: " + schema + "." + name};
-    return {*std::move(first), *std::move(second)};
+    out = {*std::move(first), *std::move(second)};
+}
+
+/// An object's members by name; those that nobody asked for are complained about.
+class Members {
+  public:
+    explicit Members(json::value const& v) {
+        if (!v.is_object()) throw Wrong{"an object is expected"};
+        object_ = &v.get_object();
+    }
+    template <class T>
+    bool take(char const* name, T& out);
+    template <class T>
+    void must(char const* name, T& out) {
+        if (!take(name, out)) throw Wrong{"no member " + std::string{name}};
+    }
+    template <Described T>
+    void rest(T& out) {
+        each_member<T>([&](auto member) {
+            auto& value = out.*member.pointer;
+            if constexpr (std::is_same_v<std::decay_t<decltype(value)>, TableName>)
+                must(member.name, value);
+            else
+                take(member.name, value);
+        });
+        end();
+    }
+    void end() const {
+        if (taken_ != object_->size()) throw Wrong{"a member that is not known"};
+    }
+
+  private:
+    json::object const* object_{};
+    std::size_t taken_{};
+};
+
+template <Described T>
+void read(json::value const& v, T& out) {
+    Members{v}.rest(out);
+}
+template <class T>
+void read(json::value const& v, std::vector<T>& out);
+template <class T>
+void read(json::value const& v, std::optional<T>& out) {
+    out.reset();
+    if (!v.is_null()) read(v, out.emplace(blank<T>()));
+}
+template <class T>
+void read(json::value const& v, std::vector<T>& out) {
+    for (auto const& item : array(v)) read(item, out.emplace_back(blank<T>()));
+}
+void read(json::value const& v, std::set<TableName>& out) {
+    for (auto const& item : array(v)) {
+        auto name = blank<TableName>();
+        read(item, name);
+        out.insert(std::move(name));
+    }
+}
+void read(json::value const& v, Question& out) {
+    Members members{v};
+    std::string kind;
+    members.must("kind", kind);
+    boost::mp11::mp_for_each<boost::mp11::mp_iota_c<kinds.size()>>([&](auto i) {
+        if (kind != kinds[i]) return;
+        auto question = blank<std::variant_alternative_t<i, Question>>();
+        members.rest(question);
+        out = std::move(question);
+        kind.clear();
+    });
+    if (!kind.empty()) throw Wrong{"no such question: " + kind};
+}
+template <class Key, class T>
+void read(json::value const& v, std::map<Key, T>& out) {
+    for (auto const& item : array(v)) {
+        Members members{item};
+        auto key = blank<Key>();
+        auto value = blank<T>();
+        members.must(std::is_same_v<Key, Question> ? "question" : "name", key);
+        if constexpr (Described<T>) {
+            members.rest(value);
+        } else {
+            members.must("value", value);
+            members.end();
+        }
+        if (!out.emplace(std::move(key), std::move(value)).second) throw Wrong{"one stands there twice"};
+    }
 }
 
 template <class T>
-void read(json::value const& v, std::vector<T>& out) {
-    for (auto const& item : array(v)) read(item, out.emplace_back());
-}
-
-void read(json::value const& v, Grant& out) {
-    Members{v}("grantee", out.grantee)("privilege", out.privilege)("grantable", out.grantable).end();
-}
-void read(json::value const& v, Dependent& out) { Members{v}("kind", out.kind)("identity", out.identity).end(); }
-void read(json::value const& v, Column& out) {
-    Members{v}("name", out.name)("type", out.type)("collation", out.collation)("not_null", out.not_null)(
-        "default", out.default_expression)("default_is_constant", out.default_is_constant)("identity", out.identity)(
-        "generated", out.generated)("storage", out.storage)("compression", out.compression)(
-        "statistics_target", out.statistics_target)("options", out.options)("comment", out.comment)(
-        "grants", out.grants)("in_partition_key", out.in_partition_key)("dependents", out.dependents)
-        .end();
-}
-void read(json::value const& v, Constraint& out) {
-    Members{v}("name", out.name)("kind", out.kind)("definition", out.definition)("validated", out.validated)(
-        "columns", out.columns)
-        .end();
-}
-void read(json::value const& v, Trigger& out) {
-    Members{v}("name", out.name)("definition", out.definition)("enabled", out.enabled)("partition", out.partition)(
-        "each_row", out.each_row)("before", out.before)("on_update", out.on_update)("on_delete", out.on_delete)(
-        "columns", out.columns)("function", out.function)
-        .end();
-}
-void read(json::value const& v, Obstacle& out) {
-    Members members{v};
-    members("kind", out.what.kind)("identity", out.what.identity);
-    if (members.has("of")) out.of = table_name(members.at("of"));
-    members.end();
-}
-
-Reference reference(json::value const& v) {
-    Members members{v};
-    Reference out{.name = {}, .table = table_name(members.at("table")), .to = table_name(members.at("to"))};
-    members("name", out.name)("definition", out.definition)("columns", out.columns)("to_columns", out.to_columns)(
-        "match", out.match)("on_update", out.on_update)("on_delete", out.on_delete)("set_columns", out.set_columns)(
-        "deferrable", out.deferrable)("deferred", out.deferred)("validated", out.validated)("plain", out.plain)(
-        "to_partitioned", out.to_partitioned)("may_lock", out.may_lock)("may_refer", out.may_refer)("comment",
-                                                                                                    out.comment);
-    if (members.has("to_refers"))
-        for (auto const& item : array(members.at("to_refers"))) out.to_refers.push_back(table_name(item));
-    members.end();
-    return out;
-}
-
-Belongings belongings(json::value const& v) {
-    Members members{v};
-    Belongings out;
-    members("comment", out.comment)("may_rename", out.may_rename)("outward", out.outward)("obstacles", out.obstacles)(
-        "published", out.published)("mentions", out.mentions);
-    for (auto const& item : array(members.at("relations"))) out.relations.push_back(table_name(item));
-    for (auto const& item : array(members.at("references"))) out.references.push_back(reference(item));
-    members.end();
-    return out;
-}
-
-void read(json::value const& v, Rule& out) {
-    Members{v}("name", out.name)("event", out.event)("partition", out.partition).end();
-}
-void read(json::value const& v, Sync& out) {
-    Members{v}("run", out.run)("number", out.number)("from", out.from)("to", out.to)("two_way", out.two_way)(
-        "forward", out.forward)("reverse", out.reverse)("reads", out.reads)
-        .if_there("in_order", out.in_order)
-        .end();
-}
-
-void read(json::value const& v, SessionSetting& out) {
-    Members{v}("name", out.name)("value", out.value)("from", out.from).if_there("hidden", out.hidden).end();
-}
-
-std::pair<TableName, Table> table(json::value const& v) {
-    Members members{v};
-    auto name = table_name(members.at("table"));
-    Table out;
-    members("kind", out.kind)("persistence", out.persistence)("owner", out.owner)("owned_by_us", out.owned_by_us)(
-        "columns", out.columns)("key", out.key);
-    for (auto const& item : array(members.at("indexes"))) {
-        std::string name_of_index;
-        Index index;
-        Members{item}("name", name_of_index)("definition", index.definition)("method", index.method)("columns",
-                                                                                                     index.columns)
-            .end();
-        if (!out.indexes.emplace(std::move(name_of_index), std::move(index)).second)
-            throw Wrong{"an index stands there twice"};
+bool Members::take(char const* name, T& out) {
+    auto const* found = object_->if_contains(name);
+    if (found == nullptr) return false;
+    ++taken_;
+    try {
+        read(*found, out);
+    } catch (Wrong const& wrong) {
+        throw Wrong{std::string{name} + ": " + wrong.what()};
     }
-    for (auto const& item : array(members.at("foreign_keys"))) {
-        Members key{item};
-        auto owner = table_name(key.at("table"));
-        auto& made = out.foreign_keys.emplace_back(ForeignKey{{}, std::move(owner), {}, {}, {}});
-        key("name", made.name)("refers_to_us", made.refers_to_us)("on_delete", made.on_delete)("columns", made.columns)
-            .end();
-    }
-    members("constraints", out.constraints)("triggers", out.triggers)("syncs", out.syncs)
-        .if_there("rules", out.rules)
-        .if_there("parents", out.parents)
-        .if_there("children", out.children)
-        .if_there("foreign_leaves", out.foreign_leaves)
-        .if_there("settings", out.settings)
-        .if_there("leaves", out.leaves)
-        .end();
-    return {std::move(name), std::move(out)};
-}
-
-std::pair<Question, Answer> answer(json::value const& v) {
-    Members members{v};
-    std::string kind;
-    members("question", kind);
-    std::optional<Question> question;
-    if (kind == "expression") {
-        ExpressionQuestion q{table_name(members.at("table")), {}, {}};
-        members("expression", q.expression)("column_type", q.column_type);
-        for (auto const& item : array(members.at("planned"))) {
-            auto& column = q.planned.emplace_back();
-            Members{item}("name", column.name)("type", column.type).end();
-        }
-        question = std::move(q);
-    } else if (kind == "mapping") {
-        MappingQuestion q{table_name(members.at("table")), {}, {}, {}, {}, {}, {}};
-        members("from", q.from)("to", q.to)("from_type", q.from_type)("to_type", q.to_type)("forward", q.forward)(
-            "reverse", q.reverse);
-        question = std::move(q);
-    } else if (kind == "drop") {
-        question = DropQuestion{table_name(members.at("table"))};
-    } else if (kind == "setting") {
-        SettingQuestion q;
-        members("name", q.name)("value", q.value)("schemas", q.schemas);
-        question = std::move(q);
-    } else if (kind == "quiet") {
-        question = QuietQuestion{};
-    } else {
-        throw Wrong{"no such question: " + kind};
-    }
-    Answer out;
-    members("sqlstate", out.sqlstate)("error", out.error)("immutable", out.immutable)(
-        "calls_volatile", out.calls_volatile)("columns", out.columns)("reverse_columns", out.reverse_columns)(
-        "null_is_value", out.null_is_value)("type", out.type);
-    if (members.has("belongings")) out.belongings = belongings(members.at("belongings"));
-    members.if_there("reads_table", out.reads_table)
-        .if_there("system_columns", out.system_columns)
-        .if_there("by_settings", out.by_settings);
-    members.end();
-    return {*std::move(question), std::move(out)};
-}
-
-Catalog catalog(json::value const& v) {
-    Members members{v};
-    Catalog out;
-    members("server_version", out.server_version)("database", out.database)
-        .if_there("lock_slots", out.lock_slots)
-        .if_there("locks_per_transaction", out.locks_per_transaction);
-    for (auto const& item : array(members.at("tables")))
-        if (!out.tables.insert(table(item)).second) throw Wrong{"a table stands there twice"};
-    for (auto const& item : array(members.at("other_relations"))) out.other_relations.insert(table_name(item));
-    for (auto const& item : array(members.at("answers")))
-        if (!out.answers.insert(answer(item)).second) throw Wrong{"a question stands there twice"};
-    if (members.has("aside_tables"))
-        for (auto const& item : array(members.at("aside_tables"))) {
-            Members one{item};
-            std::string comment;
-            auto name = table_name(one.at("table"));
-            one("comment", comment).end();
-            if (aside_of(name.name.text(), comment)) out.aside_tables.emplace(std::move(name), std::move(comment));
-        }
-    members.end();
-    return out;
-}
-
-Problem unreadable(std::string const& why) {
-    return {Code::bad_value, {}, "the catalog snapshot cannot be read: " + why, ""};
+    return true;
 }
 
 json::value parsed(std::string_view text) {
@@ -588,50 +332,44 @@ json::value parsed(std::string_view text) {
     return value;
 }
 
+template <class T>
+std::variant<T, Problem> read_document(std::string_view text, std::string_view what, auto const& read_it) {
+    try {
+        auto out = blank<T>();
+        read_it(parsed(text), out);
+        return out;
+    } catch (Wrong const& wrong) {
+        return Problem{Code::bad_value, {}, std::string{what} + " cannot be read: " + wrong.what(), ""};
+    }
+}
+
 }  // namespace
 
 std::variant<Belongings, Problem> belongings_from_json(std::string_view text) {
-    try {
-        return belongings(parsed(text));
-    } catch (Wrong const& wrong) {
-        return Problem{Code::bad_value, {}, "the server's answer cannot be read: " + std::string{wrong.what()}, ""};
-    }
+    return read_document<Belongings>(text, "the server's answer",
+                                     [](json::value const& v, Belongings& out) { read(v, out); });
 }
 
 std::string to_json(Catalog const& catalog) {
-    Writer out;
-    out.object([&] {
-        out.member("server_version", catalog.server_version);
-        out.member("database", catalog.database);
-        if (catalog.lock_slots != 0) {
-            out.member("lock_slots", catalog.lock_slots);
-            out.member("locks_per_transaction", catalog.locks_per_transaction);
-        }
-        out.key("tables");
-        out.list(catalog.tables, [&](auto const& entry) { out.table(entry.first, entry.second); });
-        out.key("other_relations");
-        out.list(catalog.other_relations, [&](TableName const& name) { out.value(name); });
-        out.key("answers");
-        out.list(catalog.answers, [&](auto const& entry) { out.answer(entry.first, entry.second); });
-        if (catalog.aside_tables.empty()) return;
-        out.key("aside_tables");
-        out.list(catalog.aside_tables, [&](auto const& entry) {
-            out.object([&] {
-                out.member("table", entry.first);
-                out.member("comment", entry.second);
-            });
-        });
-    });
-    out.text += '\n';
-    return std::move(out.text);
+    json::object document{{"format", format}};
+    write_members(document, catalog);
+    std::string text;
+    lay_out(text, document, 0);
+    return text + "\n";
 }
 
 std::variant<Catalog, Problem> catalog_from_json(std::string_view text) {
-    try {
-        return catalog(parsed(text));
-    } catch (Wrong const& wrong) {
-        return unreadable(wrong.what());
-    }
+    return read_document<Catalog>(text, "the catalog snapshot", [](json::value const& v, Catalog& out) {
+        Members members{v};
+        std::int64_t found = 0;
+        members.must("format", found);
+        if (found != format)
+            throw Wrong{"it has format " + std::to_string(found) + ", and this weir reads " + std::to_string(format)};
+        members.rest(out);
+        // The prefix of their names is not enough.
+        std::erase_if(out.aside_tables,
+                      [](auto const& one) { return !aside_of(one.first.name.text(), one.second).has_value(); });
+    });
 }
 
 }  // namespace weir

@@ -98,9 +98,9 @@ Sql document() {
                         AND d.refclassid = 'pg_class'::regclass AND d.refobjsubid > 0
                         AND d.refobjid NOT IN (SELECT oid FROM tables)
                       CROSS JOIN LATERAL pg_identify_object(d.classid, d.objid, d.objsubid) o) found),
-    'obstacles', (SELECT coalesce(json_agg(CASE WHEN c.oid IS NULL THEN json_build_object('kind', kind, 'identity', identity)
-                                                ELSE json_build_object('kind', kind, 'identity', identity,
-                                                                       'of', json_build_array(n.nspname, c.relname)) END
+    'obstacles', (SELECT coalesce(json_agg(json_build_object(
+                           'what', json_build_object('kind', kind, 'identity', identity),
+                           'of', CASE WHEN c.oid IS NOT NULL THEN json_build_array(n.nspname, c.relname) END)
                                            ORDER BY kind COLLATE "C", identity COLLATE "C"), '[]')
                   FROM ({1}) found LEFT JOIN pg_class c ON c.oid = found.of LEFT JOIN pg_namespace n ON n.oid = c.relnamespace),
     'references', ({2}),

@@ -61,7 +61,7 @@ Sql columns() {
       'not_null', a.attnotnull AND NOT EXISTS (
         SELECT FROM pg_constraint k
         WHERE k.conrelid = c.oid AND k.contype = 'n' AND k.conkey = ARRAY[a.attnum] AND NOT k.convalidated),
-      'default', coalesce(pg_get_expr(d.adbin, d.adrelid), ''),
+      'default_expression', coalesce(pg_get_expr(d.adbin, d.adrelid), ''),
       'default_is_constant', d.adbin IS NOT NULL AND a.attgenerated = ''
         AND d.adbin::text !~ '\{{(NEXTVALUEEXPR|SQLVALUEFUNCTION|COERCEVIAIO|COERCETODOMAIN|XMLEXPR|PARAM)\M'
         AND NOT EXISTS (SELECT FROM regexp_matches(d.adbin::text, ':(?:funcid|opfuncid) (\d+)', 'g') AS f(id)
@@ -212,7 +212,7 @@ Sql foreign_leaves() {
 Sql table() {
     return sql(R"(
   SELECT json_build_object(
-    'table', json_build_array(n.nspname, c.relname),
+    'name', json_build_array(n.nspname, c.relname),
     'kind', c.relkind::text,
     'persistence', c.relpersistence::text,
     'owner', pg_get_userbyid(c.relowner),
@@ -267,6 +267,7 @@ WITH wanted AS MATERIALIZED (
   FROM unnest(ARRAY[{0}]::text[], ARRAY[{1}]::text[]) AS w(schema, name)),
 described AS MATERIALIZED ({2})
 SELECT json_build_object(
+  'format', 1,
   'server_version', current_setting('server_version_num')::int / 10000,
   'database', current_database(),
   'lock_slots', least(2000000000, current_setting('max_locks_per_transaction')::int8 * (
@@ -283,7 +284,7 @@ SELECT json_build_object(
       AND n.nspname !~ '^pg_(toast_)?temp_'
       AND c.oid NOT IN (SELECT oid FROM described)),
   'aside_tables', (
-    SELECT coalesce(json_agg(json_build_object('table', json_build_array(n.nspname, c.relname), 'comment', d.description)
+    SELECT coalesce(json_agg(json_build_object('name', json_build_array(n.nspname, c.relname), 'value', d.description)
                              ORDER BY n.nspname COLLATE "C", c.relname COLLATE "C"), '[]')
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     JOIN pg_description d ON d.classoid = 'pg_class'::regclass AND d.objoid = c.oid AND d.objsubid = 0

@@ -155,6 +155,10 @@ class ShapeMeanwhile : public Abuse {
                 if (!old && has_column("name", table))
                     fit += alter + "DROP COLUMN name; " + alter + "ALTER COLUMN full_name SET DEFAULT 'nobody'; ";
                 if (!made && has_column("full_name", table)) fit += alter + "DROP COLUMN full_name; ";
+                // One that somebody made meanwhile.
+                bool const more = has_column("more");
+                if (more && !has_column("more", table)) fit += alter + "ADD COLUMN more text DEFAULT 'more'; ";
+                if (!more && has_column("more", table)) fit += alter + "DROP COLUMN more; ";
                 if (made && must_have("full_name")) fit += alter + "ALTER COLUMN full_name SET NOT NULL; ";
                 return does(fit + with(checks_of_users, "{leaf}", table) + "ALTER TABLE users ATTACH PARTITION " +
                             table + " FOR VALUES FROM (" + std::to_string(from) + ") TO (" + std::to_string(to) + ")");

@@ -321,6 +321,9 @@ TEST(CatalogJson, is_strict_and_carries_everything) {
     auto& table = catalog.tables[users];
     table.columns.push_back({});
     table.columns[0].name = "name";
+    table.columns[0].not_null = true;
+    table.columns[0].storage = "x";
+    table.kind = "r";
     table.columns[0].grants.push_back({"", "SELECT", true});
     table.indexes["i"] = {"CREATE INDEX …", "btree", {"name"}};
     table.constraints.push_back({"c", "c", "CHECK (true)", true, {"name"}});
@@ -355,12 +358,17 @@ TEST(CatalogJson, is_strict_and_carries_everything) {
     EXPECT_NE(refused("{}"), "");
     EXPECT_NE(refused(text.substr(0, text.size() / 2)), "");
     EXPECT_NE(refused(text + "{}"), "");
-    EXPECT_NE(change("\"not_null\": false", "\"not_null\": 0").find("not_null"), std::string::npos);
+    EXPECT_NE(change("\"not_null\":true", "\"not_null\":0").find("not_null"), std::string::npos);
     EXPECT_NE(change("\"storage\"", "\"storages\""), "");
-    EXPECT_NE(change("\"kind\": \"\",", "\"kind\": \"\", \"more\": 1,"), "");
+    EXPECT_NE(change("\"kind\": \"r\",", "\"kind\": \"r\", \"more\": 1,"), "");
     EXPECT_NE(change("\"server_version\": 15", "\"server_version\": 99999999999"), "");
-    EXPECT_NE(change("[\"public\", \"users\"]", "[\"public\"]"), "");
-    EXPECT_NE(change("[\"public\", \"users\"]", "[\"public\", \"\"]"), "");
+    EXPECT_NE(change("[\"public\",\"users\"]", "[\"public\"]"), "");
+    EXPECT_NE(change("[\"public\",\"users\"]", "[\"public\",\"\"]"), "");
+    EXPECT_NE(change("\"format\": 1", "\"format\": 2").find("format 2"), std::string::npos);
+    // What has its default may stand there, and need not.
+    EXPECT_EQ(text.find("owned_by_us"), std::string::npos);
+    EXPECT_EQ(change("\"kind\": \"r\",", "\"kind\": \"r\", \"owned_by_us\": false,"), "");
+    EXPECT_NE(change("\"name\": [\"public\",\"users\"],", ""), "") << "a table without a name";
 }
 
 }  // namespace
