@@ -3,6 +3,7 @@
 #include <set>
 
 #include "phases/aside.h"
+#include "phases/block.h"
 #include "phases/operations.h"
 #include "phases/subject.h"
 
@@ -227,38 +228,28 @@ Sql is_as_noted(TableName const& table, Reference const& r) {
     std::string definition = r.definition;
     constexpr std::string_view not_valid{" NOT VALID"};
     if (definition.ends_with(not_valid)) definition.resize(definition.size() - not_valid.size());
-    return sql("DO {0}", Sql::body(sql(R"(
-DECLARE path text := pg_catalog.current_setting('search_path');
-BEGIN
-  PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
-  IF NOT EXISTS (SELECT FROM pg_catalog.pg_constraint k WHERE k.conrelid = {0} AND k.conname = {1} AND k.contype = 'f'
+    return block(
+        {},
+        sql(R"(  IF NOT EXISTS (SELECT FROM pg_catalog.pg_constraint k WHERE k.conrelid = {0} AND k.conname = {1} AND k.contype = 'f'
                  AND pg_catalog.regexp_replace(pg_catalog.pg_get_constraintdef(k.oid), ' NOT VALID$', '') = {2}) THEN
     RAISE EXCEPTION 'foreign key % is not what it was when the run began', {1} USING ERRCODE = 'WE006';
-  END IF;
-  PERFORM pg_catalog.set_config('search_path', path, true);
-END
-)",
-                                       regclass(table), Value{r.name}, Value{definition})));
+  END IF;)",
+            regclass(table), Value{r.name}, Value{definition}));
 }
 
 /// Raises WE006 when the table has a foreign key to another one that the way back knows nothing of.
 Sql no_other_references(TableName const& table, std::vector<Reference> const& noted) {
     std::vector<Sql> names;
     for (auto const& reference : noted) names.push_back(sql("{0}", Value{reference.name}));
-    return sql("DO {0}", Sql::body(sql(R"(
-DECLARE made text;
-BEGIN
-  SELECT pg_catalog.string_agg(k.conname, ', ') INTO made
+    return block(sql("  made pg_catalog.text;"), sql(R"(  SELECT pg_catalog.string_agg(k.conname, ', ') INTO made
     FROM (SELECT {0}::pg_catalog.oid AS relid UNION SELECT p.relid FROM pg_catalog.pg_partition_tree({0}) p) t
     JOIN pg_catalog.pg_constraint k ON k.conrelid = t.relid AND k.contype = 'f' AND k.conparentid = 0
     WHERE k.conname <> ALL (ARRAY[{1}]::pg_catalog.text[])
       AND k.confrelid NOT IN (SELECT {0}::pg_catalog.oid UNION SELECT p.relid FROM pg_catalog.pg_partition_tree({0}) p);
   IF made IS NOT NULL THEN
     RAISE EXCEPTION 'the table has a foreign key that was made since the run began: %', made USING ERRCODE = 'WE006';
-  END IF;
-END
-)",
-                                       regclass(table), Sql::join(names, ", "))));
+  END IF;)",
+                                                     regclass(table), Sql::join(names, ", ")));
 }
 
 /// Raises WE006 when the name that a rollback gives back is taken, or what it would give it to is not there.

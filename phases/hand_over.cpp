@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <boost/json.hpp>
 
+#include "phases/block.h"
 #include "phases/sync.h"
 
 namespace weir {
@@ -14,21 +15,6 @@ constexpr std::int64_t scanned_at_once = 16 << 20;
 Sql text(std::string const& words) { return sql("{0}::pg_catalog.text", Value{words}); }
 Sql text(std::optional<std::string> const& words) { return words ? text(*words) : sql("NULL::pg_catalog.text"); }
 Sql boolean(bool value) { return value ? sql("true") : sql("false"); }
-
-/// A block whose names and operators are the system's, whoever the session's path puts first. The path is put back.
-Sql block(Sql const& variables, Sql const& body) {
-    return sql("DO {0}", Sql::body(sql(R"(
-DECLARE
-  path pg_catalog.text := pg_catalog.current_setting('search_path');
-{0}
-BEGIN
-  PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
-{1}
-  PERFORM pg_catalog.set_config('search_path', path, true);
-END
-)",
-                                       variables, body)));
-}
 
 /// The table and its partitions, the table first, with the column of that name.
 Sql relations(TableName const& table, Sql const& fields, Sql const& joins) {

@@ -5,6 +5,7 @@
 #include <string>
 #include <utility>
 
+#include "phases/block.h"
 #include "phases/subject.h"
 
 namespace weir {
@@ -68,22 +69,20 @@ Steps triggers_then_rest(Step whole, Mapping const& m) {
 Sql nothing_depends(Mapping const& m) {
     std::vector<Sql> ours;
     for (auto const& name : triggers(m)) ours.push_back(sql("{0}", Value{name.text()}));
-    return sql("DO {0}", Sql::body(sql(R"(
-DECLARE root pg_catalog.oid := pg_catalog.to_regclass({0}); found text;
-BEGIN
-  SELECT pg_catalog.string_agg(DISTINCT pg_catalog.pg_describe_object(d.classid, d.objid, d.objsubid), ', ') INTO found
+    return block(
+        sql("  root pg_catalog.oid := pg_catalog.to_regclass({0}); found pg_catalog.text;",
+            Value{sql("{0}", m.table).text()}),
+        sql(R"(  SELECT pg_catalog.string_agg(DISTINCT pg_catalog.pg_describe_object(d.classid, d.objid, d.objsubid), ', ') INTO found
     FROM (SELECT root AS relid UNION SELECT p.relid FROM pg_catalog.pg_partition_tree(root) p) s
-    JOIN pg_catalog.pg_attribute a ON a.attrelid = s.relid AND a.attname = {1} AND NOT a.attisdropped
+    JOIN pg_catalog.pg_attribute a ON a.attrelid = s.relid AND a.attname = {0} AND NOT a.attisdropped
     JOIN pg_catalog.pg_depend d ON d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid = s.relid
       AND d.refobjsubid = a.attnum AND d.deptype = 'n'
     LEFT JOIN pg_catalog.pg_trigger t ON d.classid = 'pg_catalog.pg_trigger'::pg_catalog.regclass AND t.oid = d.objid
-    WHERE t.tgname IS NULL OR t.tgname::text <> ALL (ARRAY[{2}]::text[]);
+    WHERE t.tgname IS NULL OR t.tgname::text <> ALL (ARRAY[{1}]::text[]);
   IF found IS NOT NULL THEN
     RAISE EXCEPTION 'cannot drop the column, because other objects depend on it: %', found USING ERRCODE = 'WE006';
-  END IF;
-END
-)",
-                                       Value{sql("{0}", m.table).text()}, Value{m.from.name}, Sql::join(ours, ", "))));
+  END IF;)",
+            Value{m.from.name}, Sql::join(ours, ", ")));
 }
 
 struct Rate {
@@ -121,7 +120,6 @@ Millis rounded_up(Millis time) { return (time + Millis{49}) / 50 * 50; }
 bool has_many_leaves(Table const& table) { return table.leaves >= many_leaves; }
 
 Steps made_in_parts(Step whole, Mapping const& m, std::optional<Ident> const& made, Ident const& aside) {
-    auto const n = sync_names(m);
     auto const title = whole.title;
     auto const always = [&](Ident const& name) {
         return sql("ALTER TABLE {0} ENABLE ALWAYS TRIGGER {1}", m.table, name);
@@ -163,16 +161,13 @@ Steps made_in_parts(Step whole, Mapping const& m, std::optional<Ident> const& ma
     append(last.forward, comment);
     last.undo = guard;
     if (made)
-        last.undo.push_back(sql(
-            "DO {0}", Sql::body(sql(R"(
-BEGIN
-  IF EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid = {0}::pg_catalog.regclass AND a.attname = {1}
+        last.undo.push_back(block(
+            {},
+            sql(R"(  IF EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid = {0}::pg_catalog.regclass AND a.attname = {1}
                AND NOT a.attisdropped) THEN
     ALTER TABLE {2} RENAME COLUMN {3} TO {4};
-  END IF;
-END
-)",
-                                    Value{sql("{0}", m.table).text()}, Value{made->text()}, m.table, *made, aside))));
+  END IF;)",
+                Value{sql("{0}", m.table).text()}, Value{made->text()}, m.table, *made, aside)));
     append(last.undo, parts.back().undo);
     parts.back() = std::move(last);
     number(parts, title);
@@ -263,7 +258,7 @@ void too_many_leaves(Steps const& steps, Catalog const& catalog, TableName const
         most.locks = std::max({most.locks, forward.locks, back.locks});
     }
     auto const many = table.text() + " has " + std::to_string(shape->leaves) + " partitions";
-    if (most.time > bound)
+    if (most.time > time_for_work(bound))
         problems.push_back({Code::too_many_partitions, place,
                             many + ", and the step \"" + longest->title + "\" locks them for about " +
                                 std::to_string(most.time.count()) + " ms: locks.timeout allows " +

@@ -122,8 +122,8 @@ Problems hidden_problems(Plan const& plan, Catalog world) {
     std::set<std::string> owners;
     for (auto const& part : plan.parts) {
         for (auto const& step : part.operation->compile(world, trial_run)) {
-            if (!step.rows) continue;
-            Table const& table = *world.find(step.rows->table);
+            if (!step.rows && step.stakes.empty()) continue;
+            Table const& table = *world.find(step.rows ? step.rows->table : step.stakes.front().table);
             if (!owners.insert(table.owner).second) continue;
             for (auto& problem : hidden_settings(plan, table, part.place)) problems.push_back(std::move(problem));
         }
@@ -263,9 +263,9 @@ Batch session_of(Plan const& plan, Catalog const& catalog, Operation const& oper
     return table == nullptr ? Batch{} : hold(settings_of(plan, *table), local);
 }
 
-/// Whose values an undo drops, and what is not the plan's own among them. Counted while the sync still lives: its step
-/// is undone before the one that made the column.
-void find_losses(Steps& steps) {
+/// Whose values an undo drops, and what is not the plan's own among them, judged as the plan's expressions are. Counted
+/// while the sync still lives: its step is undone before the one that made the column.
+void find_losses(Steps& steps, Plan const& plan, Catalog const& catalog) {
     std::vector<std::pair<ColumnStake, Step*>> made;
     for (auto& step : steps)
         for (auto const& stake : step.stakes)
@@ -273,7 +273,7 @@ void find_losses(Steps& steps) {
     for (auto const& [column, maker] : made) {
         Step* last = maker;
         ColumnStake const* sync = nullptr;
-        std::vector<Sql> strange{sql("pg_catalog.num_nulls({0}) = 0", column.column)};
+        std::vector<Sql> strange{sql("pg_catalog.num_nulls({0}) OPERATOR(pg_catalog.=) 0", column.column)};
         for (auto& step : steps)
             for (auto const& stake : step.stakes) {
                 if (stake.table != column.table || stake.column != column.column) continue;
@@ -283,9 +283,28 @@ void find_losses(Steps& steps) {
                 sync = &stake;
             }
         Sql const todo = sql("({0})", Sql::join(strange, " AND "));
-        last->undo_loses =
-            UndoLoss{said(column.table, column.column.text()), Rows{column.table, {}, todo, todo, todo, {}, {}},
-                     strange.front(), sync ? sync->held_while : Batch{}};
+        Rows rows{column.table, {}, todo, todo, todo, {}, {}};
+        if (auto const* table = catalog.find(column.table)) rows.session = hold(settings_of(plan, *table));
+        last->undo_loses = UndoLoss{said(column.table, column.column.text()), std::move(rows), strange.front(),
+                                    sync ? sync->held_while : Batch{}};
+    }
+}
+
+/// That a sync was not touched says nothing of rows that came with a leaf: the table must be what was proven, too. What
+/// was never proven is counted.
+void hold_losses_to_proofs(Steps& steps, RunId run) {
+    for (auto& step : steps) {
+        if (!step.undo_loses || step.undo_loses->none_while.empty()) continue;
+        auto& loss = *step.undo_loses;
+        auto const proof = std::find_if(steps.rbegin(), steps.rend(), [&](Step const& s) {
+            return s.kind == StepKind::proof && s.phase == Phase::proof && s.rows->table == loss.rows.table;
+        });
+        if (proof == steps.rend())
+            loss.none_while.clear();
+        else
+            loss.none_while.push_back(sql("SELECT weir.check_shape({0}, {1}, {2})",
+                                          Value{sql("{0}", loss.rows.table).text()},
+                                          Int{static_cast<std::int64_t>(run)}, Value{proof->id}));
     }
 }
 
@@ -349,7 +368,7 @@ Program compile(Plan const& plan, Catalog const& catalog, RunId run) {
         }
         part.operation->apply(world, run);
     }
-    find_losses(program.steps);
+    find_losses(program.steps, plan, catalog);
     for (auto& step : program.steps)
         if (step.kind == StepKind::backup) describe_backup(step, program.steps, plan.backup);
     for (auto& step : program.steps)
@@ -368,6 +387,7 @@ Program compile(Plan const& plan, Catalog const& catalog, RunId run) {
             before([&](Step const& s) { return s.aside == step->aside && locks(s, step->rows->table); })->noted_for =
                 step->id;
     }
+    hold_losses_to_proofs(program.steps, run);
     bool const contracts = std::any_of(program.steps.begin(), program.steps.end(),
                                        [](Step const& s) { return s.phase == Phase::contract; });
     program.gate = contracts && (plan.contract_gate ? *plan.contract_gate != Gate::none : needs_gate);

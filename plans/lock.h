@@ -1,6 +1,7 @@
 #pragma once
 /// Table locks: the server's eight modes and who waits for whom.
 /// Source: PostgreSQL documentation, "Explicit Locking", table 13.2 (the same from 14 to 18).
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -43,6 +44,10 @@ using Refers = std::pair<TableName, TableName>;
 /// them that writes a row and then the one that it belongs to. Where that says nothing, or goes in a circle: by name.
 /// Of a table that stands there twice the stronger mode is kept.
 std::vector<TableLock> in_lock_order(std::vector<TableLock> locks, std::vector<Refers> const& refers);
+
+/// What the statements of a string may take of the bound on others' waits (`locks.timeout`): the locks are kept until
+/// its commit, or its rollback, is through.
+constexpr std::chrono::milliseconds time_for_work(std::chrono::milliseconds bound) { return bound - bound / 10; }
 
 /// `LOCK TABLE t IN … MODE`, with NOWAIT on demand.
 enum class Waiting : std::uint8_t { no_wait, lock_timeout };

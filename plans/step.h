@@ -80,7 +80,7 @@ struct UndoLoss {
     /// Every row with a value in the column: for when the server refuses `rows.todo`, because what it reads was
     /// dropped.
     Sql any;
-    /// As long as this raises nothing (else SQLSTATE WE003) there are none. Empty: they must be counted.
+    /// As long as this raises nothing (else SQLSTATE WE003, WE007) there are none. Empty: they must be counted.
     Batch none_while{};
 };
 

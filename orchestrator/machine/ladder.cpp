@@ -243,8 +243,7 @@ void LockLadder::attempt(Ids& ids, Commands& out) {
     // A lock_timeout of 0 would mean for ever; NOWAIT does not look at it, what follows may.
     Millis const lock = std::max(wait, std::min(Millis{5}, half));
     Millis const further = std::min(std::max(wait, further_lock), half);
-    // The locks are kept until the commit, or the rollback, is through: with 500 partitions that is milliseconds.
-    Millis const budget = config_.bound - config_.bound / 10;
+    Millis const budget = time_for_work(config_.bound);
     // Nobody waits for what comes before the first lock.
     Sql const gone =
         sql("((extract(epoch FROM pg_catalog.clock_timestamp()) - pg_catalog.current_setting('weir.began')"

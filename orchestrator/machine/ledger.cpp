@@ -71,7 +71,7 @@ WITH RECURSIVE tree AS (
   SELECT root AS relid, '' AS attached
   UNION ALL
   SELECT i.inhrelid, pg_catalog.concat(t.attached, ' ', i.xmin)
-    FROM tree t JOIN pg_catalog.pg_inherits i ON i.inhparent = t.relid),
+    FROM tree t JOIN pg_catalog.pg_inherits i ON i.inhparent = t.relid AND NOT i.inhdetachpending),
 hooks AS (
   SELECT g.tgrelid AS relid, pg_catalog.concat('trigger ', g.tgname, ' #', g.tgenabled, g.xmin) AS item
     FROM pg_catalog.pg_trigger g JOIN tree t ON t.relid = g.tgrelid
@@ -86,7 +86,8 @@ mine AS (
 columns AS (
   SELECT 'columns #' || pg_catalog.md5(pg_catalog.string_agg(
       pg_catalog.concat_ws(' ', a.attnum, a.attname, a.atttypid, a.atttypmod), ',' ORDER BY a.attnum)) AS item
-    FROM pg_catalog.pg_attribute a WHERE a.attrelid = root AND a.attnum > 0 AND NOT a.attisdropped)
+    FROM pg_catalog.pg_attribute a WHERE a.attrelid = root AND a.attnum > 0 AND NOT a.attisdropped
+      AND a.attname !~ '^weir_q[0-9]')
 SELECT c.oid, pg_catalog.pg_relation_filenode(c.oid),
   pg_catalog.pg_relation_size(c.oid) / pg_catalog.current_setting('block_size')::bigint,
   k.item || (SELECT m.items FROM mine m WHERE m.relid = root)
@@ -105,22 +106,22 @@ Sql create_check_kinds() {
         Sql::body(sql(R"(
 DECLARE one record;
 BEGIN
-  SELECT i.relid, i.relkind INTO one FROM (
+  SELECT i.relid, i.parent, i.relkind INTO one FROM (
     WITH RECURSIVE tree AS (
-      SELECT root AS relid UNION ALL
-      SELECT h.inhrelid FROM tree t JOIN pg_catalog.pg_inherits h ON h.inhparent = t.relid)
-    SELECT t.relid, c.relkind FROM tree t JOIN pg_catalog.pg_class c ON c.oid = t.relid
+      SELECT root AS relid, root AS parent UNION ALL
+      SELECT h.inhrelid, t.relid FROM tree t JOIN pg_catalog.pg_inherits h ON h.inhparent = t.relid)
+    SELECT t.relid, t.parent, c.relkind FROM tree t JOIN pg_catalog.pg_class c ON c.oid = t.relid
       WHERE t.relid <> root AND (c.relkind = 'f' OR NOT c.relispartition)) i
     ORDER BY i.relid LIMIT 1;
   IF one.relkind = 'f' THEN
     RAISE EXCEPTION 'foreign table % has become a part of %', one.relid::pg_catalog.regclass, root::pg_catalog.regclass
       USING ERRCODE = 'WE008', HINT = pg_catalog.format('its rows can be neither filled nor proven: ALTER TABLE %s '
-        'DETACH PARTITION %s (or ALTER FOREIGN TABLE %s NO INHERIT %s), and run again', root::pg_catalog.regclass,
-        one.relid::pg_catalog.regclass, one.relid::pg_catalog.regclass, root::pg_catalog.regclass);
+        'DETACH PARTITION %s (or ALTER FOREIGN TABLE %s NO INHERIT %s), and run again', one.parent::pg_catalog.regclass,
+        one.relid::pg_catalog.regclass, one.relid::pg_catalog.regclass, one.parent::pg_catalog.regclass);
   ELSIF one.relid IS NOT NULL THEN
     RAISE EXCEPTION 'table % inherits from % now', one.relid::pg_catalog.regclass, root::pg_catalog.regclass
       USING ERRCODE = 'WE008', HINT = pg_catalog.format('its rows are neither filled nor proven: ALTER TABLE %s NO '
-        'INHERIT %s, or drop it, and run again', one.relid::pg_catalog.regclass, root::pg_catalog.regclass);
+        'INHERIT %s, or drop it, and run again', one.relid::pg_catalog.regclass, one.parent::pg_catalog.regclass);
   END IF;
 END
 )")));

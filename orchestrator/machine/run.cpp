@@ -259,9 +259,15 @@ void RunMachine::start_ladder(Step const& step, bool undo, Commands& out) {
         config.body.insert(config.body.begin(), checks.begin(), checks.end());
         if (!step.noted_for.empty())
             config.body.push_back(note_shape(step.undo_rows->table, config_.program.run, step.noted_for));
-    } else if (!step.noted_for.empty()) {
-        config.body.insert(config.body.begin(),
-                           check_shape(step.undo_rows->table, config_.program.run, step.noted_for + ".back"));
+    } else {
+        Batch checks;
+        // What a child holds was not counted, and goes with the column.
+        for (auto const& lock : step.undo_locks)
+            if (weighed_ && lock.mode == LockMode::access_exclusive && !step.whole_table)
+                checks.push_back(check_kinds(lock.table));
+        if (!step.noted_for.empty())
+            checks.push_back(check_shape(step.undo_rows->table, config_.program.run, step.noted_for + ".back"));
+        config.body.insert(config.body.begin(), checks.begin(), checks.end());
     }
     config.bound = config_.settings.lock_timeout;
     config.give_up = config_.settings.lock_give_up;
@@ -341,6 +347,14 @@ Step const& RunMachine::proof_of(Step const& step) const {
 bool RunMachine::prove_again(Outcome const& outcome, Commands& out) {
     Step const& step = *current();
     if (outcome.fate != Fate::refused || outcome.sqlstate != "WE007") return false;
+    if (undoing_ && !step.undo_rows) {
+        say(out, Warned{"undo of step " + step.id + " (" + step.title + "): " + outcome.message,
+                        "what the column holds is counted before it goes"});
+        weighed_ = false;
+        weighing_ = step_;
+        weigh(*step.undo_loses, false, out);
+        return true;
+    }
     if (undoing_) {
         say(out, Warned{"undo of step " + step.id + " (" + step.title + "): " + outcome.message,
                         "what has changed is read before the column comes back"});
@@ -1662,7 +1676,8 @@ std::vector<PageRange> RunMachine::at_work() const {
     bool const alone =
         doing_ == Doing::standalone || doing_ == Doing::repairing || (doing_ == Doing::ladder && ladder_->scanning());
     if (alone) return {{current()->id, "", 0, 0}};
-    bool const batches = doing_ == Doing::working || doing_ == Doing::watching || doing_ == Doing::weighing;
+    bool const batches = doing_ == Doing::working || doing_ == Doing::watching || doing_ == Doing::weighing ||
+                         doing_ == Doing::returning;
     return batches && backfill_ ? backfill_->at_work() : std::vector<PageRange>{};
 }
 

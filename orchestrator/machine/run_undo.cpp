@@ -79,8 +79,8 @@ void RunMachine::guarded(Outcome const& outcome, Commands& out) {
     if (outcome.fate == Fate::done) {
         ++weighing_;
         weigh_next(out);
-    } else if (outcome.sqlstate == "WE003") {
-        // Written past the sync: then the columns say what the old one does not hold.
+    } else if (outcome.sqlstate == "WE003" || outcome.sqlstate == "WE007") {
+        // Written past the sync, or a leaf came with rows: then the columns say what the old one does not hold.
         weigh(*config_.program.steps[weighing_].undo_loses, false, out);
     } else {
         failed(outcome, out);
@@ -147,24 +147,26 @@ Batch RunMachine::still_so(Step const& step) const {
     if (counted->second.todo.empty()) return {};
     auto const& rows = step.undo_loses->rows;
     Value const table{sql("{0}", rows.table).text()};
-    return {sql("DO {0}", Sql::body(sql(R"(
+    auto body = rows.session;
+    body.push_back(sql("DO {0}", Sql::body(sql(R"(
 #variable_conflict use_column
 DECLARE "weir lost" pg_catalog.int8;
 BEGIN
   IF (SELECT coalesce(pg_catalog.sum(pg_catalog.pg_relation_size(t.relid)), 0) FROM (
         SELECT pg_catalog.to_regclass({0})::pg_catalog.oid AS relid UNION ALL
-        SELECT p.relid FROM pg_catalog.pg_partition_tree(pg_catalog.to_regclass({0})) p WHERE p.isleaf) t) > {1} THEN
+        SELECT p.relid FROM pg_catalog.pg_partition_tree(pg_catalog.to_regclass({0})) p WHERE p.isleaf) t) OPERATOR(pg_catalog.>) {1} THEN
     RETURN;
   END IF;
   SELECT pg_catalog.count(*) INTO "weir lost" FROM {2} AS {3} WHERE {4};
-  IF "weir lost" > {5} THEN
+  IF "weir lost" OPERATOR(pg_catalog.>) {5} THEN
     RAISE EXCEPTION '% rows have values that the old shape cannot hold, and {5} are given up', "weir lost"
       USING ERRCODE = 'WE004';
   END IF;
 END
 )",
-                                        table, Int{counted_again_at_most}, rows.table, rows.table.name,
-                                        counted->second.todo, Int{counted->second.rows + more_accepted_})))};
+                                               table, Int{counted_again_at_most}, rows.table, rows.table.name,
+                                               counted->second.todo, Int{counted->second.rows + more_accepted_}))));
+    return body;
 }
 
 void RunMachine::weighed(Commands& out) {

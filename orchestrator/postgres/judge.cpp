@@ -72,12 +72,17 @@ Sql columns_of(Value const& view) {
                view);
 }
 
-/// A view's rule is kept as a tree with the functions of its calls and operators.
+/// A view's rule is kept as a tree with the functions of its calls and operators; the views that it reads have theirs.
 Sql calls_volatile(Value const& view) {
-    return sql(R"((SELECT bool_or(r.ev_action::text ~ '\{{NEXTVALUEEXPR\M' OR EXISTS (
+    return sql(R"((WITH RECURSIVE read(rule) AS (
+    SELECT r.oid FROM pg_rewrite r WHERE r.ev_class = {0}::regclass
+    UNION SELECT r.oid FROM read
+      JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = read.rule AND d.refclassid = 'pg_class'::regclass
+      JOIN pg_rewrite r ON r.ev_class = d.refobjid AND r.rulename = '_RETURN')
+  SELECT bool_or(r.ev_action::text ~ '\{{(NEXTVALUEEXPR|TABLESAMPLECLAUSE)\M' OR EXISTS (
     SELECT FROM regexp_matches(r.ev_action::text, ':(?:funcid|opfuncid|aggfnoid|winfnoid) (\d+)', 'g') AS f(id)
     JOIN pg_proc p ON p.oid = f.id[1]::oid WHERE p.provolatile = 'v'))
-  FROM pg_rewrite r WHERE r.ev_class = {0}::regclass))",
+  FROM read JOIN pg_rewrite r ON r.oid = read.rule))",
                view);
 }
 

@@ -150,6 +150,26 @@ TEST_F(Partitions, OneThatIsDetachedConcurrently) {
     in_the_middle(add("text", "name", slow), "ALTER TABLE users DETACH PARTITION users_3 CONCURRENTLY");
 }
 
+/// As long as an older transaction reads the table it is still there, and no part of it any more.
+TEST_F(Partitions, OneWhoseDetachingIsNotThroughIsLeftAlone) {
+    make_partitions();
+    begin(add("text", "name", slow));
+    ASSERT_TRUE(await("batch_done", 5));
+    ASSERT_NE(wrong(), "0") << "the fill is over already";
+    Client older{db.conninfo};
+    older.exec("BEGIN; SELECT count(*) FROM users WHERE id = 1");
+    Client detaching{db.conninfo};
+    detaching.send("ALTER TABLE users DETACH PARTITION users_3 CONCURRENTLY");
+    ASSERT_TRUE(
+        wait_until([&] { return value("SELECT count(*) FROM pg_inherits WHERE inhdetachpending") == "1"; }, 30s));
+    end();
+    EXPECT_EQ(ran.status, 0) << told(ran);
+    EXPECT_EQ(wrong(), "0");
+    EXPECT_EQ(value("SELECT count(*) FROM weir.progress WHERE leaf = 'users_3'::regclass"), "0");
+    older.exec("COMMIT");
+    EXPECT_EQ(detaching.try_result(), "");
+}
+
 TEST_F(Partitions, OneThatIsDropped) {
     make_partitions();
     in_the_middle(rename(slow), "DROP TABLE users_0");

@@ -70,6 +70,24 @@ TEST_F(Settings, ADayIsTheDatabasesOwn) {
     EXPECT_NE(off("UTC"), "0");
 }
 
+/// What an undo counts as lost is judged as the fill judged it.
+TEST_F(Settings, AnUndoFindsTheRunsOwnValuesByThem) {
+    set("timezone = 'America/New_York'");
+    make_visits("ALTER TABLE visits ADD note text;");
+    auto const file = days("contract:\n  - drop_column: { table: visits, column: note }\n");
+    ASSERT_EQ(weir({"run", file, "--no-wait"}).status, 3);
+    EXPECT_EQ(off("America/New_York"), "0");
+    // For a UTC server that would be the plan's own.
+    sql("UPDATE visits SET day = (at AT TIME ZONE 'UTC')::date WHERE id = 1");
+    ASSERT_EQ(value("SELECT day <> at::date FROM visits WHERE id = 1"), "t");
+    EXPECT_EQ(weir({"abort", "days"}).status, 3);
+    auto const lossy = weir({"abort", "days"});
+    EXPECT_EQ(lossy.status, 4) << told(lossy);
+    EXPECT_THAT(lossy.out + lossy.err, HasSubstr("1 row has a value in visits.day"));
+    auto const done = weir({"abort", "days", "--accept-loss", "1"});
+    EXPECT_EQ(done.status, 6) << told(done);
+}
+
 TEST_F(Settings, ALiteralIsReadAsTheDatabaseReadsIt) {
     set("timezone = 'Asia/Tokyo'");
     set("datestyle = 'SQL, DMY'");
@@ -300,6 +318,31 @@ TEST_F(Settings, WeirsOwnStatementsNeedNoPath) {
     reader.exec("SET search_path = pg_catalog, public");
     EXPECT_EQ(reader.value("SELECT count(*) FROM users WHERE parity IS DISTINCT FROM mod(id, 2)"), "0");
     EXPECT_EQ(reader.value("SELECT max(id) FROM users"), "2900");
+
+    // So many partitions that the sync is made and dropped in parts; and the table goes.
+    sql("CREATE TABLE public.many (id bigint, a text) PARTITION BY LIST (id); DO $$ BEGIN FOR i IN 1..60 LOOP EXECUTE "
+        "format('CREATE TABLE public.many_%s PARTITION OF many FOR VALUES IN (%s)', i, i); END LOOP; END $$; INSERT "
+        "INTO many "
+        "SELECT i, 'x' FROM generate_series(1, 60) i");
+    auto const patient = std::string{"locks: { timeout: 2s }\n"};
+    auto const renamed =
+        weir({"run",
+              plan("weir: 1\nname: renamed\nchanges:\n  - rename_column: { table: many, from: a, to: b "
+                   "}\n" +
+                   patient),
+              "--approve", "all"});
+    EXPECT_EQ(renamed.status, 0) << told(renamed);
+    EXPECT_EQ(reader.value("SELECT count(*) FROM many WHERE b = 'x'"), "60");
+    auto const dropped = weir({"run",
+                               plan("weir: 1\nname: dropped\ncontract:\n  - drop_table: { table: many }\ndrop: { "
+                                    "quarantine: 1d }\n" +
+                                    patient),
+                               "--approve", "all"});
+    EXPECT_EQ(dropped.status, 0) << told(dropped);
+    EXPECT_EQ(reader.value("SELECT to_regclass('many') IS NULL"), "t");
+    auto const back = weir({"rollback", "dropped", "--approve", "all"});
+    EXPECT_EQ(back.status, 6) << told(back);
+    EXPECT_EQ(reader.value("SELECT count(*) FROM many WHERE b = 'x'"), "60");
 }
 
 // ---- conditions that their own work changes ----
@@ -359,6 +402,14 @@ TEST_F(Conditions, ThatAreAnotherAnswerEachTimeAreRefused) {
                         {"where calls a volatile function"}));
     EXPECT_TRUE(refuses("backfill", "fill: { table: scores, set: { rank: bound }, from: bounds, on: random() < 0.5 }",
                         {"on calls a volatile function"}));
+    sql("CREATE VIEW any_bound AS SELECT * FROM bounds WHERE random() < 0.5; CREATE VIEW of_any_bound AS TABLE "
+        "any_bound");
+    for (auto const* others : {"of_any_bound", "bounds TABLESAMPLE system (50)"})
+        EXPECT_TRUE(
+            refuses("backfill",
+                    std::string{"delete_rows: { table: scores, where: \"id IN (SELECT bound FROM "} + others + ")\" }",
+                    {"where calls a volatile function"}))
+            << others;
 }
 
 TEST_F(Conditions, OverOtherTablesAndTheTimeAreAllowed) {

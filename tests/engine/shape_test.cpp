@@ -361,7 +361,8 @@ TEST_P(InQuarantine, APurgeEndsRightOrStopsByName) {
         EXPECT_TRUE(has_column("weir_q1_name"));
         if (!change.mends.empty()) sql(change.mends);
         expect_right(weir({"purge", "shape-it"}));
-    } else if (!change.must_stop) {
+    } else {
+        EXPECT_FALSE(change.must_stop) << "went on past it: " << told(end);
         expect_right(end);
     }
     EXPECT_FALSE(has_column("weir_q1_name"));

@@ -152,6 +152,44 @@ TEST_F(AbortAtGate, WhatWasWrittenPastTheSyncOfARenameIsCounted) {
     EXPECT_EQ(leftovers(), "");
 }
 
+/// The sync is as it was; what the leaf brought is nowhere else.
+TEST_F(AbortAtGate, WhatAPartitionBroughtAtTheGateIsCounted) {
+    make(true);
+    auto const before = dump();
+    ASSERT_EQ(weir({"run", written(renamed), "--no-wait"}).status, 3);
+    sql("CREATE TABLE t_9 (LIKE t); INSERT INTO t_9 (id, n, b) SELECT i, 0, 'brought ' || i FROM generate_series(2001, "
+        "2003) "
+        "i; ALTER TABLE t ATTACH PARTITION t_9 FOR VALUES FROM (2000) TO (3000)");
+    EXPECT_EQ(weir({"abort", "p"}).status, 3);
+    would_lose({"abort", "p"}, 3);
+    EXPECT_EQ(value("SELECT count(*) FROM t WHERE b LIKE 'brought%'"), "3");
+    EXPECT_EQ(weir({"abort", "p", "--accept-loss", "3"}).status, 6);
+    EXPECT_EQ(leftovers(), "");
+    sql("DROP TABLE t_9");
+    EXPECT_EQ(dump(), before);
+}
+
+/// DROP COLUMN goes down to it.
+TEST_F(AbortAtGate, AChildThatWasMadeAtTheGateStopsItByName) {
+    make(false);
+    for (auto const& plan : {renamed, std::string{"expand:\n  - add_column: { table: t, column: b, type: text }\n"
+                                                  "contract:\n  - drop_column: { table: t, column: gone }\n"}}) {
+        make(false);
+        sql("DROP SCHEMA IF EXISTS weir, weir_sync CASCADE");
+        ASSERT_EQ(weir({"run", written(plan), "--no-wait"}).status, 3);
+        sql("CREATE TABLE kid () INHERITS (t); INSERT INTO kid (id, b) VALUES (5000, 'only here')");
+        EXPECT_EQ(weir({"abort", "p"}).status, 3);
+        auto const stopped = weir({"abort", "p"});
+        EXPECT_TRUE(refused_in_run(stopped, "table-changed")) << told(stopped);
+        EXPECT_THAT(stopped.out, HasSubstr("ALTER TABLE public.kid NO INHERIT public.t"));
+        sql("ALTER TABLE kid NO INHERIT t");
+        auto const undone = weir({"abort", "p"});
+        EXPECT_EQ(undone.status, 6) << told(undone);
+        EXPECT_EQ(value("SELECT b FROM kid"), "only here");
+        sql("DROP TABLE kid");
+    }
+}
+
 TEST_F(AbortAtGate, WhatSomebodyDroppedAlreadyIsNoObstacle) {
     std::string const filled =
         "expand:\n  - add_column: { table: t, column: b, type: text }\n"
