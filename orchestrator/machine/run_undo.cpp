@@ -71,7 +71,9 @@ void RunMachine::weigh_next(Commands& out) {
     } else if (auto const& loss = *steps[weighing_].undo_loses; loss.none_while.empty()) {
         weigh(loss, false, out);
     } else {
-        ask_control(Doing::guarding, loss.none_while, out);
+        Batch question{fence(config_.epoch)};
+        question.insert(question.end(), loss.none_while.begin(), loss.none_while.end());
+        ask_control(Doing::guarding, std::move(question), out);
     }
 }
 
