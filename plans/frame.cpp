@@ -124,9 +124,7 @@ class FrameReader : NodeReader {
 };
 
 void append(std::vector<Part>& parts, ReadOperation const& read, Plan const& plan, int change) {
-    auto values = read.values;
-    values.quarantine = plan.quarantine;
-    for (auto& part : read.row->build(values, read.listed)) {
+    for (auto& part : read.row->build(read.values, {read.listed, plan.quarantine})) {
         part.change = change;
         part.place = read.values.place;
         parts.push_back(std::move(part));
