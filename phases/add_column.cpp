@@ -81,8 +81,8 @@ constexpr std::array specs{
 }  // namespace
 
 OperationRow const add_column_row{"add_column", Level::primitive, specs,
-                                  [](FieldValues const& fields, Phase listed) {
-                                      return std::vector<Part>{{listed, std::make_shared<AddColumn>(fields)}};
+                                  [](FieldValues const& fields, BuildContext const& context) {
+                                      return std::vector<Part>{{context.listed, std::make_shared<AddColumn>(fields)}};
                                   },
                                   "adds a nullable column without a default: no rewrite, no scan"};
 

@@ -133,10 +133,10 @@ constexpr std::array specs{
 
 OperationRow const delete_rows_row{
     "delete_rows", Level::primitive, specs,
-    [](FieldValues const& fields, Phase listed) {
-        Subject const s{fields.get<TableName>("table"), fields.get<UserExpr>("where"), listed, fields};
-        Phase const after = listed == Phase::backfill ? Phase::proof : listed;
-        return std::vector<Part>{{listed, std::make_shared<Erase>(s)},
+    [](FieldValues const& fields, BuildContext const& context) {
+        Subject const s{fields.get<TableName>("table"), fields.get<UserExpr>("where"), context.listed, fields};
+        Phase const after = context.listed == Phase::backfill ? Phase::proof : context.listed;
+        return std::vector<Part>{{context.listed, std::make_shared<Erase>(s)},
                                  {after, std::make_shared<Prove>(s)},
                                  {after, make_vacuum(s.table, touched(s))}};
     },

@@ -129,12 +129,13 @@ std::shared_ptr<Operation const> make_drop_column(TableName table, Ident column,
 
 OperationRow const drop_column_row{
     "drop_column", Level::primitive, specs,
-    [](FieldValues const& fields, Phase listed) {
-        if (fields.quarantine.count() > 0)
-            return quarantine_parts(fields.get<TableName>("table"), fields.get<Ident>("column"), listed, fields.place,
-                                    fields.quarantine);
-        return std::vector<Part>{{listed, make_drop_column(fields.get<TableName>("table"), fields.get<Ident>("column"),
-                                                           listed, fields.place)}};
+    [](FieldValues const& fields, BuildContext const& context) {
+        if (context.quarantine.count() > 0)
+            return quarantine_parts(fields.get<TableName>("table"), fields.get<Ident>("column"), context.listed,
+                                    fields.place, context.quarantine);
+        return std::vector<Part>{
+            {context.listed, make_drop_column(fields.get<TableName>("table"), fields.get<Ident>("column"),
+                                              context.listed, fields.place)}};
     },
     "drops a column and ends its sync, after a last proof"};
 

@@ -437,12 +437,12 @@ constexpr std::array specs{
 
 OperationRow const drop_table_row{
     "drop_table", Level::primitive, specs,
-    [](FieldValues const& fields, Phase listed) {
-        Dropped const dropped{fields.get<TableName>("table"), listed, fields.place, fields.quarantine};
-        if (fields.quarantine.count() > 0)
-            return std::vector<Part>{{listed, std::make_shared<SetTableAside>(dropped)},
+    [](FieldValues const& fields, BuildContext const& context) {
+        Dropped const dropped{fields.get<TableName>("table"), context.listed, fields.place, context.quarantine};
+        if (context.quarantine.count() > 0)
+            return std::vector<Part>{{context.listed, std::make_shared<SetTableAside>(dropped)},
                                      {Phase::quarantine, std::make_shared<PurgeTable>(dropped)}};
-        return std::vector<Part>{{listed, std::make_shared<DropTable>(dropped)}};
+        return std::vector<Part>{{context.listed, std::make_shared<DropTable>(dropped)}};
     },
     "drops a table with its partitions, indexes and owned sequences; never what depends on it"};
 

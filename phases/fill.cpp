@@ -296,13 +296,13 @@ std::vector<Part> synced_fill_parts(TableName table, Ident to, Place place) {
 
 OperationRow const fill_row{
     "fill", Level::primitive, specs,
-    [](FieldValues const& fields, Phase listed) {
+    [](FieldValues const& fields, BuildContext const& context) {
         auto const given = [&]<class T>(std::string_view field, std::optional<T>& into) {
             if (auto const* value = fields.find<T>(field)) into = *value;
         };
-        if (listed != Phase::backfill)
+        if (context.listed != Phase::backfill)
             return std::vector<Part>{
-                {listed, std::make_shared<MisplacedFill>(fields.place, fields.get<TableName>("table"))}};
+                {context.listed, std::make_shared<MisplacedFill>(fields.place, fields.get<TableName>("table"))}};
         Subject subject{fields.get<TableName>("table"), fields.get<FieldAssignments>("set"), {}, {}, {}, {}, fields};
         given("where", subject.where);
         given("from", subject.from);

@@ -164,7 +164,7 @@ constexpr std::array specs{
 
 OperationRow const rename_column_row{
     "rename_column", Level::change, specs,
-    [](FieldValues const& fields, Phase) {
+    [](FieldValues const& fields, BuildContext const& context) {
         auto const& table = fields.get<TableName>("table");
         auto const& from = fields.get<Ident>("from");
         auto const& to = fields.get<Ident>("to");
@@ -174,11 +174,11 @@ OperationRow const rename_column_row{
         parts.push_back(fill[1]);
         parts.push_back({Phase::proof, make_set_not_null(table, to, from, fields.place)});
         parts.push_back(fill[2]);
-        if (fields.quarantine.count() == 0) {
+        if (context.quarantine.count() == 0) {
             parts.push_back({Phase::contract, make_drop_column(table, from, Phase::contract, fields.place_of("from"))});
             return parts;
         }
-        for (auto& part : quarantine_parts(table, from, Phase::contract, fields.place_of("from"), fields.quarantine))
+        for (auto& part : quarantine_parts(table, from, Phase::contract, fields.place_of("from"), context.quarantine))
             parts.push_back(std::move(part));
         return parts;
     },

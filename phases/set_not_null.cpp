@@ -106,10 +106,10 @@ std::shared_ptr<Operation const> make_set_not_null(TableName table, Ident column
 
 OperationRow const set_not_null_row{
     "set_not_null", Level::primitive, specs,
-    [](FieldValues const& fields, Phase listed) {
+    [](FieldValues const& fields, BuildContext const& context) {
         // After the proof of what the same list fills: the check would refuse the application's writes to a row that
         // the fill left NULL.
-        return std::vector<Part>{{listed == Phase::backfill ? Phase::proof : listed,
+        return std::vector<Part>{{context.listed == Phase::backfill ? Phase::proof : context.listed,
                                   make_set_not_null(fields.get<TableName>("table"), fields.get<Ident>("column"),
                                                     std::nullopt, fields.place)}};
     },

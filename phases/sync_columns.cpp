@@ -233,10 +233,11 @@ constexpr std::array specs{
 
 }  // namespace
 
-OperationRow const sync_columns_row{"sync_columns", Level::primitive, specs,
-                                    [](FieldValues const& fields, Phase listed) {
-                                        return std::vector<Part>{{listed, std::make_shared<SyncColumns>(fields)}};
-                                    },
-                                    "keeps an old and a new column equal by trigger, whoever writes"};
+OperationRow const sync_columns_row{
+    "sync_columns", Level::primitive, specs,
+    [](FieldValues const& fields, BuildContext const& context) {
+        return std::vector<Part>{{context.listed, std::make_shared<SyncColumns>(fields)}};
+    },
+    "keeps an old and a new column equal by trigger, whoever writes"};
 
 }  // namespace weir

@@ -75,7 +75,6 @@ using FieldValue = std::variant<TableName, Ident, TypeName, UserExpr, FieldAssig
 struct FieldValues {
     Place place;  ///< of the operation's name
     std::map<std::string, std::pair<FieldValue, Place>, std::less<>> values;
-    Millis quarantine{};  ///< the plan's `drop.quarantine`; 0: what is dropped is dropped at once
 
     /// The value of a field whose kind is T's; throws std::logic_error when it is absent (required ones never are).
     template <class T>
@@ -108,12 +107,18 @@ enum class Level {
     primitive,  ///< stands in a phase list and runs there
 };
 
+/// What an operation is built in, beside its own fields.
+struct BuildContext {
+    Phase listed{};       ///< the phase list that a primitive stands in; a change ignores it
+    Millis quarantine{};  ///< the plan's `drop.quarantine`; 0: what is dropped is dropped at once
+};
+
 struct OperationRow {
     std::string_view name;
     Level level;
     std::span<FieldSpec const> fields;
-    /// `listed` is the phase list that a primitive stands in; a change ignores it.
-    std::vector<Part> (*build)(FieldValues const&, Phase listed);
+    /// The parts of which it is made, in order. Pure.
+    std::vector<Part> (*build)(FieldValues const&, BuildContext const&);
     std::string_view meaning;
 };
 

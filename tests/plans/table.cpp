@@ -46,7 +46,7 @@ std::shared_ptr<Operation const> make(std::string what, FieldValues const& value
 
 constexpr std::array rows{
     OperationRow{"rename_column", Level::change, rename_fields,
-                 [](FieldValues const& values, Phase) {
+                 [](FieldValues const& values, BuildContext const&) {
                      std::vector<Part> parts;
                      for (auto const phase : {Phase::contract, Phase::proof, Phase::backfill, Phase::expand})
                          parts.push_back({phase, make("rename_column", values)});
@@ -54,28 +54,29 @@ constexpr std::array rows{
                  },
                  "renames a column while old and new applications run"},
     OperationRow{"add_column", Level::primitive, add_fields,
-                 [](FieldValues const& values, Phase listed) {
-                     return std::vector<Part>{{listed, make("add_column", values)}};
+                 [](FieldValues const& values, BuildContext const& context) {
+                     return std::vector<Part>{{context.listed, make("add_column", values)}};
                  },
                  "adds a column"},
     OperationRow{"sync_columns", Level::primitive, sync_fields,
-                 [](FieldValues const& values, Phase listed) {
-                     return std::vector<Part>{{listed, make("sync_columns", values)}};
+                 [](FieldValues const& values, BuildContext const& context) {
+                     return std::vector<Part>{{context.listed, make("sync_columns", values)}};
                  },
                  "keeps two columns equal"},
-    OperationRow{"fill", Level::primitive, fill_fields,
-                 [](FieldValues const& values, Phase listed) {
-                     return std::vector<Part>{{listed, make("fill", values)}, {Phase::proof, make("fill", values)}};
-                 },
-                 "writes columns of all rows in batches"},
+    OperationRow{
+        "fill", Level::primitive, fill_fields,
+        [](FieldValues const& values, BuildContext const& context) {
+            return std::vector<Part>{{context.listed, make("fill", values)}, {Phase::proof, make("fill", values)}};
+        },
+        "writes columns of all rows in batches"},
     OperationRow{"set_not_null", Level::primitive, column_fields,
-                 [](FieldValues const& values, Phase listed) {
-                     return std::vector<Part>{{listed, make("set_not_null", values)}};
+                 [](FieldValues const& values, BuildContext const& context) {
+                     return std::vector<Part>{{context.listed, make("set_not_null", values)}};
                  },
                  "makes a column NOT NULL"},
     OperationRow{"drop_column", Level::primitive, column_fields,
-                 [](FieldValues const& values, Phase listed) {
-                     return std::vector<Part>{{listed, make("drop_column", values)}};
+                 [](FieldValues const& values, BuildContext const& context) {
+                     return std::vector<Part>{{context.listed, make("drop_column", values)}};
                  },
                  "drops a column"},
 };
