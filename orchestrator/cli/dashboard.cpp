@@ -1,7 +1,7 @@
 #include "orchestrator/cli/dashboard.h"
 
+#include "metrics/event_json.h"
 #include "orchestrator/cli/commands.h"
-#include "orchestrator/cli/progress.h"
 
 namespace weir {
 namespace {

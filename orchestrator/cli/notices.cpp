@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "metrics/instruments.h"
-#include "orchestrator/cli/text.h"
+#include "metrics/text.h"
 
 namespace weir {
 namespace {

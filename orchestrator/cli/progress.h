@@ -49,9 +49,4 @@ class Progress : public Listener {
     std::unique_ptr<World> world_;
 };
 
-/// The event as one JSON object without a newline; the shape is that of docs/progress.md. Bytes that are no UTF-8
-/// become U+FFFD. Only for a terminal are there `keys` of rows, `more` of a warning or a stop, and what blockers run as
-/// they wrote it.
-std::string to_json(Event const& event, Audience audience = Audience::anybody);
-
 }  // namespace weir

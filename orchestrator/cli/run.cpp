@@ -14,6 +14,7 @@
 
 #include "metrics/instruments.h"
 #include "metrics/picture.h"
+#include "metrics/text.h"
 #include "orchestrator/cli/alarm.h"
 #include "orchestrator/cli/commands.h"
 #include "orchestrator/cli/dashboard.h"
@@ -21,7 +22,6 @@
 #include "orchestrator/cli/notices.h"
 #include "orchestrator/cli/prepared.h"
 #include "orchestrator/cli/progress.h"
-#include "orchestrator/cli/status.h"
 #include "orchestrator/cli/watch.h"
 #include "orchestrator/machine/backup.h"
 #include "orchestrator/machine/reconnect.h"

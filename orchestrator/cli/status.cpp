@@ -10,11 +10,11 @@
 #include <cstdio>
 #include <thread>
 
+#include "metrics/text.h"
 #include "orchestrator/cli/commands.h"
 #include "orchestrator/cli/prepared.h"
 #include "orchestrator/cli/progress.h"
 #include "orchestrator/cli/runs.h"
-#include "orchestrator/cli/text.h"
 #include "orchestrator/postgres/leadership.h"
 #include "orchestrator/postgres/uses.h"
 

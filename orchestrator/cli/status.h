@@ -29,9 +29,6 @@ std::optional<std::int64_t> rows_per_second(StepWork const& before, StepWork con
 /// `backfill.1   pages 1200 of 9000, 540000 rows, 81 % in place, 12100 rows/s, 3 rows not right`.
 std::string work_line(StepWork const& work, std::optional<std::int64_t> rate);
 
-/// A figure as people read it: `40 ms`, `2.5 s`, `1.5 GB`, `50 MB/s`, `20 sessions`. Bytes in powers of 1024.
-std::string figure(double value, std::string_view unit);
-
 /// The lines of a live picture (metrics/picture.h) that is `age` seconds old: what is left of the work, the way and the
 /// workers with their reasons, the pace with its reasons, who is in the way, and every signal with value, limit and
 /// age. Nothing of a picture that is not one.

@@ -1,12 +1,11 @@
+#include "orchestrator/cli/status.h"
+
 #include <algorithm>
-#include <array>
 #include <boost/json.hpp>
 #include <cmath>
-#include <cstdio>
 #include <utility>
 
-#include "orchestrator/cli/status.h"
-#include "orchestrator/cli/text.h"
+#include "metrics/text.h"
 
 namespace weir {
 namespace {
@@ -17,15 +16,6 @@ std::string padded(std::string step) {
 }
 
 namespace json = boost::json;
-
-/// At most one decimal, and none that is 0.
-std::string short_text(double value) {
-    std::array<char, 64> text{};
-    std::snprintf(text.data(), text.size(), "%.1f", value);
-    std::string whole{text.data()};
-    if (whole.ends_with(".0")) whole.resize(whole.size() - 2);
-    return whole;
-}
 
 std::string text_of(json::object const& from, std::string_view key) {
     auto const* value = from.if_contains(key);
@@ -93,17 +83,6 @@ std::string work_line(StepWork const& work, std::optional<std::int64_t> rate) {
     return text;
 }
 
-std::string figure(double value, std::string_view unit) {
-    if (unit == "s" && value < 1) return std::to_string(std::llround(value * 1000)) + " ms";
-    if (unit == "B" || unit == "B/s") {
-        static constexpr std::array<std::pair<double, std::string_view>, 4> sizes{
-            {{1LL << 40, "TB"}, {1LL << 30, "GB"}, {1LL << 20, "MB"}, {1LL << 10, "kB"}}};
-        for (auto const& [size, name] : sizes)
-            if (value >= size) return short_text(value / size) + " " + std::string{name} + (unit == "B/s" ? "/s" : "");
-    }
-    return short_text(value) + (unit.empty() ? "" : " " + std::string{unit});
-}
-
 std::vector<std::string> picture_lines(std::string const& picture, double age) {
     boost::system::error_code error;
     auto const parsed = json::parse(picture, error);
@@ -133,7 +112,7 @@ std::vector<std::string> picture_lines(std::string const& picture, double age) {
                         because(text_of(way, "reason")));
     }
     if (auto const workers = number_of(whole, "workers"))
-        lines.push_back(short_text(*workers) + (*workers == 1 ? " worker" : " workers") +
+        lines.push_back(figure(*workers, "") + (*workers == 1 ? " worker" : " workers") +
                         because(text_of(whole, "workers_reason")));
     std::string reasons;
     for (auto const& reason : array_of(whole, "reasons"))

@@ -21,10 +21,6 @@ std::optional<Problem> dump_problem(std::string const& directory, int server_ver
 /// WEIR_ROOM where failpoints are built.
 std::optional<std::int64_t> free_bytes(std::string const& directory);
 
-/// The programs' words without secrets and control characters: what stands in PGPASSWORD, and after `password=` and
-/// `user:` of an address, is `***`.
-std::string harmless(std::string text);
-
 /// pg_dump writes to a pipe, and its bytes to `<directory>/<file>.part`, mode 0600, with their SHA-256 taken on the
 /// way. When it ended well, the file is on disk and pg_restore --list shows each table's rows in it, it gets its name.
 /// A dump that does not come so far is removed; one that a dead weir left behind is removed by the next of the same

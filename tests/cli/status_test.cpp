@@ -4,6 +4,8 @@
 
 #include <vector>
 
+#include "metrics/text.h"
+
 namespace weir {
 namespace {
 

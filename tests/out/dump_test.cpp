@@ -21,6 +21,8 @@
 #include <stdexcept>
 #include <thread>
 
+#include "orchestrator/out/pg_program.h"
+
 namespace weir {
 namespace {
 

@@ -8,7 +8,7 @@
 #include <fstream>
 #include <iterator>
 
-#include "orchestrator/cli/status.h"
+#include "metrics/text.h"
 #include "tests/support/terminal.h"
 
 namespace weir::tests {

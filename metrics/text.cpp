@@ -1,10 +1,23 @@
-#include "orchestrator/cli/text.h"
+#include "metrics/text.h"
 
 #include <algorithm>
+#include <array>
 #include <chrono>
+#include <cmath>
 #include <cstdio>
+#include <utility>
 
 namespace weir {
+namespace {
+
+/// At most one decimal, and none that is 0.
+std::string short_text(double value) {
+    auto text = decimal(value, 1);
+    if (text.ends_with(".0")) text.resize(text.size() - 2);
+    return text;
+}
+
+}  // namespace
 
 std::string joined(std::vector<std::string> const& parts, std::string_view between) {
     std::string text;
@@ -13,6 +26,24 @@ std::string joined(std::vector<std::string> const& parts, std::string_view betwe
         text += part;
     }
     return text;
+}
+
+std::string decimal(double value, int digits) {
+    std::string text(64, '\0');
+    auto const written = std::snprintf(text.data(), text.size(), "%.*f", digits, value);
+    text.resize(static_cast<std::size_t>(std::clamp(written, 0, 63)));
+    return text;
+}
+
+std::string figure(double value, std::string_view unit) {
+    if (unit == "s" && value < 1) return std::to_string(std::llround(value * 1000)) + " ms";
+    if (unit == "B" || unit == "B/s") {
+        static constexpr std::array<std::pair<double, std::string_view>, 4> sizes{
+            {{1LL << 40, "TB"}, {1LL << 30, "GB"}, {1LL << 20, "MB"}, {1LL << 10, "kB"}}};
+        for (auto const& [size, name] : sizes)
+            if (value >= size) return short_text(value / size) + " " + std::string{name} + (unit == "B/s" ? "/s" : "");
+    }
+    return short_text(value) + (unit.empty() ? "" : " " + std::string{unit});
 }
 
 std::string iso(Instant at, bool milliseconds) {
