@@ -459,9 +459,9 @@ void BackfillMachine::next(std::size_t w, Stamp at, Ids& ids, Commands& out) {
     if (held(Doing::idle)) return;
     if (worker.stripe && stripes_[*worker.stripe].next >= stripes_[*worker.stripe].to) worker.stripe.reset();
     // One that is too many ends its stripe first: nobody else may have it.
-    if (!worker.stripe && static_cast<int>(w) >= crew_.size()) return;
+    if (!worker.stripe && static_cast<int>(w) >= pool_.size()) return;
     if (rest_for_pace(w, Doing::idle, at, ids, out)) return;
-    if (w == 0 && !config_.proof && crew_.commit_due(at.steady)) {
+    if (w == 0 && !config_.proof && pool_.commit_due(at.steady)) {
         issue(w, Doing::commit, at, ids, out);
         return;
     }
@@ -484,7 +484,7 @@ void BackfillMachine::next(std::size_t w, Stamp at, Ids& ids, Commands& out) {
 
 void BackfillMachine::wait_for_horizon(std::size_t w, Stamp at, Ids& ids, Commands& out) {
     if (std::none_of(leaves_.begin(), leaves_.end(), [](Leaf const& leaf) { return leaf.order.waits(); })) return;
-    crew_.interrupted();
+    pool_.interrupted();
     // What was read before may be old: one look costs nothing, and nobody is blamed without it.
     bool const first = !waiting_horizon_;
     if (!patience_.wait(at.steady) && !first) {
@@ -522,10 +522,10 @@ void BackfillMachine::wake(Stamp at, Ids& ids, Commands& out) {
         if (!workers_[w].pending) next(w, at, ids, out);
 }
 
-void BackfillMachine::crew_moved(Stamp at, Ids& ids, Commands& out) {
-    auto const reason = crew_.judge(at.steady);
+void BackfillMachine::pool_moved(Stamp at, Ids& ids, Commands& out) {
+    auto const reason = pool_.judge(at.steady);
     if (!reason) return;
-    out.emplace_back(Announce{{at.wall, WorkersChanged{config_.step, crew_.size(), *reason}}});
+    out.emplace_back(Announce{{at.wall, WorkersChanged{config_.step, pool_.size(), *reason}}});
     wake(at, ids, out);
 }
 
@@ -548,7 +548,7 @@ void BackfillMachine::swept(std::size_t w, Stamp at, Outcome const& outcome, Com
     rows_done_ += result.rows;
     worker.failures = 0;
     worker.waiting_since.reset();
-    if (pace_ >= 1) crew_.wrote(at.steady, result.rows);
+    if (pace_ >= 1) pool_.wrote(at.steady, result.rows);
     // Of the stripe's pages as many are told as done as its share of swept rows; the last pass tells the rest.
     std::int64_t pages = 0;
     if (double const density = order.rows_a_page(); density > 0) {
@@ -620,7 +620,7 @@ void BackfillMachine::advance(std::size_t w, Stamp at, std::int64_t rows, std::i
     stripe.told -= told;
     pages_done_ += pages - told;
     rows_done_ += rows;
-    if (pace_ >= 1) crew_.wrote(at.steady, rows);
+    if (pace_ >= 1) pool_.wrote(at.steady, rows);
     worker.failures = worker.rounds = 0;
     worker.waiting_since.reset();
     // Only the page that needs more time than the bound gets it.
@@ -933,7 +933,7 @@ void BackfillMachine::completed(Stamp at, Completed const& completed, Ids& ids, 
             fail(outcome, out);
             break;
     }
-    crew_moved(at, ids, out);
+    pool_moved(at, ids, out);
     wake(at, ids, out);
     settle(at, ids, out);
 }
@@ -953,8 +953,8 @@ void BackfillMachine::completed_aside(std::size_t w, Doing was, Stamp at, Outcom
         if (done && !outcome.rows.empty()) read_horizon(outcome.rows[0], 0, at);
     } else if (was == Doing::commit) {
         // A commit that takes longer than a limit is a slow one.
-        crew_.committed(at.steady, outcome.took);
-        crew_moved(at, ids, out);
+        pool_.committed(at.steady, outcome.took);
+        pool_moved(at, ids, out);
     } else {
         auto& leaf = leaves_[worker.leaf];
         leaf.vacuuming = false;
@@ -971,7 +971,7 @@ void BackfillMachine::completed_aside(std::size_t w, Doing was, Stamp at, Outcom
 void BackfillMachine::pace(double pace, bool may_write, Stamp at, Ids& ids, Commands& out) {
     bool const was_held = held(Doing::idle);
     // What is written below full pace says nothing of what a worker more would bring.
-    if (pace < 1) crew_.interrupted();
+    if (pace < 1) pool_.interrupted();
     pace_ = pace;
     may_write_ = may_write;
     if (!ready_ || held(Doing::idle)) return;

@@ -27,11 +27,11 @@
 #include <string>
 #include <vector>
 
-#include "orchestrator/machine/crew.h"
 #include "orchestrator/machine/in_page.h"
 #include "orchestrator/machine/ledger.h"
 #include "orchestrator/machine/pace.h"
 #include "orchestrator/machine/protocol.h"
+#include "orchestrator/machine/worker_pool.h"
 #include "plans/step.h"
 
 namespace weir {
@@ -49,7 +49,7 @@ class BackfillMachine {
         bool proof{};
         bool gate_opened{};      ///< the new application writes: only what is still NULL may be filled
         int workers{2};          ///< hands that may be used
-        bool all{true};          ///< all of them from the start; else as many as pay (crew.h)
+        bool all{true};          ///< all of them from the start; else as many as pay (worker_pool.h)
         Millis target{50};       ///< a batch's time
         Millis bound{100};       ///< a batch is rolled back beyond it
         Millis give_up{900000};  ///< how long the proof waits for a locked row that is not right
@@ -64,7 +64,7 @@ class BackfillMachine {
     enum class State { running, done, misses, failed, stopped };
 
     explicit BackfillMachine(Config config)
-        : config_{std::move(config)}, crew_{config_.all ? config_.workers : 1, config_.workers} {
+        : config_{std::move(config)}, pool_{config_.all ? config_.workers : 1, config_.workers} {
         workers_.resize(static_cast<std::size_t>(config_.workers));
         for (auto& worker : workers_) worker.size = config_.pages_at_first;
         config_.sweep.pages_at_first = std::min(config_.sweep.pages_at_first, 4 * config_.pages_at_first);
@@ -155,7 +155,7 @@ class BackfillMachine {
     void tell_way(std::size_t leaf, Stamp at, Commands& out);
     void completed_aside(std::size_t w, Doing was, Stamp at, Outcome const& outcome, Ids& ids, Commands& out);
     void wake(Stamp at, Ids& ids, Commands& out);
-    void crew_moved(Stamp at, Ids& ids, Commands& out);
+    void pool_moved(Stamp at, Ids& ids, Commands& out);
     Batch sweep(Worker const& worker, bool look) const;
     Batch fill(Worker const& worker, bool skip_locked, bool look) const;
     Sql mine(Stripe const& stripe) const;
@@ -184,7 +184,7 @@ class BackfillMachine {
     std::optional<Millis> horizon_read_;  ///< nothing: not yet
     Patience patience_;                   ///< for the horizon
     bool waiting_horizon_{};
-    Crew crew_;
+    WorkerPool pool_;
     std::optional<CommandId> preparing_;
     int again_at_most_{3};  ///< tables that were gone when a batch came
     bool second_{};         ///< the second pass of a proof without a sync

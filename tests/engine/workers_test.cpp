@@ -15,7 +15,7 @@ class Workers : public Filling, public ::testing::WithParamInterface<std::string
         auto const log = cluster.log().substr(log_before_);
         EXPECT_FALSE(has(log, "ing tuple (")) << log;
     }
-    std::string crew() const { return "batch: { workers: " + GetParam() + " }\n"; }
+    std::string workers() const { return "batch: { workers: " + GetParam() + " }\n"; }
 
   private:
     std::size_t log_before_{};
@@ -23,7 +23,7 @@ class Workers : public Filling, public ::testing::WithParamInterface<std::string
 
 TEST_P(Workers, OnOneTable) {
     make({.rows = 30'000});
-    fill(rename(crew()), "backfill");
+    fill(rename(workers()), "backfill");
     ASSERT_EQ(ran.status, 0) << told(ran);
     EXPECT_EQ(wrong(), "0");
     EXPECT_EQ(rows_told(), 30'000);
@@ -45,7 +45,7 @@ TEST_P(Workers, OnSixteenLeavesOfAllSizes) {
         rows += each;
     }
     sql("CREATE INDEX ON users (note); ANALYZE users");
-    fill(rename(crew()), "backfill");
+    fill(rename(workers()), "backfill");
     ASSERT_EQ(ran.status, 0) << told(ran);
     EXPECT_EQ(wrong(), "0");
     EXPECT_EQ(rows_told(), rows);

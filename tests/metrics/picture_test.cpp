@@ -65,7 +65,7 @@ TEST_F(PictureTest, ShowsTheWorkItsRateAndWhatIsLeft) {
     EXPECT_FALSE(shown().at("work").as_object().contains("forecast"));
 }
 
-TEST_F(PictureTest, SaysTheWayTheCrewAndWhyItIsHeld) {
+TEST_F(PictureTest, SaysTheWayTheWorkersAndWhyItIsHeld) {
     fill();
     hear(WayChanged{.step = "backfill.1", .table = "users", .way = Way::in_page, .reason = "updates can stay"});
     hear(WayChanged{.step = "backfill.1", .table = "users", .way = Way::ranges, .reason = "the horizon stands still"});

@@ -3,8 +3,8 @@
 ///
 /// It begins with one. After a window of work one more is tried for a window; it stays when the rows a second rose by
 /// 15 % and a commit does not take notably longer than before, else it goes, and the next trial waits longer each time.
-/// A crew whose commits grow slow against those of one worker loses one. The commit that is timed is an empty one of
-/// our own (Crew::commit_due): what the application's commits feel, and no lock is held meanwhile.
+/// A pool whose commits grow slow against those of one worker loses one. The commit that is timed is an empty one of
+/// our own (WorkerPool::commit_due): what the application's commits feel, and no lock is held meanwhile.
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -14,7 +14,7 @@
 
 namespace weir {
 
-class Crew {
+class WorkerPool {
   public:
     static constexpr Millis window{3000};
     static constexpr Millis settling{300};  ///< after a change, before a window begins
@@ -24,7 +24,7 @@ class Crew {
     static constexpr double gain{1.15};
 
     /// Fixed when `at_first` is `most`. REQUIRES 1 <= at_first <= most.
-    Crew(int at_first, int most) : size_{at_first}, most_{most}, fixed_{at_first == most} {}
+    WorkerPool(int at_first, int most) : size_{at_first}, most_{most}, fixed_{at_first == most} {}
 
     int size() const { return size_; }
     bool commit_due(Millis now) const;
@@ -50,7 +50,7 @@ class Crew {
     std::int64_t rows_{};
     std::vector<double> commits_;
     std::optional<Millis> last_commit_;
-    std::optional<Figures> before_;  ///< a trial is on: what the smaller crew did
+    std::optional<Figures> before_;  ///< a trial is on: what the smaller pool did
     std::optional<double> calm_;     ///< commit of one worker
     Millis pause_{first_pause};
     std::optional<Millis> not_before_;

@@ -1,4 +1,4 @@
-#include "orchestrator/machine/crew.h"
+#include "orchestrator/machine/worker_pool.h"
 
 #include <algorithm>
 #include <cmath>
@@ -13,14 +13,16 @@ std::string rounded(double number) { return std::to_string(std::llround(number))
 
 }  // namespace
 
-bool Crew::commit_due(Millis now) const { return !fixed_ && (!last_commit_ || now - *last_commit_ >= commit_every); }
+bool WorkerPool::commit_due(Millis now) const {
+    return !fixed_ && (!last_commit_ || now - *last_commit_ >= commit_every);
+}
 
-void Crew::committed(Millis now, Millis took) {
+void WorkerPool::committed(Millis now, Millis took) {
     last_commit_ = now;
     if (began_) commits_.push_back(static_cast<double>(took.count()));
 }
 
-void Crew::wrote(Millis now, std::int64_t rows) {
+void WorkerPool::wrote(Millis now, std::int64_t rows) {
     if (fixed_ || (settled_ && now < *settled_)) return;
     if (!began_) {
         began_ = now;
@@ -31,15 +33,15 @@ void Crew::wrote(Millis now, std::int64_t rows) {
     rows_ += rows;
 }
 
-void Crew::interrupted() { restart(); }
+void WorkerPool::interrupted() { restart(); }
 
-void Crew::resize(int size, Millis now) {
+void WorkerPool::resize(int size, Millis now) {
     size_ = size;
     settled_ = now + settling;
     restart();
 }
 
-std::optional<std::string> Crew::judge(Millis now) {
+std::optional<std::string> WorkerPool::judge(Millis now) {
     if (fixed_ || !began_ || now - *began_ < window || commits_.empty()) return std::nullopt;
     auto const middle = commits_.begin() + static_cast<std::ptrdiff_t>(commits_.size() / 2);
     std::nth_element(commits_.begin(), middle, commits_.end());
