@@ -4,7 +4,7 @@
 #include <cmath>
 #include <utility>
 
-#include "orchestrator/machine/room.h"
+#include "orchestrator/machine/refusal.h"
 #include "plans/keys.h"
 #include "plans/reader.h"
 
@@ -36,11 +36,6 @@ void limit(Reading& reading, Throttle const& throttle) {
         reading.limit = throttle.limit(reading.signal).value_or(0);
     for (auto const& signal : keys::signals)
         if (signal.name == reading.signal) reading.writes_only = signal.writes_only;
-}
-
-/// What our own functions advise, beside what they raise.
-std::string advice_of(Outcome const& outcome) {
-    return outcome.advice.empty() ? "take back what was changed, and run again" : outcome.advice;
 }
 
 /// For a terminal: a key is what stands in a row.
@@ -928,27 +923,8 @@ void RunMachine::start_rollback(Commands& out) {
 }
 
 void RunMachine::counted(Outcome const& outcome, Commands& out) {
-    if (outcome.sqlstate == "WE003") {
-        refuse(
-            {Code::trigger_changed,
-             {},
-             outcome.message,
-             "rows may have been written past the sync, so that not all of them would come back: compare both columns "
-             "and copy by hand what is missing"},
-            out);
-        return;
-    }
-    if (outcome.sqlstate == "WE008") {
-        refuse({Code::table_changed, {}, outcome.message, advice_of(outcome)}, out);
-        return;
-    }
-    if (outcome.sqlstate == "WE006") {
-        refuse({Code::not_now,
-                {},
-                outcome.message,
-                "rename back what was set aside, or rename or drop what took its old name; then again: weir rollback " +
-                    config_.program.plan},
-               out);
+    if (auto const why = rollback_refusal(outcome, config_.program.plan)) {
+        refuse(*why, out);
         return;
     }
     if (outcome.fate != Fate::done || outcome.rows.empty()) {
@@ -1546,115 +1522,22 @@ void RunMachine::stop_child(bool now, Commands& out) {
 
 // ---- how it ends ------------------------------------------------------------------------------------------------
 
-std::string RunMachine::refused_hint(Outcome const& outcome) const {
-    bool const batches = current() && current()->rows && !undoing_;
-    if (no_room(outcome))
-        return no_room_hint(outcome, batches ? "run again: it goes on where the batches stand"
-                                             : "run again; nothing of this step is left behind");
-    if (undoing_ && outcome.sqlstate == "23503")
-        return "delete such rows of the table aside, or put back what they refer to; then again: weir rollback " +
-               config_.program.plan;
-    if (!batches) return "mend what the server names, and run again; nothing of this step is left behind";
-    auto const table = current()->rows->table.text();
-    if (outcome.sqlstate == "21000")
-        return "a subquery finds more than one row for a row of " + table +
-               ": make its condition (on) unique or take one by min(), mend the plan or the rows, and run again";
-    if (outcome.sqlstate == "23503" && current()->rows->erases)
-        return "other rows refer to it: leave such rows out of where, or delete the others before, and run again";
-    return "mend what the server names, and run again: it goes on where the batches stand";
-}
-
 void RunMachine::failed(Outcome const& outcome, Commands& out) {
-    std::string const where =
-        current() && doing_ != Doing::connecting ? "step " + current()->id + " (" + current()->title + "): " : "";
-    auto const& words = outcome.message;
-    auto const more = words_of(outcome);
-    switch (outcome.fate) {
-        case Fate::fenced:
-            stop({Code::other_leader, {}, where + words, "another weir took over; `weir status` names it", more}, out);
-            return;
-        case Fate::lost:
-        case Fate::in_doubt:
-            stop({Code::connection_lost,
-                  {},
-                  where + "the connection was lost: " + words,
-                  "run the same command again: it goes on where the ledger stands",
-                  more},
-                 out);
-            return;
-        case Fate::lock_busy:
-        case Fate::deadlock:
-            stop({Code::gave_up_lock, {}, where + words, "run again at a quieter time", more}, out);
-            return;
-        case Fate::canceled:
-            stop({Code::statement_refused,
-                  {},
-                  where + words,
-                  "run again; if it comes back, give it more time (locks.timeout)",
-                  more},
-                 out);
-            return;
-        case Fate::done:
-        case Fate::refused:
-            if (outcome.sqlstate == "WE004") {
-                stop({Code::would_lose,
-                      {},
-                      where + words,
-                      "more was written meanwhile: " + way_back() + " says how many there are now",
-                      more},
-                     out);
-                return;
-            }
-            if (outcome.sqlstate == "WE007" || outcome.sqlstate == "WE008") {
-                stop({Code::table_changed, {}, where + outcome.message, advice_of(outcome)}, out);
-                return;
-            }
-            if (outcome.sqlstate == "WE005") {
-                stop({Code::statement_refused,
-                      {},
-                      where + words,
-                      "make it on the column that stays, drop it here, and run again; nothing of this step is left "
-                      "behind",
-                      more},
-                     out);
-                return;
-            }
-            if (outcome.sqlstate == "WE006") {
-                stop({Code::statement_refused,
-                      {},
-                      where + words,
-                      "make it what it was when the run began, and run again; nothing of this step is left behind",
-                      more},
-                     out);
-                return;
-            }
-            if (outcome.sqlstate == "WE003" && weighed_)
-                stop({Code::trigger_changed,
-                      {},
-                      where + words,
-                      "rows may have been written past the sync since it was looked at: " + way_back() +
-                          " counts what they would lose"},
-                     out);
-            else if (outcome.sqlstate == "WE003")
-                stop({Code::trigger_changed,
-                      {},
-                      where + words,
-                      undoing_ || gone_for_good() != nullptr
-                          ? "rows may have been written past the sync, and the run can go neither on nor back: compare "
-                            "both columns and end it by hand as in \"When it is damaged\" in docs/ledger.md"
-                          : "rows may have been written past the sync, and nothing mends that: weir abort " +
-                                config_.program.plan + " undoes the run; then run it again",
-                      more},
-                     out);
-            else
-                stop({no_room(outcome) ? Code::no_room : Code::statement_refused,
-                      {},
-                      where + "the server refuses (" + outcome.sqlstate + "): " + words,
-                      refused_hint(outcome),
-                      more},
-                     out);
-            return;
+    Attempt attempt;
+    attempt.plan = config_.program.plan;
+    attempt.way_back = way_back();
+    attempt.way = weighed_                     ? Attempt::Way::weighed_undo
+                  : undoing_                   ? Attempt::Way::undo
+                  : gone_for_good() != nullptr ? Attempt::Way::forward_alone
+                                               : Attempt::Way::forward;
+    if (Step const* step = current(); step != nullptr) {
+        if (doing_ != Doing::connecting) attempt.step = "step " + step->id + " (" + step->title + ")";
+        if (step->rows && !undoing_) {
+            attempt.work = step->rows->erases ? Attempt::Work::deletions : Attempt::Work::batches;
+            attempt.table = step->rows->table.text();
+        }
     }
+    stop(refusal(outcome, attempt), out);
 }
 
 /// What may have ended the server's process. A try for a lock is none: it waits for others.

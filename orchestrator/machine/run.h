@@ -182,7 +182,6 @@ class RunMachine {
     void start_abort(std::string const& user, Commands& out);
     void stop_child(bool now, Commands& out);
     void failed(Outcome const& outcome, Commands& out);
-    std::string refused_hint(Outcome const& outcome) const;
     std::vector<PageRange> at_work() const;
     void stop(Problem const& why, Commands& out);
     void quit(int exit, RunState state, Commands& out, std::string until = {}, std::optional<Instant> until_at = {});
