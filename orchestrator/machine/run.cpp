@@ -11,7 +11,6 @@
 namespace weir {
 namespace {
 
-constexpr Limits entry_limits{Millis{5000}, Millis{10000}, Millis{15000}};
 constexpr Limits gate_limits{Millis{1000}, Millis{5000}, Millis{10000}};
 constexpr Limits ask_limits{Millis{100}, Millis{1000}, Millis{5000}};
 constexpr Millis hand_rest{50};
@@ -50,7 +49,9 @@ bool is_gone(Fate fate) { return fate == Fate::lost || fate == Fate::in_doubt; }
 }  // namespace
 
 RunMachine::RunMachine(Config config)
-    : config_{std::move(config)}, record_{config_.record}, seq_{record_.last_seq + 1} {
+    : config_{std::move(config)},
+      record_{config_.record},
+      entries_{config_.program.run, config_.epoch, record_.last_seq + 1} {
     undoing_ = record_.aborting;
     // What was set holds until the run ends; a key that this version does not know is nothing to it.
     for (auto const& [key, value] : record_.settings) {
@@ -157,13 +158,13 @@ void RunMachine::advance(Commands& out) {
         return;
     }
     if (undoing_) {
-        if (noting_ || !notes_.empty())
+        if (entries_.notes())
             doing_ = Doing::noting;
         else
             undo_next(out);
         return;
     }
-    if (noting_ || !notes_.empty()) {
+    if (entries_.notes()) {
         doing_ = Doing::noting;
         return;
     }
@@ -220,7 +221,6 @@ void RunMachine::begin_step(Step const& step, Commands& out) {
         start_ladder(step, false, out);
     } else if (!record_.begun.contains(step.id)) {
         write(EntryKind::step_begun, step.id, {}, {}, out);
-        doing_ = Doing::beginning;
     } else if (step.kind == StepKind::standalone) {
         start_standalone(out);
     } else if (step.kind == StepKind::backup) {
@@ -234,7 +234,7 @@ void RunMachine::start_ladder(Step const& step, bool undo, Commands& out) {
     LockLadder::Config config;
     config.step = step.id;
     config.fence = {fence(config_.epoch)};
-    config.first = {fence(config_.epoch), insert_entry(config_.program.run, seq_, config_.epoch,
+    config.first = {fence(config_.epoch), insert_entry(config_.program.run, entries_.next(), config_.epoch,
                                                        undo ? EntryKind::step_undone : EntryKind::step_done, step.id)};
     config.locks = undo ? step.undo_locks : step.locks;
     config.body = undo ? still_so(step) : step.forward;
@@ -275,10 +275,9 @@ void RunMachine::ladder_moved(Commands& out) {
         case LockLadder::State::running:
             return;
         case LockLadder::State::done:
-            ++seq_;
+            entries_.passed();
             // The lock is gone with the local commit; now wait until the standbys have it, too.
             write(EntryKind::step_told, step.id, {}, {}, out);
-            doing_ = Doing::telling;
             return;
         case LockLadder::State::stopped:
             advance(out);
@@ -414,10 +413,7 @@ void RunMachine::on_standalone(Completed const& completed, Commands& out) {
     Step const& step = *current();
     auto const& outcome = completed.outcome;
     bool const leaving = stopping_ || abort_wanted_;
-    auto const conclude = [&] {
-        write(EntryKind::step_done, step.id, {}, {}, out);
-        doing_ = Doing::concluding;
-    };
+    auto const conclude = [&] { write(EntryKind::step_done, step.id, {}, {}, out); };
     if (is_gone(outcome.fate) || outcome.fate == Fate::fenced) {
         failed(outcome, out);
         return;
@@ -544,7 +540,6 @@ void RunMachine::backfill_moved(Commands& out) {
             // The guard once more: the triggers were there all the while, so what the pass saw still holds.
             write(reproving_ ? EntryKind::checked : EntryKind::step_done, step.id,
                   step.kind == StepKind::proof ? proof_figures() : EntryDetail{}, step.rows->guard, out);
-            doing_ = Doing::concluding;
             return;
         case BackfillMachine::State::misses: {
             say(out, ProofDone{step.id, table, backfill_->rows_wrong(), backfill_->keys()});
@@ -598,7 +593,6 @@ void RunMachine::open_gate(Commands& out) {
     doing_ = Doing::gate;
     if (!record_.gate_opened) {
         write(EntryKind::gate_opened, "", {}, {}, out);
-        doing_ = Doing::concluding;
         return;
     }
     say(out, GateOpened{"contract", config_.program.gate_notes});
@@ -647,7 +641,6 @@ void RunMachine::approved(std::string const& user, Commands& out) {
     EntryDetail detail;
     detail.user = user;
     write(EntryKind::gate_approved, "", detail, {}, out);
-    doing_ = Doing::concluding;
 }
 
 /// One database user approves; when enough of them have, so is the gate.
@@ -658,7 +651,7 @@ void RunMachine::vote(std::string const& user, Commands& out) {
     if (config_.program.approvals > 1) {
         EntryDetail detail;
         detail.user = user;
-        notes_.emplace_back(EntryKind::approval, detail);
+        entries_.note(EntryKind::approval, detail);
         say(out, GateVoted{"contract", user, have, config_.program.approvals});
     }
     if (have < config_.program.approvals) return;
@@ -806,7 +799,6 @@ void RunMachine::watch_moved(Commands& out) {
             }
             ++watching_;
             write(EntryKind::checked, step.id, proof_figures(), {}, out);
-            doing_ = Doing::concluding;
             return;
         case BackfillMachine::State::failed:
             failed(backfill_->outcome(), out);
@@ -849,7 +841,6 @@ void RunMachine::start_abort(std::string const& user, Commands& out) {
     EntryDetail detail;
     detail.user = user;
     write(EntryKind::aborting, "", detail, {}, out);
-    doing_ = Doing::concluding;
 }
 
 void RunMachine::ask_control(Doing doing, Batch batch, Commands& out) {
@@ -866,7 +857,6 @@ void RunMachine::rest_in_quarantine(Commands& out) {
     EntryDetail detail;
     detail.quarantine_ms = config_.program.quarantine.count();
     write(EntryKind::quarantined, "", detail, {}, out);
-    doing_ = Doing::concluding;
 }
 
 void RunMachine::quarantine_answered(Outcome const& outcome, Commands& out) {
@@ -956,7 +946,6 @@ void RunMachine::counted(Outcome const& outcome, Commands& out) {
     detail.user = abort_user_;
     detail.accept_loss = accepted;
     write(EntryKind::rolling_back, "", detail, {}, out);
-    doing_ = Doing::concluding;
 }
 
 /// Nothing was begun: the ledger stays as it is. That an order was refused is written down, or every weir to come would
@@ -982,7 +971,6 @@ void RunMachine::undo_next(Commands& out) {
             EntryDetail detail;
             if (newest_abort_ > 0) detail.order = newest_abort_;
             write(EntryKind::reopened, "", detail, {}, out);
-            doing_ = Doing::concluding;
             return;
         }
         if (gate && !old_may_return_) {
@@ -1017,122 +1005,53 @@ void RunMachine::undo_next(Commands& out) {
     for (auto const& step : steps)
         if (step.lost_counter) counters.push_back(sql("DROP SEQUENCE IF EXISTS weir_sync.{0}", *step.lost_counter));
     write(EntryKind::rolled_back, "", {}, std::move(counters), out);
-    doing_ = Doing::concluding;
 }
 
-void RunMachine::finish_run(EntryKind kind, Commands& out) {
-    write(kind, "", {}, {}, out);
-    doing_ = Doing::concluding;
-}
+void RunMachine::finish_run(EntryKind kind, Commands& out) { write(kind, "", {}, {}, out); }
 
 // ---- entries ----------------------------------------------------------------------------------------------------
 
 void RunMachine::write(EntryKind kind, std::string const& step, EntryDetail const& detail, Batch guard, Commands& out) {
-    writing_ = kind;
-    unreplicated_ = false;
-    writing_detail_ = detail;
-    writing_step_ = step;
-    writing_guard_ = std::move(guard);
-    entry_waits_ = noting_.has_value();
-    if (!entry_waits_) send_entry(out);
-}
-
-void RunMachine::send_entry(Commands& out) {
-    // Why it stopped is for people: the end does not wait for a standby that is missing.
-    Batch batch{writing_ == EntryKind::stopped ? sql("SET LOCAL synchronous_commit = local")
-                                               : sql("SET LOCAL synchronous_commit = on"),
-                fence(config_.epoch),
-                insert_entry(config_.program.run, seq_, config_.epoch, writing_, writing_step_, writing_detail_)};
-    batch.insert(batch.end(), writing_guard_.begin(), writing_guard_.end());
-    pending_ = ids_();
-    out.emplace_back(Execute{*pending_, control, std::move(batch), Transaction::implicit, entry_limits});
+    pending_.reset();
+    entries_.write({kind, step, detail, std::move(guard)}, ids_, out);
+    doing_ = Doing::writing;
 }
 
 void RunMachine::note(EntryKind kind, EntryDetail detail, Ordered const& order) {
     detail.user = order.user;
     detail.order = order.order;
     record_.last_order = order.order;
-    notes_.emplace_back(kind, std::move(detail));
+    entries_.note(kind, std::move(detail));
 }
 
 /// Where nothing else of ours writes an entry; elsewhere they wait for the next step.
 void RunMachine::write_notes(Commands& out) {
-    bool const free = doing_ == Doing::working || doing_ == Doing::gate || doing_ == Doing::watching ||
-                      doing_ == Doing::noting || doing_ == Doing::paused || doing_ == Doing::dumping;
-    if (noting_ || notes_.empty() || !free) return;
-    noting_ = ids_();
-    auto const& [kind, detail] = notes_.front();
-    out.emplace_back(Execute{*noting_,
-                             control,
-                             {sql("SET LOCAL synchronous_commit = on"), fence(config_.epoch),
-                              insert_entry(config_.program.run, seq_, config_.epoch, kind, "", detail)},
-                             Transaction::implicit,
-                             entry_limits});
+    if (doing_ == Doing::working || doing_ == Doing::gate || doing_ == Doing::watching || doing_ == Doing::noting ||
+        doing_ == Doing::paused || doing_ == Doing::dumping)
+        entries_.write_note(ids_, out);
 }
 
-void RunMachine::noted(Outcome const& outcome, Commands& out) {
-    noting_.reset();
-    if (outcome.fate != Fate::done) {
-        notes_.clear();
-        entry_waits_ = false;
-        if (writing_ == EntryKind::stopped && exit_)
-            quit(*exit_, RunState::stopped, out);
-        else
-            failed(outcome, out);
-        return;
-    }
-    ++seq_;
-    notes_.pop_front();
-    if (entry_waits_) {
-        entry_waits_ = false;
-        send_entry(out);
-    } else if (doing_ == Doing::noting) {
-        advance(out);
+void RunMachine::entry_came(Completed const& completed, Commands& out) {
+    switch (entries_.completed(at_, completed, stopping_, ids_, out)) {
+        case Entries::Came::nothing:
+            return;
+        case Entries::Came::note:
+            if (doing_ == Doing::noting) advance(out);
+            return;
+        case Entries::Came::entry:
+            wrote(entries_.entry(), out);
+            return;
+        case Entries::Came::failure:
+            if (exit_ && entries_.entry().kind == EntryKind::stopped)
+                quit(*exit_, RunState::stopped, out);
+            else
+                failed(completed.outcome, out);
+            return;
     }
 }
 
-/// A commit that comes after the entry's; once it is confirmed, so is the entry.
-void RunMachine::replicate(Commands& out) {
-    pending_ = ids_();
-    out.emplace_back(Execute{
-        *pending_,
-        control,
-        {sql("SET LOCAL synchronous_commit = on"), sql("SELECT pg_catalog.pg_logical_emit_message(true, 'weir', '')")},
-        Transaction::implicit,
-        entry_limits});
-}
-
-void RunMachine::wrote(Outcome const& outcome, Commands& out) {
-    // The entry is there already; only what came to confirm it did not get through.
-    bool const confirming = unreplicated_;
-    bool const again = outcome.fate == Fate::canceled || outcome.fate == Fate::lock_busy ||
-                       outcome.fate == Fate::deadlock || outcome.unreplicated;
-    bool const stands = confirming && (again || outcome.fate == Fate::refused);
-    if (outcome.fate != Fate::done && !stands) {
-        if (writing_ == EntryKind::stopped)
-            quit(*exit_, RunState::stopped, out);
-        else
-            failed(outcome, out);
-        return;
-    }
-    if (!confirming) ++seq_;
-    if (outcome.fate == Fate::refused)
-        say(out,
-            Warned{"entry " + std::string{name(writing_)} +
-                       " is committed, and whether a synchronous standby has it cannot be asked: " + outcome.message,
-                   "see to the server; the run goes on", words_of(outcome)});
-    // An interrupt does not wait for a standby: what is committed here is what the next run reads.
-    if (again && !stopping_ && writing_ != EntryKind::stopped) {
-        if (!std::exchange(unreplicated_, true))
-            say(out, Warned{"no synchronous standby confirms the commit of entry " + std::string{name(writing_)} +
-                                ": it stands on this server alone",
-                            "bring back a standby of synchronous_standby_names, or change that setting; the run "
-                            "waits for it and holds no lock meanwhile"});
-        replicate(out);
-        return;
-    }
-    unreplicated_ = false;
-    switch (writing_) {
+void RunMachine::wrote(Entries::Entry const& entry, Commands& out) {
+    switch (entry.kind) {
         case EntryKind::step_begun: {
             Step const& step = *current();
             record_.begun.insert(step.id);
@@ -1151,10 +1070,10 @@ void RunMachine::wrote(Outcome const& outcome, Commands& out) {
             step_finished(out);
             return;
         case EntryKind::backed_up: {
-            auto const& made = writing_detail_;
-            record_.backups[writing_step_] = {made.file, *made.bytes};
-            backups_seen_.insert(writing_step_);
-            say(out, BackedUp{writing_step_, made.file, *made.bytes, made.sha256});
+            auto const& made = entry.detail;
+            record_.backups[entry.step] = {made.file, *made.bytes};
+            backups_seen_.insert(entry.step);
+            say(out, BackedUp{entry.step, made.file, *made.bytes, made.sha256});
             step_finished(out);
             return;
         }
@@ -1167,7 +1086,7 @@ void RunMachine::wrote(Outcome const& outcome, Commands& out) {
             return;
         case EntryKind::gate_approved:
             record_.gate_approved = true;
-            say(out, GateApproved{"contract", writing_detail_.user});
+            say(out, GateApproved{"contract", entry.detail.user});
             advance(out);
             return;
         case EntryKind::checked:
@@ -1178,7 +1097,7 @@ void RunMachine::wrote(Outcome const& outcome, Commands& out) {
             return;
         case EntryKind::aborting:
             record_.aborting = undoing_ = true;
-            if (writing_detail_.accept_loss) record_.accept_loss = writing_detail_.accept_loss;
+            if (entry.detail.accept_loss) record_.accept_loss = entry.detail.accept_loss;
             advance(out);
             return;
         case EntryKind::quarantined:
@@ -1187,7 +1106,7 @@ void RunMachine::wrote(Outcome const& outcome, Commands& out) {
             return;
         case EntryKind::rolling_back:
             record_.aborting = record_.rolling_back = undoing_ = true;
-            record_.accept_loss = writing_detail_.accept_loss;
+            record_.accept_loss = entry.detail.accept_loss;
             advance(out);
             return;
         case EntryKind::reopened:
@@ -1238,8 +1157,8 @@ void RunMachine::on(Completed const& completed, Commands& out) {
         looked_around(completed.outcome, out);
         return;
     }
-    if (noting_ == completed.command) {
-        noted(completed.outcome, out);
+    if (entries_.owns(completed.command)) {
+        entry_came(completed, out);
         return;
     }
     if (asking_ == completed.command) {
@@ -1275,11 +1194,6 @@ void RunMachine::on(Completed const& completed, Commands& out) {
                 pending_ = ids_();
                 out.emplace_back(Rest{*pending_, hand_rest});
             }
-            return;
-        case Doing::telling:
-        case Doing::beginning:
-        case Doing::concluding:
-            wrote(outcome, out);
             return;
         case Doing::resting:
             if (stopping_ || abort_wanted_)
@@ -1317,6 +1231,7 @@ void RunMachine::on(Completed const& completed, Commands& out) {
         case Doing::watching:
         case Doing::returning:
         case Doing::weighing:
+        case Doing::writing:
         case Doing::noting:
         case Doing::paused:
         case Doing::over:
@@ -1513,10 +1428,11 @@ void RunMachine::stop_child(bool now, Commands& out) {
         backfill_->stop(now, out);
         child_moved(out);
     } else if (pending_ && (doing_ == Doing::standalone || doing_ == Doing::dumping || doing_ == Doing::repairing ||
-                            doing_ == Doing::resting || (doing_ == Doing::connecting && stopping_) ||
-                            (unreplicated_ && stopping_))) {
+                            doing_ == Doing::resting || (doing_ == Doing::connecting && stopping_))) {
         // An abort needs the hands: only who stops does without them.
         out.emplace_back(Cancel{*pending_});
+    } else if (entries_.state() == Entries::State::confirming && stopping_) {
+        out.emplace_back(Cancel{*entries_.pending()});
     }
 }
 
@@ -1573,7 +1489,6 @@ void RunMachine::stop(Problem const& why, Commands& out) {
     detail.hint = why.hint;
     detail.order = refused_order_;
     write(EntryKind::stopped, "", detail, {}, out);
-    doing_ = Doing::concluding;
 }
 
 void RunMachine::quit(int exit, RunState state, Commands& out, std::string until, std::optional<Instant> until_at) {

@@ -16,7 +16,6 @@
 ///
 /// A step that fails never undoes by itself.
 #include <cstdint>
-#include <deque>
 #include <map>
 #include <optional>
 #include <set>
@@ -25,6 +24,7 @@
 #include <vector>
 
 #include "orchestrator/machine/backfill.h"
+#include "orchestrator/machine/entries.h"
 #include "orchestrator/machine/ladder.h"
 #include "orchestrator/machine/ledger.h"
 #include "orchestrator/machine/pace.h"
@@ -82,14 +82,12 @@ class RunMachine {
         connecting,
         idle,
         ladder,
-        telling,    // the synchronous echo of a transactional step
-        beginning,  // entry of a step that is no transaction of ours
+        writing,    // an entry
         probing,    // a standalone step: what is there?
         repairing,  // it is damaged: its undo
         standalone,
-        resting,     // before another try of it
-        working,     // backfill child
-        concluding,  // entry that ends such a step, or the gate, or the run
+        resting,  // before another try of it
+        working,  // backfill child
         gate,
         watching,   // the gate is open, and a proof is repeated
         returning,  // of an undo: what changed since the column was set aside is read
@@ -160,8 +158,8 @@ class RunMachine {
     void undo_next(Commands& out);
     void finish_run(EntryKind kind, Commands& out);
     void write(EntryKind kind, std::string const& step, EntryDetail const& detail, Batch guard, Commands& out);
-    void wrote(Outcome const& outcome, Commands& out);
-    void replicate(Commands& out);
+    void entry_came(Completed const& completed, Commands& out);
+    void wrote(Entries::Entry const& entry, Commands& out);
     void on(Completed const& completed, Commands& out);
     void on_measured(Measured const& measured, Commands& out);
     void on_order(Ordered const& order, Commands& out);
@@ -175,8 +173,6 @@ class RunMachine {
     void set(Ordered const& order, Commands& out);
     void note(EntryKind kind, EntryDetail detail, Ordered const& order);
     void write_notes(Commands& out);
-    void noted(Outcome const& outcome, Commands& out);
-    void send_entry(Commands& out);
     std::string schedule_reason();
     void child_moved(Commands& out);
     void start_abort(std::string const& user, Commands& out);
@@ -210,9 +206,7 @@ class RunMachine {
     std::optional<std::size_t> reproving_;  ///< a proof that is done and made again: what it saw has changed
     std::map<std::string, int> changes_;    ///< of the root's shape, that each proof has seen
     std::optional<Phase> phase_;
-    EntryKind writing_{};
-    EntryDetail writing_detail_;
-    std::int64_t seq_{};
+    Entries entries_;
     PaceController pace_;
     bool started_{};
     std::vector<Ordered> early_;  ///< orders that came before Started
@@ -246,23 +240,16 @@ class RunMachine {
     std::vector<Blocker> in_the_way_;  // of it, when somebody looked last
     int hand_pid_{};                   // of the first hand, whose statements may wait long
     std::optional<CommandId> asking_;  // whom it waits for
-    bool unreplicated_{};              // the entry is committed, and waits for a synchronous standby
     std::string abort_user_, approval_user_;
     std::int64_t abort_order_{}, newest_abort_{};
     std::optional<std::int64_t> refused_order_;
-    // Entries of orders are written beside what runs, one at a time; whatever else is to be written waits for them,
-    // because an entry's number is known only when the one before it stands.
-    std::deque<std::pair<EntryKind, EntryDetail>> notes_;
-    std::optional<CommandId> noting_;
     std::optional<CommandId> asking_gate_;  ///< whether its own condition holds
     std::string gate_trouble_;
     std::optional<CommandId> around_;                 ///< looking at what people did while the gate is open
     bool around_anew_{};                              ///< what was told already is told again when it has changed
     std::map<std::string, std::string> around_told_;  ///< what was told, by what it is about
     bool gate_asked_{};                               // with its condition; else the fence alone
-    bool entry_waits_{}, pause_told_{};
-    std::string writing_step_;
-    Batch writing_guard_;
+    bool pause_told_{};
     std::optional<int> exit_;
     std::string lost_;
     std::vector<PageRange> lost_at_work_;

@@ -47,7 +47,6 @@ void RunMachine::dumped(Outcome const& outcome, Commands& out) {
     detail.bytes = std::stoll("0" + fields[1].value_or(""));
     detail.sha256 = fields[2].value_or("");
     write(EntryKind::backed_up, current()->id, detail, {}, out);
-    doing_ = Doing::concluding;
 }
 
 void RunMachine::backup_failed(std::string const& why, Sealed more, Commands& out) {
