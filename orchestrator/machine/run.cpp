@@ -12,12 +12,8 @@ namespace weir {
 namespace {
 
 constexpr Limits gate_limits{Millis{1000}, Millis{5000}, Millis{10000}};
-constexpr Limits ask_limits{Millis{100}, Millis{1000}, Millis{5000}};
 constexpr Millis hand_rest{50};
 constexpr Millis signals_every{1000};
-constexpr int standalone_tries = 40;
-constexpr Millis standalone_rest{250};
-constexpr int standalone_look = 13;  ///< tries, from one look at who is in the way to the next
 
 /// What the settings say of a signal; 0: no limit.
 void limit(Reading& reading, Throttle const& throttle) {
@@ -51,7 +47,8 @@ bool is_gone(Fate fate) { return fate == Fate::lost || fate == Fate::in_doubt; }
 RunMachine::RunMachine(Config config)
     : config_{std::move(config)},
       record_{config_.record},
-      entries_{config_.program.run, config_.epoch, record_.last_seq + 1} {
+      entries_{config_.program.run, config_.epoch, record_.last_seq + 1},
+      backup_{config_.program.plan, config_.program.run} {
     undoing_ = record_.aborting;
     // What was set holds until the run ends; a key that this version does not know is nothing to it.
     for (auto const& [key, value] : record_.settings) {
@@ -206,7 +203,11 @@ void RunMachine::advance(Commands& out) {
             return;
         }
     }
-    if (look_for_backup(out)) return;
+    if (Step const* backup = backup_.unseen(config_.program, record_, step->phase); backup != nullptr) {
+        backup_.look(*backup, record_.backups[backup->id], ids_, out);
+        doing_ = Doing::backup;
+        return;
+    }
     if (phase_ != step->phase) {
         phase_ = step->phase;
         say(out, PhaseBegan{*phase_});
@@ -222,9 +223,9 @@ void RunMachine::begin_step(Step const& step, Commands& out) {
     } else if (!record_.begun.contains(step.id)) {
         write(EntryKind::step_begun, step.id, {}, {}, out);
     } else if (step.kind == StepKind::standalone) {
-        start_standalone(out);
+        start_standalone(step, out);
     } else if (step.kind == StepKind::backup) {
-        begin_backup(out);
+        start_backup(step, out);
     } else {
         start_backfill(step, out);
     }
@@ -383,106 +384,40 @@ void RunMachine::return_moved(Commands& out) {
     }
 }
 
-void RunMachine::start_standalone(Commands& out) {
-    executed_ = false;
-    busy_ = 0;
-    in_the_way_.clear();
-    try_standalone(out);
+void RunMachine::start_standalone(Step const& step, Commands& out) {
+    in_the_way_.forget();
+    standalone_.emplace(step, config_.settings.lock_timeout);
+    doing_ = Doing::standalone;
+    standalone_->start(ids_, out);
 }
 
-void RunMachine::try_standalone(Commands& out) {
+void RunMachine::standalone_moved(Commands& out) {
     Step const& step = *current();
-    if (step.probe.empty())
-        execute(Doing::standalone, step.forward, out);
-    else
-        execute(Doing::probing, step.probe, out);
-}
-
-void RunMachine::execute(Doing doing, Batch const& batch, Commands& out) {
-    doing_ = doing;
-    pending_ = ids_();
-    // CONCURRENTLY blocks nobody, and a timeout would leave an invalid index; what may fail need not wait long.
-    Millis const lock = current()->may_fail ? config_.settings.lock_timeout : Millis{0};
-    if (doing == Doing::probing)
-        out.emplace_back(Execute{*pending_, first_hand, batch, Transaction::implicit, entry_limits});
-    else
-        out.emplace_back(Execute{*pending_, first_hand, batch, Transaction::standalone, {lock, Millis{0}, Millis{0}}});
-}
-
-void RunMachine::on_standalone(Completed const& completed, Commands& out) {
-    Step const& step = *current();
-    auto const& outcome = completed.outcome;
-    bool const leaving = stopping_ || abort_wanted_;
-    auto const conclude = [&] { write(EntryKind::step_done, step.id, {}, {}, out); };
-    if (is_gone(outcome.fate) || outcome.fate == Fate::fenced) {
-        failed(outcome, out);
-        return;
-    }
-    if (leaving && outcome.fate != Fate::done) {
-        advance(out);
-        return;
-    }
-    if (doing_ == Doing::probing) {
-        auto const found = outcome.rows.empty() ? std::nullopt : probe(outcome.rows[0].fields[0].value_or(""));
-        if (outcome.fate != Fate::done || !found)
-            failed(outcome, out);
-        else if (*found == Probe::done)
-            conclude();
-        else if (executed_)
+    auto const& outcome = standalone_->outcome();
+    switch (standalone_->state()) {
+        case Standalone::State::probing:
+        case Standalone::State::repairing:
+        case Standalone::State::running:
+        case Standalone::State::resting:
+            return;
+        case Standalone::State::tolerated:
+            say(out, Warned{"step " + step.id + " (" + step.title + ") did not work: " + outcome.message,
+                            "the run goes on; do it by hand when there is time", words_of(outcome)});
+            [[fallthrough]];
+        case Standalone::State::done:
+            write(EntryKind::step_done, step.id, {}, {}, out);
+            return;
+        case Standalone::State::no_result:
             stop({Code::statement_refused, {}, "step " + step.id + " ran, and the server does not show its result", ""},
                  out);
-        else if (leaving)
+            return;
+        case Standalone::State::stopped:
             advance(out);
-        else if (*found == Probe::damaged)
-            execute(Doing::repairing, step.undo, out);
-        else
-            execute(Doing::standalone, step.forward, out);
-        return;
+            return;
+        case Standalone::State::failed:
+            failed(outcome, out);
+            return;
     }
-    if (outcome.fate == Fate::done) {
-        if (doing_ == Doing::repairing) {
-            if (leaving)
-                advance(out);
-            else
-                execute(Doing::standalone, step.forward, out);
-        } else if (step.probe.empty()) {
-            conclude();
-        } else {
-            executed_ = true;
-            execute(Doing::probing, step.probe, out);
-        }
-        return;
-    }
-    bool const busy = outcome.fate == Fate::lock_busy || outcome.fate == Fate::deadlock;
-    if (busy && ++busy_ < standalone_tries) {
-        pending_ = ids_();
-        out.emplace_back(Rest{*pending_, standalone_rest});
-        doing_ = Doing::resting;
-        // Before it gives up, so that there is somebody to name.
-        if (busy_ % standalone_look == 0 && !asking_ && !step.locks.empty()) {
-            asking_ = ids_();
-            out.emplace_back(Execute{*asking_, control, {look_for(step.locks)}, Transaction::implicit, ask_limits});
-        }
-        return;
-    }
-    auto told = outcome;
-    if (busy && !in_the_way_.empty()) {
-        std::string seen;
-        for (auto const& blocker : in_the_way_) {
-            bool const first = &blocker == &in_the_way_.front();
-            told.message += (first ? "; in the way: " : "; ") + blocker.text;
-            seen += (first ? "in the way: " : "; ") + blocker.seen.reveal();
-        }
-        told.said = {};
-        told.more = Sealed{std::move(seen)};
-    }
-    if (!step.may_fail) {
-        failed(told, out);
-        return;
-    }
-    say(out, Warned{"step " + step.id + " (" + step.title + ") did not work: " + told.message,
-                    "the run goes on; do it by hand when there is time", words_of(told)});
-    conclude();
 }
 
 BackfillMachine::Config RunMachine::backfill_config(Step const& step, Rows const& rows, bool proof) const {
@@ -568,6 +503,38 @@ void RunMachine::backfill_moved(Commands& out) {
             failed(backfill_->outcome(), out);
             return;
         case BackfillMachine::State::stopped:
+            advance(out);
+            return;
+    }
+}
+
+void RunMachine::start_backup(Step const& step, Commands& out) {
+    backup_.make(step, still_destroyed(config_.program, record_, step.phase), ids_, out);
+    doing_ = Doing::backup;
+}
+
+void RunMachine::backup_came(Completed const& completed, Commands& out) {
+    backup_.completed(at_, completed, leaving(), config_.settings.lock_give_up, ids_, out);
+    switch (backup_.state()) {
+        case Backup::State::idle:
+        case Backup::State::listing:
+        case Backup::State::dumping:
+        case Backup::State::looking:
+            return;
+        case Backup::State::made:
+            write(EntryKind::backed_up, backup_.step(), backup_.detail(), {}, out);
+            return;
+        case Backup::State::refused:
+            failed(completed.outcome, out);
+            return;
+        case Backup::State::failed:
+            stop(backup_.problem(), out);
+            return;
+        case Backup::State::missing:
+            record_.done.erase(backup_.step());
+            [[fallthrough]];
+        case Backup::State::stopped:
+        case Backup::State::there:
             advance(out);
             return;
     }
@@ -709,7 +676,7 @@ void RunMachine::gate_answered(Outcome const& outcome, Commands& out) {
     }
     gate_trouble_.clear();
     bool const holds = !outcome.rows.empty() && outcome.rows[0].fields[0] == "t";
-    if (!approval_user_.empty() || stopping_ || abort_wanted_) return;
+    if (!approval_user_.empty() || leaving()) return;
     if (!holds) {
         if (config_.no_wait && doing_ == Doing::gate) quit(3, RunState::waiting, out);
         return;
@@ -722,8 +689,8 @@ void RunMachine::gate_answered(Outcome const& outcome, Commands& out) {
 /// While people deploy, the proofs are repeated, save those of deletions, which would delete more: what they find is
 /// told, and what is still NULL is filled.
 void RunMachine::on_tick(Commands& out) {
-    if (doing_ == Doing::standalone || doing_ == Doing::repairing || (doing_ == Doing::ladder && ladder_->scanning()))
-        ask_whom_it_waits_for(out);
+    // Nobody else would say why it stands still.
+    if (unlimited() && hand_pid_ != 0) in_the_way_.behind(hand_pid_, ids_, out);
     if (doing_ == Doing::gate || doing_ == Doing::watching) {
         ask_gate(out);
         look_around(false, out);
@@ -739,26 +706,18 @@ void RunMachine::on_tick(Commands& out) {
     watch_next(out);
 }
 
-/// A statement without a time limit: nobody else would say why it stands still.
-void RunMachine::ask_whom_it_waits_for(Commands& out) {
-    if (asking_ || hand_pid_ == 0) return;
-    asking_ = ids_();
-    out.emplace_back(Execute{*asking_, control, {look_behind(hand_pid_)}, Transaction::implicit, ask_limits});
-}
-
 void RunMachine::watch_next(Commands& out) {
     auto const& steps = config_.program.steps;
-    bool const leaving = stopping_ || abort_wanted_;
-    if (!leaving && !approval_user_.empty()) {
+    if (!leaving() && !approval_user_.empty()) {
         doing_ = Doing::gate;
         approved(approval_user_, out);
         return;
     }
-    while (!leaving && watching_ < steps.size() &&
+    while (!leaving() && watching_ < steps.size() &&
            !(steps[watching_].kind == StepKind::proof && steps[watching_].phase == Phase::proof &&
              !steps[watching_].rows->erases && is_done(steps[watching_])))
         ++watching_;
-    if (leaving) {
+    if (leaving()) {
         advance(out);
         return;
     }
@@ -1027,7 +986,7 @@ void RunMachine::note(EntryKind kind, EntryDetail detail, Ordered const& order) 
 /// Where nothing else of ours writes an entry; elsewhere they wait for the next step.
 void RunMachine::write_notes(Commands& out) {
     if (doing_ == Doing::working || doing_ == Doing::gate || doing_ == Doing::watching || doing_ == Doing::noting ||
-        doing_ == Doing::paused || doing_ == Doing::dumping)
+        doing_ == Doing::paused || (doing_ == Doing::backup && backup_.state() == Backup::State::dumping))
         entries_.write_note(ids_, out);
 }
 
@@ -1055,12 +1014,12 @@ void RunMachine::wrote(Entries::Entry const& entry, Commands& out) {
         case EntryKind::step_begun: {
             Step const& step = *current();
             record_.begun.insert(step.id);
-            if (stopping_ || abort_wanted_)
+            if (leaving())
                 advance(out);
             else if (step.kind == StepKind::standalone)
-                start_standalone(out);
+                start_standalone(step, out);
             else if (step.kind == StepKind::backup)
-                begin_backup(out);
+                start_backup(step, out);
             else
                 start_backfill(step, out);
             return;
@@ -1072,14 +1031,14 @@ void RunMachine::wrote(Entries::Entry const& entry, Commands& out) {
         case EntryKind::backed_up: {
             auto const& made = entry.detail;
             record_.backups[entry.step] = {made.file, *made.bytes};
-            backups_seen_.insert(entry.step);
+            backup_.seen();
             say(out, BackedUp{entry.step, made.file, *made.bytes, made.sha256});
             step_finished(out);
             return;
         }
         case EntryKind::gate_opened:
             record_.gate_opened = true;
-            if (stopping_ || abort_wanted_)
+            if (leaving())
                 advance(out);
             else
                 open_gate(out);
@@ -1157,15 +1116,24 @@ void RunMachine::on(Completed const& completed, Commands& out) {
         looked_around(completed.outcome, out);
         return;
     }
+    if (doing_ == Doing::backup && backup_.owns(completed.command)) {
+        backup_came(completed, out);
+        return;
+    }
     if (entries_.owns(completed.command)) {
         entry_came(completed, out);
         return;
     }
-    if (asking_ == completed.command) {
-        asking_.reset();
-        in_the_way_ = blockers_of(completed.outcome.rows);
-        if (!in_the_way_.empty() && current())
-            say(out, WaitsFor{current()->id, texts_of(in_the_way_), seen_of(in_the_way_)});
+    if (in_the_way_.owns(completed.command)) {
+        in_the_way_.completed(completed);
+        auto const& blockers = in_the_way_.blockers();
+        if (!blockers.empty() && current()) say(out, WaitsFor{current()->id, texts_of(blockers), seen_of(blockers)});
+        return;
+    }
+    if (doing_ == Doing::standalone && standalone_->owns(completed.command)) {
+        if (is_gone(completed.outcome.fate)) lost_at_work_ = at_work();
+        standalone_->completed(completed, leaving(), in_the_way_, ids_, out);
+        standalone_moved(out);
         return;
     }
     if (pending_ != completed.command) return;
@@ -1195,17 +1163,6 @@ void RunMachine::on(Completed const& completed, Commands& out) {
                 out.emplace_back(Rest{*pending_, hand_rest});
             }
             return;
-        case Doing::resting:
-            if (stopping_ || abort_wanted_)
-                advance(out);
-            else
-                try_standalone(out);  // what failed may have left damage
-            return;
-        case Doing::standalone:
-        case Doing::probing:
-        case Doing::repairing:
-            on_standalone(completed, out);
-            return;
         case Doing::asking_end:
             quarantine_answered(outcome, out);
             return;
@@ -1215,15 +1172,6 @@ void RunMachine::on(Completed const& completed, Commands& out) {
         case Doing::guarding:
             guarded(outcome, out);
             return;
-        case Doing::listing:
-            backup_listed(outcome, out);
-            return;
-        case Doing::dumping:
-            dumped(outcome, out);
-            return;
-        case Doing::looking:
-            looked_for_backup(outcome, out);
-            return;
         case Doing::idle:
         case Doing::ladder:
         case Doing::working:
@@ -1231,6 +1179,8 @@ void RunMachine::on(Completed const& completed, Commands& out) {
         case Doing::watching:
         case Doing::returning:
         case Doing::weighing:
+        case Doing::standalone:
+        case Doing::backup:
         case Doing::writing:
         case Doing::noting:
         case Doing::paused:
@@ -1404,6 +1354,7 @@ void RunMachine::set(Ordered const& order, Commands& out) {
     note(EntryKind::set, detail, order);
     auto const& settings = config_.settings;
     if (backfill_) backfill_->tune(settings.batch_target, settings.lock_timeout, settings.lock_give_up);
+    if (standalone_) standalone_->tune(settings.lock_timeout);
     judge_pace(out);
     if (doing_ == Doing::working) backfill_moved(out);
 }
@@ -1427,10 +1378,13 @@ void RunMachine::stop_child(bool now, Commands& out) {
     } else if (doing_ == Doing::working || doing_ == Doing::weighing || doing_ == Doing::returning) {
         backfill_->stop(now, out);
         child_moved(out);
-    } else if (pending_ && (doing_ == Doing::standalone || doing_ == Doing::dumping || doing_ == Doing::repairing ||
-                            doing_ == Doing::resting || (doing_ == Doing::connecting && stopping_))) {
+    } else if (doing_ == Doing::standalone) {
+        standalone_->stop(out);
+    } else if (doing_ == Doing::connecting && stopping_ && pending_) {
         // An abort needs the hands: only who stops does without them.
         out.emplace_back(Cancel{*pending_});
+    } else if (doing_ == Doing::backup && backup_.state() == Backup::State::dumping) {
+        out.emplace_back(Cancel{*backup_.pending()});
     } else if (entries_.state() == Entries::State::confirming && stopping_) {
         out.emplace_back(Cancel{*entries_.pending()});
     }
@@ -1456,11 +1410,15 @@ void RunMachine::failed(Outcome const& outcome, Commands& out) {
     stop(refusal(outcome, attempt), out);
 }
 
+/// A statement without a time limit runs, or may.
+bool RunMachine::unlimited() const {
+    return (doing_ == Doing::standalone && standalone_->unlimited()) ||
+           (doing_ == Doing::ladder && ladder_->scanning());
+}
+
 /// What may have ended the server's process. A try for a lock is none: it waits for others.
 std::vector<PageRange> RunMachine::at_work() const {
-    bool const alone =
-        doing_ == Doing::standalone || doing_ == Doing::repairing || (doing_ == Doing::ladder && ladder_->scanning());
-    if (alone) return {{current()->id, "", 0, 0}};
+    if (unlimited()) return {{current()->id, "", 0, 0}};
     bool const batches = doing_ == Doing::working || doing_ == Doing::watching || doing_ == Doing::weighing;
     return batches && backfill_ ? backfill_->at_work() : std::vector<PageRange>{};
 }
