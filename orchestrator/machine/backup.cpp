@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cassert>
 #include <cstdio>
 
 namespace weir {
@@ -20,6 +21,8 @@ CROSS JOIN LATERAL (SELECT r.oid UNION SELECT p.relid FROM pg_catalog.pg_partiti
 JOIN pg_catalog.pg_class c ON c.oid = t.relid)",
                Sql::join(wanted, ", "));
 }
+
+constexpr Limits list_limits{Millis{1000}, Millis{5000}, Millis{10000}};
 
 }  // namespace
 
@@ -79,6 +82,114 @@ bool backup_ahead(Program const& program, RunRecord const& record) {
         if (backed && !step.destroys.empty() && !record.done.contains(step.id)) return true;
     }
     return false;
+}
+
+std::vector<TableName> still_destroyed(Program const& program, RunRecord const& record, Phase phase) {
+    std::vector<TableName> tables;
+    for (auto const& step : program.steps)
+        if (step.phase == phase && !record.done.contains(step.id))
+            tables.insert(tables.end(), step.destroys.begin(), step.destroys.end());
+    return tables;
+}
+
+Step const* Backup::unseen(Program const& program, RunRecord const& record, Phase phase) const {
+    Step const* backup = nullptr;
+    for (auto const& step : program.steps)
+        if (step.phase == phase && step.kind == StepKind::backup) backup = &step;
+    bool const wanted = backup != nullptr && record.done.contains(backup->id) && !seen_.contains(backup->id) &&
+                        !still_destroyed(program, record, phase).empty();
+    return wanted ? backup : nullptr;
+}
+
+void Backup::look(Step const& step, BackupMade const& made, Ids& ids, Commands& out) {
+    assert(!pending_);
+    step_ = step.id;
+    made_ = made;
+    state_ = State::looking;
+    pending_ = ids();
+    out.emplace_back(Look{*pending_, made.file});
+}
+
+void Backup::make(Step const& step, std::vector<TableName> due, Ids& ids, Commands& out) {
+    assert(!pending_ && step.kind == StepKind::backup);
+    step_ = step.id;
+    title_ = step.title;
+    due_ = std::move(due);
+    state_ = State::listing;
+    pending_ = ids();
+    out.emplace_back(Execute{*pending_, control, list_dumped(step.saves), Transaction::implicit, list_limits});
+}
+
+void Backup::completed(Stamp at, Completed const& completed, bool leaving, Millis lock_wait, Ids& ids, Commands& out) {
+    assert(owns(completed.command));
+    pending_.reset();
+    if (state_ == State::listing) {
+        listed(at, completed.outcome, leaving, lock_wait, ids, out);
+    } else if (state_ == State::dumping) {
+        dumped(completed.outcome, leaving);
+    } else {
+        assert(state_ == State::looking);
+        looked(at, completed.outcome, out);
+    }
+}
+
+void Backup::listed(Stamp at, Outcome const& outcome, bool leaving, Millis lock_wait, Ids& ids, Commands& out) {
+    if (outcome.fate != Fate::done || leaving) {
+        state_ = outcome.fate != Fate::done ? State::refused : State::stopped;
+        return;
+    }
+    // A table that was dropped already is in the dump that was made before.
+    auto tables = dumped_tables(due_, outcome.rows);
+    if (!tables) {
+        fail("not every table is there", {});
+        return;
+    }
+    state_ = State::dumping;
+    out.emplace_back(Announce{{at.wall, DumpGrew{step_, 0}}});
+    pending_ = ids();
+    out.emplace_back(Dump{*pending_, step_, dump_name(plan_, run_, step_, at.wall), *std::move(tables), lock_wait});
+}
+
+void Backup::dumped(Outcome const& outcome, bool leaving) {
+    if (outcome.fate != Fate::done && leaving) {
+        state_ = State::stopped;
+        return;
+    }
+    if (outcome.fate != Fate::done || outcome.rows.empty() || outcome.rows[0].fields.size() < 3) {
+        fail(outcome.message, words_of(outcome));
+        return;
+    }
+    auto const& fields = outcome.rows[0].fields;
+    detail_ = {};
+    detail_.file = fields[0].value_or("");
+    detail_.bytes = std::stoll("0" + fields[1].value_or(""));
+    detail_.sha256 = fields[2].value_or("");
+    state_ = State::made;
+}
+
+void Backup::looked(Stamp at, Outcome const& outcome, Commands& out) {
+    bool const there = outcome.fate == Fate::done && !outcome.rows.empty();
+    if (there && outcome.rows[0].fields.at(0) == std::to_string(made_.bytes)) {
+        seen_.insert(step_);
+        state_ = State::there;
+        return;
+    }
+    state_ = State::missing;
+    out.emplace_back(Announce{
+        {at.wall, Warned{"the dump " + made_.file + " of step " + step_ +
+                             (there ? " is not as large as it was" : " is not here any more") + ": it is made anew",
+                         "what the run has dropped or deleted since is not in the new one; keep the old one "
+                         "where it is, if there is one"}}});
+}
+
+void Backup::fail(std::string const& why, Sealed more) {
+    state_ = State::failed;
+    problem_ = {Code::backup_failed,
+                {},
+                "step " + step_ + " (" + title_ + "): " + why,
+                "mend that and run again: it makes the dump anew, and nothing that it is for is dropped or deleted "
+                "before",
+                std::move(more)};
 }
 
 }  // namespace weir

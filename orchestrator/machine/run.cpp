@@ -4,21 +4,16 @@
 #include <cmath>
 #include <utility>
 
-#include "orchestrator/machine/room.h"
+#include "orchestrator/machine/refusal.h"
 #include "plans/keys.h"
 #include "plans/reader.h"
 
 namespace weir {
 namespace {
 
-constexpr Limits entry_limits{Millis{5000}, Millis{10000}, Millis{15000}};
 constexpr Limits gate_limits{Millis{1000}, Millis{5000}, Millis{10000}};
-constexpr Limits ask_limits{Millis{100}, Millis{1000}, Millis{5000}};
 constexpr Millis hand_rest{50};
 constexpr Millis signals_every{1000};
-constexpr int standalone_tries = 40;
-constexpr Millis standalone_rest{250};
-constexpr int standalone_look = 13;  ///< tries, from one look at who is in the way to the next
 
 /// What the settings say of a signal; 0: no limit.
 void limit(Reading& reading, Throttle const& throttle) {
@@ -38,11 +33,6 @@ void limit(Reading& reading, Throttle const& throttle) {
         if (signal.name == reading.signal) reading.writes_only = signal.writes_only;
 }
 
-/// What our own functions advise, beside what they raise.
-std::string advice_of(Outcome const& outcome) {
-    return outcome.advice.empty() ? "take back what was changed, and run again" : outcome.advice;
-}
-
 /// For a terminal: a key is what stands in a row.
 Sealed among_them(std::vector<Sealed> const& keys) {
     std::string text;
@@ -55,7 +45,10 @@ bool is_gone(Fate fate) { return fate == Fate::lost || fate == Fate::in_doubt; }
 }  // namespace
 
 RunMachine::RunMachine(Config config)
-    : config_{std::move(config)}, record_{config_.record}, seq_{record_.last_seq + 1} {
+    : config_{std::move(config)},
+      record_{config_.record},
+      entries_{config_.program.run, config_.epoch, record_.last_seq + 1},
+      backup_{config_.program.plan, config_.program.run} {
     undoing_ = record_.aborting;
     // What was set holds until the run ends; a key that this version does not know is nothing to it.
     for (auto const& [key, value] : record_.settings) {
@@ -162,13 +155,13 @@ void RunMachine::advance(Commands& out) {
         return;
     }
     if (undoing_) {
-        if (noting_ || !notes_.empty())
+        if (entries_.notes())
             doing_ = Doing::noting;
         else
             undo_next(out);
         return;
     }
-    if (noting_ || !notes_.empty()) {
+    if (entries_.notes()) {
         doing_ = Doing::noting;
         return;
     }
@@ -210,7 +203,11 @@ void RunMachine::advance(Commands& out) {
             return;
         }
     }
-    if (look_for_backup(out)) return;
+    if (Step const* backup = backup_.unseen(config_.program, record_, step->phase); backup != nullptr) {
+        backup_.look(*backup, record_.backups[backup->id], ids_, out);
+        doing_ = Doing::backup;
+        return;
+    }
     if (phase_ != step->phase) {
         phase_ = step->phase;
         say(out, PhaseBegan{*phase_});
@@ -225,11 +222,10 @@ void RunMachine::begin_step(Step const& step, Commands& out) {
         start_ladder(step, false, out);
     } else if (!record_.begun.contains(step.id)) {
         write(EntryKind::step_begun, step.id, {}, {}, out);
-        doing_ = Doing::beginning;
     } else if (step.kind == StepKind::standalone) {
-        start_standalone(out);
+        start_standalone(step, out);
     } else if (step.kind == StepKind::backup) {
-        begin_backup(out);
+        start_backup(step, out);
     } else {
         start_backfill(step, out);
     }
@@ -239,7 +235,7 @@ void RunMachine::start_ladder(Step const& step, bool undo, Commands& out) {
     LockLadder::Config config;
     config.step = step.id;
     config.fence = {fence(config_.epoch)};
-    config.first = {fence(config_.epoch), insert_entry(config_.program.run, seq_, config_.epoch,
+    config.first = {fence(config_.epoch), insert_entry(config_.program.run, entries_.next(), config_.epoch,
                                                        undo ? EntryKind::step_undone : EntryKind::step_done, step.id)};
     config.locks = undo ? step.undo_locks : step.locks;
     config.body = undo ? still_so(step) : step.forward;
@@ -286,10 +282,9 @@ void RunMachine::ladder_moved(Commands& out) {
         case LockLadder::State::running:
             return;
         case LockLadder::State::done:
-            ++seq_;
+            entries_.passed();
             // The lock is gone with the local commit; now wait until the standbys have it, too.
             write(EntryKind::step_told, step.id, {}, {}, out);
-            doing_ = Doing::telling;
             return;
         case LockLadder::State::stopped:
             advance(out);
@@ -403,109 +398,40 @@ void RunMachine::return_moved(Commands& out) {
     }
 }
 
-void RunMachine::start_standalone(Commands& out) {
-    executed_ = false;
-    busy_ = 0;
-    in_the_way_.clear();
-    try_standalone(out);
+void RunMachine::start_standalone(Step const& step, Commands& out) {
+    in_the_way_.forget();
+    standalone_.emplace(step, config_.settings.lock_timeout);
+    doing_ = Doing::standalone;
+    standalone_->start(ids_, out);
 }
 
-void RunMachine::try_standalone(Commands& out) {
+void RunMachine::standalone_moved(Commands& out) {
     Step const& step = *current();
-    if (step.probe.empty())
-        execute(Doing::standalone, step.forward, out);
-    else
-        execute(Doing::probing, step.probe, out);
-}
-
-void RunMachine::execute(Doing doing, Batch const& batch, Commands& out) {
-    doing_ = doing;
-    pending_ = ids_();
-    // CONCURRENTLY blocks nobody, and a timeout would leave an invalid index; what may fail need not wait long.
-    Millis const lock = current()->may_fail ? config_.settings.lock_timeout : Millis{0};
-    if (doing == Doing::probing)
-        out.emplace_back(Execute{*pending_, first_hand, batch, Transaction::implicit, entry_limits});
-    else
-        out.emplace_back(Execute{*pending_, first_hand, batch, Transaction::standalone, {lock, Millis{0}, Millis{0}}});
-}
-
-void RunMachine::on_standalone(Completed const& completed, Commands& out) {
-    Step const& step = *current();
-    auto const& outcome = completed.outcome;
-    bool const leaving = stopping_ || abort_wanted_;
-    auto const conclude = [&] {
-        write(EntryKind::step_done, step.id, {}, {}, out);
-        doing_ = Doing::concluding;
-    };
-    if (is_gone(outcome.fate) || outcome.fate == Fate::fenced) {
-        failed(outcome, out);
-        return;
-    }
-    if (leaving && outcome.fate != Fate::done) {
-        advance(out);
-        return;
-    }
-    if (doing_ == Doing::probing) {
-        auto const found = outcome.rows.empty() ? std::nullopt : probe(outcome.rows[0].fields[0].value_or(""));
-        if (outcome.fate != Fate::done || !found)
-            failed(outcome, out);
-        else if (*found == Probe::done)
-            conclude();
-        else if (executed_)
+    auto const& outcome = standalone_->outcome();
+    switch (standalone_->state()) {
+        case Standalone::State::probing:
+        case Standalone::State::repairing:
+        case Standalone::State::running:
+        case Standalone::State::resting:
+            return;
+        case Standalone::State::tolerated:
+            say(out, Warned{"step " + step.id + " (" + step.title + ") did not work: " + outcome.message,
+                            "the run goes on; do it by hand when there is time", words_of(outcome)});
+            [[fallthrough]];
+        case Standalone::State::done:
+            write(EntryKind::step_done, step.id, {}, {}, out);
+            return;
+        case Standalone::State::no_result:
             stop({Code::statement_refused, {}, "step " + step.id + " ran, and the server does not show its result", ""},
                  out);
-        else if (leaving)
+            return;
+        case Standalone::State::stopped:
             advance(out);
-        else if (*found == Probe::damaged)
-            execute(Doing::repairing, step.undo, out);
-        else
-            execute(Doing::standalone, step.forward, out);
-        return;
+            return;
+        case Standalone::State::failed:
+            failed(outcome, out);
+            return;
     }
-    if (outcome.fate == Fate::done) {
-        if (doing_ == Doing::repairing) {
-            if (leaving)
-                advance(out);
-            else
-                execute(Doing::standalone, step.forward, out);
-        } else if (step.probe.empty()) {
-            conclude();
-        } else {
-            executed_ = true;
-            execute(Doing::probing, step.probe, out);
-        }
-        return;
-    }
-    bool const busy = outcome.fate == Fate::lock_busy || outcome.fate == Fate::deadlock;
-    if (busy && ++busy_ < standalone_tries) {
-        pending_ = ids_();
-        out.emplace_back(Rest{*pending_, standalone_rest});
-        doing_ = Doing::resting;
-        // Before it gives up, so that there is somebody to name.
-        if (busy_ % standalone_look == 0 && !asking_ && !step.locks.empty()) {
-            asking_ = ids_();
-            out.emplace_back(Execute{*asking_, control, {look_for(step.locks)}, Transaction::implicit, ask_limits});
-        }
-        return;
-    }
-    auto told = outcome;
-    if (busy && !in_the_way_.empty()) {
-        std::string seen;
-        for (auto const& blocker : in_the_way_) {
-            bool const first = &blocker == &in_the_way_.front();
-            told.message += (first ? "; in the way: " : "; ") + blocker.text;
-            seen += (first ? "in the way: " : "; ") + blocker.seen.reveal();
-        }
-        told.said = {};
-        told.more = Sealed{std::move(seen)};
-    }
-    if (!step.may_fail) {
-        failed(told, out);
-        return;
-    }
-    say(out, Warned{"step " + step.id + " (" + step.title + ") did not work: " + told.message,
-                    "the run goes on; do it by hand when there is time", words_of(told)});
-    conclude();
 }
 
 BackfillMachine::Config RunMachine::backfill_config(Step const& step, Rows const& rows, bool proof) const {
@@ -563,7 +489,6 @@ void RunMachine::backfill_moved(Commands& out) {
             // The guard once more: the triggers were there all the while, so what the pass saw still holds.
             write(reproving_ ? EntryKind::checked : EntryKind::step_done, step.id,
                   step.kind == StepKind::proof ? proof_figures() : EntryDetail{}, step.rows->guard, out);
-            doing_ = Doing::concluding;
             return;
         case BackfillMachine::State::misses: {
             say(out, ProofDone{step.id, table, backfill_->rows_wrong(), backfill_->keys()});
@@ -597,6 +522,38 @@ void RunMachine::backfill_moved(Commands& out) {
     }
 }
 
+void RunMachine::start_backup(Step const& step, Commands& out) {
+    backup_.make(step, still_destroyed(config_.program, record_, step.phase), ids_, out);
+    doing_ = Doing::backup;
+}
+
+void RunMachine::backup_came(Completed const& completed, Commands& out) {
+    backup_.completed(at_, completed, leaving(), config_.settings.lock_give_up, ids_, out);
+    switch (backup_.state()) {
+        case Backup::State::idle:
+        case Backup::State::listing:
+        case Backup::State::dumping:
+        case Backup::State::looking:
+            return;
+        case Backup::State::made:
+            write(EntryKind::backed_up, backup_.step(), backup_.detail(), {}, out);
+            return;
+        case Backup::State::refused:
+            failed(completed.outcome, out);
+            return;
+        case Backup::State::failed:
+            stop(backup_.problem(), out);
+            return;
+        case Backup::State::missing:
+            record_.done.erase(backup_.step());
+            [[fallthrough]];
+        case Backup::State::stopped:
+        case Backup::State::there:
+            advance(out);
+            return;
+    }
+}
+
 void RunMachine::step_finished(Commands& out) {
     Step const& step = *current();
     auto const took = at_.steady - step_began_;
@@ -617,7 +574,6 @@ void RunMachine::open_gate(Commands& out) {
     doing_ = Doing::gate;
     if (!record_.gate_opened) {
         write(EntryKind::gate_opened, "", {}, {}, out);
-        doing_ = Doing::concluding;
         return;
     }
     say(out, GateOpened{"contract", config_.program.gate_notes});
@@ -666,7 +622,6 @@ void RunMachine::approved(std::string const& user, Commands& out) {
     EntryDetail detail;
     detail.user = user;
     write(EntryKind::gate_approved, "", detail, {}, out);
-    doing_ = Doing::concluding;
 }
 
 /// One database user approves; when enough of them have, so is the gate.
@@ -677,7 +632,7 @@ void RunMachine::vote(std::string const& user, Commands& out) {
     if (config_.program.approvals > 1) {
         EntryDetail detail;
         detail.user = user;
-        notes_.emplace_back(EntryKind::approval, detail);
+        entries_.note(EntryKind::approval, detail);
         say(out, GateVoted{"contract", user, have, config_.program.approvals});
     }
     if (have < config_.program.approvals) return;
@@ -735,7 +690,7 @@ void RunMachine::gate_answered(Outcome const& outcome, Commands& out) {
     }
     gate_trouble_.clear();
     bool const holds = !outcome.rows.empty() && outcome.rows[0].fields[0] == "t";
-    if (!approval_user_.empty() || stopping_ || abort_wanted_) return;
+    if (!approval_user_.empty() || leaving()) return;
     if (!holds) {
         if (config_.no_wait && doing_ == Doing::gate) quit(3, RunState::waiting, out);
         return;
@@ -748,8 +703,8 @@ void RunMachine::gate_answered(Outcome const& outcome, Commands& out) {
 /// While people deploy, the proofs are repeated, save those of deletions, which would delete more: what they find is
 /// told, and what is still NULL is filled.
 void RunMachine::on_tick(Commands& out) {
-    if (doing_ == Doing::standalone || doing_ == Doing::repairing || (doing_ == Doing::ladder && ladder_->scanning()))
-        ask_whom_it_waits_for(out);
+    // Nobody else would say why it stands still.
+    if (unlimited() && hand_pid_ != 0) in_the_way_.behind(hand_pid_, ids_, out);
     if (doing_ == Doing::gate || doing_ == Doing::watching) {
         ask_gate(out);
         look_around(false, out);
@@ -765,26 +720,18 @@ void RunMachine::on_tick(Commands& out) {
     watch_next(out);
 }
 
-/// A statement without a time limit: nobody else would say why it stands still.
-void RunMachine::ask_whom_it_waits_for(Commands& out) {
-    if (asking_ || hand_pid_ == 0) return;
-    asking_ = ids_();
-    out.emplace_back(Execute{*asking_, control, {look_behind(hand_pid_)}, Transaction::implicit, ask_limits});
-}
-
 void RunMachine::watch_next(Commands& out) {
     auto const& steps = config_.program.steps;
-    bool const leaving = stopping_ || abort_wanted_;
-    if (!leaving && !approval_user_.empty()) {
+    if (!leaving() && !approval_user_.empty()) {
         doing_ = Doing::gate;
         approved(approval_user_, out);
         return;
     }
-    while (!leaving && watching_ < steps.size() &&
+    while (!leaving() && watching_ < steps.size() &&
            !(steps[watching_].kind == StepKind::proof && steps[watching_].phase == Phase::proof &&
              !steps[watching_].rows->erases && is_done(steps[watching_])))
         ++watching_;
-    if (leaving) {
+    if (leaving()) {
         advance(out);
         return;
     }
@@ -825,7 +772,6 @@ void RunMachine::watch_moved(Commands& out) {
             }
             ++watching_;
             write(EntryKind::checked, step.id, proof_figures(), {}, out);
-            doing_ = Doing::concluding;
             return;
         case BackfillMachine::State::failed:
             failed(backfill_->outcome(), out);
@@ -868,7 +814,6 @@ void RunMachine::start_abort(std::string const& user, Commands& out) {
     EntryDetail detail;
     detail.user = user;
     write(EntryKind::aborting, "", detail, {}, out);
-    doing_ = Doing::concluding;
 }
 
 void RunMachine::ask_control(Doing doing, Batch batch, Commands& out) {
@@ -885,7 +830,6 @@ void RunMachine::rest_in_quarantine(Commands& out) {
     EntryDetail detail;
     detail.quarantine_ms = config_.program.quarantine.count();
     write(EntryKind::quarantined, "", detail, {}, out);
-    doing_ = Doing::concluding;
 }
 
 void RunMachine::quarantine_answered(Outcome const& outcome, Commands& out) {
@@ -942,27 +886,8 @@ void RunMachine::start_rollback(Commands& out) {
 }
 
 void RunMachine::counted(Outcome const& outcome, Commands& out) {
-    if (outcome.sqlstate == "WE003") {
-        refuse(
-            {Code::trigger_changed,
-             {},
-             outcome.message,
-             "rows may have been written past the sync, so that not all of them would come back: compare both columns "
-             "and copy by hand what is missing"},
-            out);
-        return;
-    }
-    if (outcome.sqlstate == "WE008") {
-        refuse({Code::table_changed, {}, outcome.message, advice_of(outcome)}, out);
-        return;
-    }
-    if (outcome.sqlstate == "WE006") {
-        refuse({Code::not_now,
-                {},
-                outcome.message,
-                "rename back what was set aside, or rename or drop what took its old name; then again: weir rollback " +
-                    config_.program.plan},
-               out);
+    if (auto const why = rollback_refusal(outcome, config_.program.plan)) {
+        refuse(*why, out);
         return;
     }
     if (outcome.fate != Fate::done || outcome.rows.empty()) {
@@ -994,7 +919,6 @@ void RunMachine::counted(Outcome const& outcome, Commands& out) {
     detail.user = abort_user_;
     detail.accept_loss = accepted;
     write(EntryKind::rolling_back, "", detail, {}, out);
-    doing_ = Doing::concluding;
 }
 
 /// Nothing was begun: the ledger stays as it is. That an order was refused is written down, or every weir to come would
@@ -1020,7 +944,6 @@ void RunMachine::undo_next(Commands& out) {
             EntryDetail detail;
             if (newest_abort_ > 0) detail.order = newest_abort_;
             write(EntryKind::reopened, "", detail, {}, out);
-            doing_ = Doing::concluding;
             return;
         }
         if (gate && !old_may_return_) {
@@ -1055,131 +978,62 @@ void RunMachine::undo_next(Commands& out) {
     for (auto const& step : steps)
         if (step.lost_counter) counters.push_back(sql("DROP SEQUENCE IF EXISTS weir_sync.{0}", *step.lost_counter));
     write(EntryKind::rolled_back, "", {}, std::move(counters), out);
-    doing_ = Doing::concluding;
 }
 
-void RunMachine::finish_run(EntryKind kind, Commands& out) {
-    write(kind, "", {}, {}, out);
-    doing_ = Doing::concluding;
-}
+void RunMachine::finish_run(EntryKind kind, Commands& out) { write(kind, "", {}, {}, out); }
 
 // ---- entries ----------------------------------------------------------------------------------------------------
 
 void RunMachine::write(EntryKind kind, std::string const& step, EntryDetail const& detail, Batch guard, Commands& out) {
-    writing_ = kind;
-    unreplicated_ = false;
-    writing_detail_ = detail;
-    writing_step_ = step;
-    writing_guard_ = std::move(guard);
-    entry_waits_ = noting_.has_value();
-    if (!entry_waits_) send_entry(out);
-}
-
-void RunMachine::send_entry(Commands& out) {
-    // Why it stopped is for people: the end does not wait for a standby that is missing.
-    Batch batch{writing_ == EntryKind::stopped ? sql("SET LOCAL synchronous_commit = local")
-                                               : sql("SET LOCAL synchronous_commit = on"),
-                fence(config_.epoch),
-                insert_entry(config_.program.run, seq_, config_.epoch, writing_, writing_step_, writing_detail_)};
-    batch.insert(batch.end(), writing_guard_.begin(), writing_guard_.end());
-    pending_ = ids_();
-    out.emplace_back(Execute{*pending_, control, std::move(batch), Transaction::implicit, entry_limits});
+    pending_.reset();
+    entries_.write({kind, step, detail, std::move(guard)}, ids_, out);
+    doing_ = Doing::writing;
 }
 
 void RunMachine::note(EntryKind kind, EntryDetail detail, Ordered const& order) {
     detail.user = order.user;
     detail.order = order.order;
     record_.last_order = order.order;
-    notes_.emplace_back(kind, std::move(detail));
+    entries_.note(kind, std::move(detail));
 }
 
 /// Where nothing else of ours writes an entry; elsewhere they wait for the next step.
 void RunMachine::write_notes(Commands& out) {
-    bool const free = doing_ == Doing::working || doing_ == Doing::gate || doing_ == Doing::watching ||
-                      doing_ == Doing::noting || doing_ == Doing::paused || doing_ == Doing::dumping;
-    if (noting_ || notes_.empty() || !free) return;
-    noting_ = ids_();
-    auto const& [kind, detail] = notes_.front();
-    out.emplace_back(Execute{*noting_,
-                             control,
-                             {sql("SET LOCAL synchronous_commit = on"), fence(config_.epoch),
-                              insert_entry(config_.program.run, seq_, config_.epoch, kind, "", detail)},
-                             Transaction::implicit,
-                             entry_limits});
+    if (doing_ == Doing::working || doing_ == Doing::gate || doing_ == Doing::watching || doing_ == Doing::noting ||
+        doing_ == Doing::paused || (doing_ == Doing::backup && backup_.state() == Backup::State::dumping))
+        entries_.write_note(ids_, out);
 }
 
-void RunMachine::noted(Outcome const& outcome, Commands& out) {
-    noting_.reset();
-    if (outcome.fate != Fate::done) {
-        notes_.clear();
-        entry_waits_ = false;
-        if (writing_ == EntryKind::stopped && exit_)
-            quit(*exit_, RunState::stopped, out);
-        else
-            failed(outcome, out);
-        return;
-    }
-    ++seq_;
-    notes_.pop_front();
-    if (entry_waits_) {
-        entry_waits_ = false;
-        send_entry(out);
-    } else if (doing_ == Doing::noting) {
-        advance(out);
+void RunMachine::entry_came(Completed const& completed, Commands& out) {
+    switch (entries_.completed(at_, completed, stopping_, ids_, out)) {
+        case Entries::Came::nothing:
+            return;
+        case Entries::Came::note:
+            if (doing_ == Doing::noting) advance(out);
+            return;
+        case Entries::Came::entry:
+            wrote(entries_.entry(), out);
+            return;
+        case Entries::Came::failure:
+            if (exit_ && entries_.entry().kind == EntryKind::stopped)
+                quit(*exit_, RunState::stopped, out);
+            else
+                failed(completed.outcome, out);
+            return;
     }
 }
 
-/// A commit that comes after the entry's; once it is confirmed, so is the entry.
-void RunMachine::replicate(Commands& out) {
-    pending_ = ids_();
-    out.emplace_back(Execute{
-        *pending_,
-        control,
-        {sql("SET LOCAL synchronous_commit = on"), sql("SELECT pg_catalog.pg_logical_emit_message(true, 'weir', '')")},
-        Transaction::implicit,
-        entry_limits});
-}
-
-void RunMachine::wrote(Outcome const& outcome, Commands& out) {
-    // The entry is there already; only what came to confirm it did not get through.
-    bool const confirming = unreplicated_;
-    bool const again = outcome.fate == Fate::canceled || outcome.fate == Fate::lock_busy ||
-                       outcome.fate == Fate::deadlock || outcome.unreplicated;
-    bool const stands = confirming && (again || outcome.fate == Fate::refused);
-    if (outcome.fate != Fate::done && !stands) {
-        if (writing_ == EntryKind::stopped)
-            quit(*exit_, RunState::stopped, out);
-        else
-            failed(outcome, out);
-        return;
-    }
-    if (!confirming) ++seq_;
-    if (outcome.fate == Fate::refused)
-        say(out,
-            Warned{"entry " + std::string{name(writing_)} +
-                       " is committed, and whether a synchronous standby has it cannot be asked: " + outcome.message,
-                   "see to the server; the run goes on", words_of(outcome)});
-    // An interrupt does not wait for a standby: what is committed here is what the next run reads.
-    if (again && !stopping_ && writing_ != EntryKind::stopped) {
-        if (!std::exchange(unreplicated_, true))
-            say(out, Warned{"no synchronous standby confirms the commit of entry " + std::string{name(writing_)} +
-                                ": it stands on this server alone",
-                            "bring back a standby of synchronous_standby_names, or change that setting; the run "
-                            "waits for it and holds no lock meanwhile"});
-        replicate(out);
-        return;
-    }
-    unreplicated_ = false;
-    switch (writing_) {
+void RunMachine::wrote(Entries::Entry const& entry, Commands& out) {
+    switch (entry.kind) {
         case EntryKind::step_begun: {
             Step const& step = *current();
             record_.begun.insert(step.id);
-            if (stopping_ || abort_wanted_)
+            if (leaving())
                 advance(out);
             else if (step.kind == StepKind::standalone)
-                start_standalone(out);
+                start_standalone(step, out);
             else if (step.kind == StepKind::backup)
-                begin_backup(out);
+                start_backup(step, out);
             else
                 start_backfill(step, out);
             return;
@@ -1189,23 +1043,23 @@ void RunMachine::wrote(Outcome const& outcome, Commands& out) {
             step_finished(out);
             return;
         case EntryKind::backed_up: {
-            auto const& made = writing_detail_;
-            record_.backups[writing_step_] = {made.file, *made.bytes};
-            backups_seen_.insert(writing_step_);
-            say(out, BackedUp{writing_step_, made.file, *made.bytes, made.sha256});
+            auto const& made = entry.detail;
+            record_.backups[entry.step] = {made.file, *made.bytes};
+            backup_.seen();
+            say(out, BackedUp{entry.step, made.file, *made.bytes, made.sha256});
             step_finished(out);
             return;
         }
         case EntryKind::gate_opened:
             record_.gate_opened = true;
-            if (stopping_ || abort_wanted_)
+            if (leaving())
                 advance(out);
             else
                 open_gate(out);
             return;
         case EntryKind::gate_approved:
             record_.gate_approved = true;
-            say(out, GateApproved{"contract", writing_detail_.user});
+            say(out, GateApproved{"contract", entry.detail.user});
             advance(out);
             return;
         case EntryKind::checked:
@@ -1216,7 +1070,7 @@ void RunMachine::wrote(Outcome const& outcome, Commands& out) {
             return;
         case EntryKind::aborting:
             record_.aborting = undoing_ = true;
-            if (writing_detail_.accept_loss) record_.accept_loss = writing_detail_.accept_loss;
+            if (entry.detail.accept_loss) record_.accept_loss = entry.detail.accept_loss;
             advance(out);
             return;
         case EntryKind::quarantined:
@@ -1225,7 +1079,7 @@ void RunMachine::wrote(Outcome const& outcome, Commands& out) {
             return;
         case EntryKind::rolling_back:
             record_.aborting = record_.rolling_back = undoing_ = true;
-            record_.accept_loss = writing_detail_.accept_loss;
+            record_.accept_loss = entry.detail.accept_loss;
             advance(out);
             return;
         case EntryKind::reopened:
@@ -1276,15 +1130,24 @@ void RunMachine::on(Completed const& completed, Commands& out) {
         looked_around(completed.outcome, out);
         return;
     }
-    if (noting_ == completed.command) {
-        noted(completed.outcome, out);
+    if (doing_ == Doing::backup && backup_.owns(completed.command)) {
+        backup_came(completed, out);
         return;
     }
-    if (asking_ == completed.command) {
-        asking_.reset();
-        in_the_way_ = blockers_of(completed.outcome.rows);
-        if (!in_the_way_.empty() && current())
-            say(out, WaitsFor{current()->id, texts_of(in_the_way_), seen_of(in_the_way_)});
+    if (entries_.owns(completed.command)) {
+        entry_came(completed, out);
+        return;
+    }
+    if (in_the_way_.owns(completed.command)) {
+        in_the_way_.completed(completed);
+        auto const& blockers = in_the_way_.blockers();
+        if (!blockers.empty() && current()) say(out, WaitsFor{current()->id, texts_of(blockers), seen_of(blockers)});
+        return;
+    }
+    if (doing_ == Doing::standalone && standalone_->owns(completed.command)) {
+        if (is_gone(completed.outcome.fate)) lost_at_work_ = at_work();
+        standalone_->completed(completed, leaving(), in_the_way_, ids_, out);
+        standalone_moved(out);
         return;
     }
     if (pending_ != completed.command) return;
@@ -1314,22 +1177,6 @@ void RunMachine::on(Completed const& completed, Commands& out) {
                 out.emplace_back(Rest{*pending_, hand_rest});
             }
             return;
-        case Doing::telling:
-        case Doing::beginning:
-        case Doing::concluding:
-            wrote(outcome, out);
-            return;
-        case Doing::resting:
-            if (stopping_ || abort_wanted_)
-                advance(out);
-            else
-                try_standalone(out);  // what failed may have left damage
-            return;
-        case Doing::standalone:
-        case Doing::probing:
-        case Doing::repairing:
-            on_standalone(completed, out);
-            return;
         case Doing::asking_end:
             quarantine_answered(outcome, out);
             return;
@@ -1339,15 +1186,6 @@ void RunMachine::on(Completed const& completed, Commands& out) {
         case Doing::guarding:
             guarded(outcome, out);
             return;
-        case Doing::listing:
-            backup_listed(outcome, out);
-            return;
-        case Doing::dumping:
-            dumped(outcome, out);
-            return;
-        case Doing::looking:
-            looked_for_backup(outcome, out);
-            return;
         case Doing::idle:
         case Doing::ladder:
         case Doing::working:
@@ -1355,6 +1193,9 @@ void RunMachine::on(Completed const& completed, Commands& out) {
         case Doing::watching:
         case Doing::returning:
         case Doing::weighing:
+        case Doing::standalone:
+        case Doing::backup:
+        case Doing::writing:
         case Doing::noting:
         case Doing::paused:
         case Doing::over:
@@ -1527,6 +1368,7 @@ void RunMachine::set(Ordered const& order, Commands& out) {
     note(EntryKind::set, detail, order);
     auto const& settings = config_.settings;
     if (backfill_) backfill_->tune(settings.batch_target, settings.lock_timeout, settings.lock_give_up);
+    if (standalone_) standalone_->tune(settings.lock_timeout);
     judge_pace(out);
     if (doing_ == Doing::working) backfill_moved(out);
 }
@@ -1550,132 +1392,47 @@ void RunMachine::stop_child(bool now, Commands& out) {
     } else if (doing_ == Doing::working || doing_ == Doing::weighing || doing_ == Doing::returning) {
         backfill_->stop(now, out);
         child_moved(out);
-    } else if (pending_ && (doing_ == Doing::standalone || doing_ == Doing::dumping || doing_ == Doing::repairing ||
-                            doing_ == Doing::resting || (doing_ == Doing::connecting && stopping_) ||
-                            (unreplicated_ && stopping_))) {
+    } else if (doing_ == Doing::standalone) {
+        standalone_->stop(out);
+    } else if (doing_ == Doing::connecting && stopping_ && pending_) {
         // An abort needs the hands: only who stops does without them.
         out.emplace_back(Cancel{*pending_});
+    } else if (doing_ == Doing::backup && backup_.state() == Backup::State::dumping) {
+        out.emplace_back(Cancel{*backup_.pending()});
+    } else if (entries_.state() == Entries::State::confirming && stopping_) {
+        out.emplace_back(Cancel{*entries_.pending()});
     }
 }
 
 // ---- how it ends ------------------------------------------------------------------------------------------------
 
-std::string RunMachine::refused_hint(Outcome const& outcome) const {
-    bool const batches = current() && current()->rows && !undoing_;
-    if (no_room(outcome))
-        return no_room_hint(outcome, batches ? "run again: it goes on where the batches stand"
-                                             : "run again; nothing of this step is left behind");
-    if (undoing_ && outcome.sqlstate == "23503")
-        return "delete such rows of the table aside, or put back what they refer to; then again: weir rollback " +
-               config_.program.plan;
-    if (!batches) return "mend what the server names, and run again; nothing of this step is left behind";
-    auto const table = current()->rows->table.text();
-    if (outcome.sqlstate == "21000")
-        return "a subquery finds more than one row for a row of " + table +
-               ": make its condition (on) unique or take one by min(), mend the plan or the rows, and run again";
-    if (outcome.sqlstate == "23503" && current()->rows->erases)
-        return "other rows refer to it: leave such rows out of where, or delete the others before, and run again";
-    return "mend what the server names, and run again: it goes on where the batches stand";
+void RunMachine::failed(Outcome const& outcome, Commands& out) {
+    Attempt attempt;
+    attempt.plan = config_.program.plan;
+    attempt.way_back = way_back();
+    attempt.way = weighed_                     ? Attempt::Way::weighed_undo
+                  : undoing_                   ? Attempt::Way::undo
+                  : gone_for_good() != nullptr ? Attempt::Way::forward_alone
+                                               : Attempt::Way::forward;
+    if (Step const* step = current(); step != nullptr) {
+        if (doing_ != Doing::connecting) attempt.step = "step " + step->id + " (" + step->title + ")";
+        if (step->rows && !undoing_) {
+            attempt.work = step->rows->erases ? Attempt::Work::deletions : Attempt::Work::batches;
+            attempt.table = step->rows->table.text();
+        }
+    }
+    stop(refusal(outcome, attempt), out);
 }
 
-void RunMachine::failed(Outcome const& outcome, Commands& out) {
-    std::string const where =
-        current() && doing_ != Doing::connecting ? "step " + current()->id + " (" + current()->title + "): " : "";
-    auto const& words = outcome.message;
-    auto const more = words_of(outcome);
-    switch (outcome.fate) {
-        case Fate::fenced:
-            stop({Code::other_leader, {}, where + words, "another weir took over; `weir status` names it", more}, out);
-            return;
-        case Fate::lost:
-        case Fate::in_doubt:
-            stop({Code::connection_lost,
-                  {},
-                  where + "the connection was lost: " + words,
-                  "run the same command again: it goes on where the ledger stands",
-                  more},
-                 out);
-            return;
-        case Fate::lock_busy:
-        case Fate::deadlock:
-            stop({Code::gave_up_lock, {}, where + words, "run again at a quieter time", more}, out);
-            return;
-        case Fate::canceled:
-            stop({Code::statement_refused,
-                  {},
-                  where + words,
-                  "run again; if it comes back, give it more time (locks.timeout)",
-                  more},
-                 out);
-            return;
-        case Fate::done:
-        case Fate::refused:
-            if (outcome.sqlstate == "WE004") {
-                stop({Code::would_lose,
-                      {},
-                      where + words,
-                      "more was written meanwhile: " + way_back() + " says how many there are now",
-                      more},
-                     out);
-                return;
-            }
-            if (outcome.sqlstate == "WE007" || outcome.sqlstate == "WE008") {
-                stop({Code::table_changed, {}, where + outcome.message, advice_of(outcome)}, out);
-                return;
-            }
-            if (outcome.sqlstate == "WE005") {
-                stop({Code::statement_refused,
-                      {},
-                      where + words,
-                      "make it on the column that stays, drop it here, and run again; nothing of this step is left "
-                      "behind",
-                      more},
-                     out);
-                return;
-            }
-            if (outcome.sqlstate == "WE006") {
-                stop({Code::statement_refused,
-                      {},
-                      where + words,
-                      "make it what it was when the run began, and run again; nothing of this step is left behind",
-                      more},
-                     out);
-                return;
-            }
-            if (outcome.sqlstate == "WE003" && weighed_)
-                stop({Code::trigger_changed,
-                      {},
-                      where + words,
-                      "rows may have been written past the sync since it was looked at: " + way_back() +
-                          " counts what they would lose"},
-                     out);
-            else if (outcome.sqlstate == "WE003")
-                stop({Code::trigger_changed,
-                      {},
-                      where + words,
-                      undoing_ || gone_for_good() != nullptr
-                          ? "rows may have been written past the sync, and the run can go neither on nor back: compare "
-                            "both columns and end it by hand as in \"When it is damaged\" in docs/ledger.md"
-                          : "rows may have been written past the sync, and nothing mends that: weir abort " +
-                                config_.program.plan + " undoes the run; then run it again",
-                      more},
-                     out);
-            else
-                stop({no_room(outcome) ? Code::no_room : Code::statement_refused,
-                      {},
-                      where + "the server refuses (" + outcome.sqlstate + "): " + words,
-                      refused_hint(outcome),
-                      more},
-                     out);
-            return;
-    }
+/// A statement without a time limit runs, or may.
+bool RunMachine::unlimited() const {
+    return (doing_ == Doing::standalone && standalone_->unlimited()) ||
+           (doing_ == Doing::ladder && ladder_->scanning());
 }
 
 /// What may have ended the server's process. A try for a lock is none: it waits for others.
 std::vector<PageRange> RunMachine::at_work() const {
-    bool const alone =
-        doing_ == Doing::standalone || doing_ == Doing::repairing || (doing_ == Doing::ladder && ladder_->scanning());
-    if (alone) return {{current()->id, "", 0, 0}};
+    if (unlimited()) return {{current()->id, "", 0, 0}};
     bool const batches = doing_ == Doing::working || doing_ == Doing::watching || doing_ == Doing::weighing ||
                          doing_ == Doing::returning;
     return batches && backfill_ ? backfill_->at_work() : std::vector<PageRange>{};
@@ -1705,7 +1462,6 @@ void RunMachine::stop(Problem const& why, Commands& out) {
     detail.hint = why.hint;
     detail.order = refused_order_;
     write(EntryKind::stopped, "", detail, {}, out);
-    doing_ = Doing::concluding;
 }
 
 void RunMachine::quit(int exit, RunState state, Commands& out, std::string until, std::optional<Instant> until_at) {

@@ -16,7 +16,6 @@
 ///
 /// A step that fails never undoes by itself.
 #include <cstdint>
-#include <deque>
 #include <map>
 #include <optional>
 #include <set>
@@ -25,11 +24,15 @@
 #include <vector>
 
 #include "orchestrator/machine/backfill.h"
+#include "orchestrator/machine/backup.h"
+#include "orchestrator/machine/entries.h"
+#include "orchestrator/machine/in_the_way.h"
 #include "orchestrator/machine/ladder.h"
 #include "orchestrator/machine/ledger.h"
 #include "orchestrator/machine/pace.h"
 #include "orchestrator/machine/protocol.h"
 #include "orchestrator/machine/schedule.h"
+#include "orchestrator/machine/standalone.h"
 #include "phases/program.h"
 #include "plans/plan.h"
 
@@ -82,14 +85,9 @@ class RunMachine {
         connecting,
         idle,
         ladder,
-        telling,    // the synchronous echo of a transactional step
-        beginning,  // entry of a step that is no transaction of ours
-        probing,    // a standalone step: what is there?
-        repairing,  // it is damaged: its undo
+        writing,  // an entry
         standalone,
-        resting,     // before another try of it
-        working,     // backfill child
-        concluding,  // entry that ends such a step, or the gate, or the run
+        working,  // backfill child
         gate,
         watching,   // the gate is open, and a proof is repeated
         returning,  // of an undo: what changed since the column was set aside is read
@@ -99,9 +97,7 @@ class RunMachine {
         counting,    // what a rollback would lose
         guarding,    // whether a column can hold anything that is lost
         weighing,    // rows whose values an undo would lose
-        listing,     // what there is to dump
-        dumping,
-        looking,  // whether the dump of an earlier orchestrator is still there
+        backup,
         over,
     };
 
@@ -109,10 +105,8 @@ class RunMachine {
     void advance(Commands& out);
     void begin_step(Step const& step, Commands& out);
     void start_ladder(Step const& step, bool undo, Commands& out);
-    void start_standalone(Commands& out);
-    void try_standalone(Commands& out);
-    void execute(Doing doing, Batch const& batch, Commands& out);
-    void on_standalone(Completed const& completed, Commands& out);
+    void start_standalone(Step const& step, Commands& out);
+    void standalone_moved(Commands& out);
     void start_backfill(Step const& step, Commands& out);
     Step const& proof_of(Step const& step) const;
     void return_moved(Commands& out);
@@ -120,17 +114,12 @@ class RunMachine {
     BackfillMachine::Config backfill_config(Step const& step, Rows const& rows, bool proof) const;
     EntryDetail proof_figures() const;
     void on_tick(Commands& out);
-    void ask_whom_it_waits_for(Commands& out);
     void watch_next(Commands& out);
     void watch_moved(Commands& out);
     void stop_watching(Commands& out);
     void step_finished(Commands& out);
-    void begin_backup(Commands& out);
-    void backup_listed(Outcome const& outcome, Commands& out);
-    void dumped(Outcome const& outcome, Commands& out);
-    bool look_for_backup(Commands& out);
-    void looked_for_backup(Outcome const& outcome, Commands& out);
-    void backup_failed(std::string const& why, Sealed more, Commands& out);
+    void start_backup(Step const& step, Commands& out);
+    void backup_came(Completed const& completed, Commands& out);
     void open_gate(Commands& out);
     void approved(std::string const& user, Commands& out);
     void vote(std::string const& user, Commands& out);
@@ -160,8 +149,8 @@ class RunMachine {
     void undo_next(Commands& out);
     void finish_run(EntryKind kind, Commands& out);
     void write(EntryKind kind, std::string const& step, EntryDetail const& detail, Batch guard, Commands& out);
-    void wrote(Outcome const& outcome, Commands& out);
-    void replicate(Commands& out);
+    void entry_came(Completed const& completed, Commands& out);
+    void wrote(Entries::Entry const& entry, Commands& out);
     void on(Completed const& completed, Commands& out);
     void on_measured(Measured const& measured, Commands& out);
     void on_order(Ordered const& order, Commands& out);
@@ -175,19 +164,19 @@ class RunMachine {
     void set(Ordered const& order, Commands& out);
     void note(EntryKind kind, EntryDetail detail, Ordered const& order);
     void write_notes(Commands& out);
-    void noted(Outcome const& outcome, Commands& out);
-    void send_entry(Commands& out);
     std::string schedule_reason();
     void child_moved(Commands& out);
     void start_abort(std::string const& user, Commands& out);
     void stop_child(bool now, Commands& out);
     void failed(Outcome const& outcome, Commands& out);
-    std::string refused_hint(Outcome const& outcome) const;
+    bool unlimited() const;
     std::vector<PageRange> at_work() const;
     void stop(Problem const& why, Commands& out);
     void quit(int exit, RunState state, Commands& out, std::string until = {}, std::optional<Instant> until_at = {});
     void say(Commands& out, decltype(Event::what) what) const;
     bool is_done(Step const& step) const { return record_.done.contains(step.id); }
+    /// Nothing new is begun forward.
+    bool leaving() const { return stopping_ || abort_wanted_; }
     bool contracting() const;
     Step const* current() const;
 
@@ -202,6 +191,8 @@ class RunMachine {
     std::optional<CommandId> pending_;
     std::optional<LockLadder> ladder_;
     std::optional<BackfillMachine> backfill_;
+    std::optional<Standalone> standalone_;
+    InTheWay in_the_way_;
     std::size_t step_{};
     Millis step_began_{}, run_began_{};
     Millis watched_{};                      ///< when the gate opened, or its proofs were repeated last
@@ -211,9 +202,8 @@ class RunMachine {
     std::optional<std::size_t> reproving_;  ///< a proof that is done and made again: what it saw has changed
     std::map<std::string, int> changes_;    ///< of the root's shape, that each proof has seen
     std::optional<Phase> phase_;
-    EntryKind writing_{};
-    EntryDetail writing_detail_;
-    std::int64_t seq_{};
+    Entries entries_;
+    Backup backup_;
     PaceController pace_;
     bool started_{};
     std::vector<Ordered> early_;  ///< orders that came before Started
@@ -227,43 +217,30 @@ class RunMachine {
     bool shut_{};                     ///< the schedule holds the child
     bool stopping_{}, undoing_{}, abort_wanted_{}, rollback_wanted_{};
     bool quarantine_over_{};
-    std::set<std::string> backups_seen_;  ///< steps whose dump is there: made or looked for by this machine
-    std::string looking_;                 ///< the step whose dump is looked for
-    bool weighed_{};                      // what would be lost is counted, and accepted
-    std::size_t weighing_{};              // the step that is counted; those before it are
-    std::int64_t lost_rows_{};            // of them
-    std::int64_t more_accepted_{};        // than those
-    std::string lost_where_;              // for people
-    bool weighing_any_{};                 // every value counts: what the count reads is not there
+    bool weighed_{};                // what would be lost is counted, and accepted
+    std::size_t weighing_{};        // the step that is counted; those before it are
+    std::int64_t lost_rows_{};      // of them
+    std::int64_t more_accepted_{};  // than those
+    std::string lost_where_;        // for people
+    bool weighing_any_{};           // every value counts: what the count reads is not there
     struct Weighed {
         std::int64_t rows{};
         Sql todo;  ///< empty: the column is not there
     };
     std::map<std::string, Weighed> weighed_steps_;
-    bool old_may_return_{};            // the application of the old shape is deployed: nothing needs the new column
-    bool option_votes_{};              // --approve: when the gate opens
-    bool executed_{};                  // the standalone statement ran; the probe that follows must say done
-    int busy_{};                       // tries of a standalone statement that met a lock
-    std::vector<Blocker> in_the_way_;  // of it, when somebody looked last
-    int hand_pid_{};                   // of the first hand, whose statements may wait long
-    std::optional<CommandId> asking_;  // whom it waits for
-    bool unreplicated_{};              // the entry is committed, and waits for a synchronous standby
+    bool old_may_return_{};  // the application of the old shape is deployed: nothing needs the new column
+    bool option_votes_{};    // --approve: when the gate opens
+    int hand_pid_{};         // of the first hand, whose statements may wait long
     std::string abort_user_, approval_user_;
     std::int64_t abort_order_{}, newest_abort_{};
     std::optional<std::int64_t> refused_order_;
-    // Entries of orders are written beside what runs, one at a time; whatever else is to be written waits for them,
-    // because an entry's number is known only when the one before it stands.
-    std::deque<std::pair<EntryKind, EntryDetail>> notes_;
-    std::optional<CommandId> noting_;
     std::optional<CommandId> asking_gate_;  ///< whether its own condition holds
     std::string gate_trouble_;
     std::optional<CommandId> around_;                 ///< looking at what people did while the gate is open
     bool around_anew_{};                              ///< what was told already is told again when it has changed
     std::map<std::string, std::string> around_told_;  ///< what was told, by what it is about
     bool gate_asked_{};                               // with its condition; else the fence alone
-    bool entry_waits_{}, pause_told_{};
-    std::string writing_step_;
-    Batch writing_guard_;
+    bool pause_told_{};
     std::optional<int> exit_;
     std::string lost_;
     std::vector<PageRange> lost_at_work_;

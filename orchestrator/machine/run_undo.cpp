@@ -195,7 +195,6 @@ void RunMachine::weighed(Commands& out) {
     detail.user = abort_user_;
     detail.accept_loss = accepted;
     write(record_.rolling_back ? EntryKind::rolling_back : EntryKind::aborting, "", detail, {}, out);
-    doing_ = Doing::concluding;
 }
 
 }  // namespace weir
