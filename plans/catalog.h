@@ -129,6 +129,7 @@ struct Table {
     bool owned_by_us{};                    ///< the connected role may ALTER it
     std::vector<std::string> parents{};    ///< of an inheritance child or a partition; as people write them, sorted
     std::vector<std::string> children{};   ///< inheritance children that are not partitions; the same
+    std::optional<std::string> comment{};  ///< its own
     int leaves{};                          ///< its partitions, those that are partitioned themselves among them
     std::vector<Column> columns;           ///< live ones, in order
     std::vector<std::string> key;          ///< the columns that name a row in messages: primary key, else empty

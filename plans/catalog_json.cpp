@@ -23,7 +23,7 @@ BOOST_DESCRIBE_STRUCT(Rule, (), (name, event, partition))
 BOOST_DESCRIBE_STRUCT(Sync, (), (run, number, from, to, two_way, forward, reverse, reads, in_order))
 BOOST_DESCRIBE_STRUCT(SessionSetting, (), (name, value, from, hidden))
 BOOST_DESCRIBE_STRUCT(Table, (),
-                      (kind, persistence, owner, owned_by_us, parents, children, leaves, columns, key, indexes,
+                      (kind, persistence, owner, owned_by_us, parents, children, comment, leaves, columns, key, indexes,
                        constraints, foreign_keys, triggers, syncs, rules, foreign_leaves, settings))
 BOOST_DESCRIBE_STRUCT(PlannedColumn, (), (name, type))
 BOOST_DESCRIBE_STRUCT(ExpressionQuestion, (), (table, expression, column_type, planned))

@@ -217,6 +217,7 @@ Sql table() {
     'persistence', c.relpersistence::text,
     'owner', pg_get_userbyid(c.relowner),
     'owned_by_us', pg_has_role(c.relowner, 'USAGE'),
+    'comment', obj_description(c.oid, 'pg_class'),
     'parents', (SELECT coalesce(json_agg({8} ORDER BY {8} COLLATE "C"), '[]') FROM pg_inherits h
                 JOIN pg_class r ON r.oid = h.inhparent JOIN pg_namespace o ON o.oid = r.relnamespace
                 WHERE h.inhrelid = c.oid),
