@@ -18,20 +18,6 @@ constexpr std::int64_t too_long_most = 3;
 
 }  // namespace
 
-bool Patience::wait(Millis now) {
-    if (!began_) began_ = now;
-    if (!waiting_) waiting_ = now;
-    auto const this_time = now - *waiting_;
-    auto const worked = *waiting_ - *began_ - waited_;
-    return this_time < at_a_time && waited_ + this_time < at_a_time + worked / share;
-}
-
-void Patience::work(Millis now) {
-    if (!began_) began_ = now;
-    if (waiting_) waited_ += now - *waiting_;
-    waiting_.reset();
-}
-
 InPageOrder::InPageOrder(Config config) : config_{std::move(config)}, pages_{config_.tuning.pages_at_first} {
     set_density(config_.rows_a_page);
     reason_ = "updates may stay on their page";

@@ -51,23 +51,6 @@ struct SweepTuning {
     std::int64_t vacuum_at_least{20000};  ///< dead rows
 };
 
-/// How long a fill waits for the horizon when there is nothing else to do: a second at a time, and in all a second and
-/// a twentieth of the time that it worked.
-class Patience {
-  public:
-    static constexpr Millis at_a_time{1000};
-    static constexpr int share{20};
-
-    /// Everything waits, now; false: it has waited long enough.
-    bool wait(Millis now);
-    /// There is something to do.
-    void work(Millis now);
-
-  private:
-    std::optional<Millis> began_, waiting_;
-    Millis waited_{};
-};
-
 class InPageOrder {
   public:
     struct Config {

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "dialogue.h"
+#include "orchestrator/machine/pace.h"
 
 namespace weir {
 namespace {

@@ -8,6 +8,7 @@
 #include <random>
 
 #include "heap.h"
+#include "orchestrator/machine/horizon.h"
 
 namespace weir {
 namespace {
