@@ -12,11 +12,11 @@
 
 #include "metrics/text.h"
 #include "orchestrator/cli/commands.h"
-#include "orchestrator/cli/prepared.h"
 #include "orchestrator/cli/progress.h"
-#include "orchestrator/cli/runs.h"
 #include "orchestrator/postgres/leadership.h"
 #include "orchestrator/postgres/uses.h"
+#include "orchestrator/run/prepared.h"
+#include "orchestrator/run/runs.h"
 
 namespace weir {
 namespace {
