@@ -2,16 +2,14 @@
 /// The commands: each prints to stdout what was asked for, to stderr what is wrong, and gives the exit code.
 #include <boost/json/object.hpp>
 #include <string>
-#include <string_view>
 #include <variant>
 
 #include "orchestrator/cli/options.h"
 #include "orchestrator/machine/protocol.h"
+#include "orchestrator/run/version.h"
 #include "plans/plan.h"
 
 namespace weir {
-
-inline constexpr std::string_view version = "0.1.0";
 
 int run_command(Options const&);
 int plan_command(Options const&);

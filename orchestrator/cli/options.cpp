@@ -102,11 +102,11 @@ Problem usage(std::string message, std::string hint = "weir help") {
     return {Code::usage, {}, std::move(message), std::move(hint)};
 }
 
-}  // namespace
+using Given = po::variables_map;
 
-std::variant<Options, Problem> read_options(int argc, char const* const* argv) {
-    Options options;
-    po::variables_map given;
+/// What stands on the command line; no option has its meaning yet.
+std::variant<Given, Problem> parsed(int argc, char const* const* argv) {
+    Given given;
     po::positional_options_description positional;
     positional.add("words", -1);
     auto const all = described();
@@ -115,6 +115,7 @@ std::variant<Options, Problem> read_options(int argc, char const* const* argv) {
         int const style = po::command_line_style::default_style & ~po::command_line_style::allow_guessing;
         po::store(po::command_line_parser(argc, argv).options(all).positional(positional).style(style).run(), given);
         po::notify(given);
+        return given;
     } catch (po::unknown_option const& error) {
         std::vector<std::string_view> const names{
             "--database", "--until",   "--approve", "--no-wait",           "--take-over",
@@ -128,79 +129,98 @@ std::variant<Options, Problem> read_options(int argc, char const* const* argv) {
     } catch (po::error const& error) {
         return usage(error.what());
     }
-    std::vector<std::string> words;
-    if (given.count("words")) words = given["words"].as<std::vector<std::string>>();
-    if (given["help"].as<bool>() || words.empty()) return options;
+}
 
-    auto const row = std::find_if(verbs().begin(), verbs().end(), [&](VerbRow const& v) { return v.name == words[0]; });
-    if (row == verbs().end()) {
-        std::vector<std::string_view> names;
-        for (auto const& verb : verbs()) names.push_back(verb.name);
-        auto const near = nearest(words[0], names);
-        return usage("unknown command " + words[0], near.empty() ? "weir help" : "did you mean " + near + "?");
-    }
-    options.verb = row->verb;
-    options.words.assign(words.begin() + 1, words.end());
-    auto const shape = "weir " + std::string{row->name} + (row->words.empty() ? "" : " " + std::string{row->words});
-    if (options.words.size() < row->words_min || options.words.size() > row->words_max)
-        return usage("wrong number of words for " + std::string{row->name}, "it is: " + shape);
+std::string text(Given const& given, char const* name) {
+    return given.count(name) ? given[name].as<std::string>() : std::string{};
+}
+
+bool takes(VerbRow const& row, std::string_view option) {
+    return std::find(row.options.begin(), row.options.end(), option) != row.options.end();
+}
+
+std::variant<VerbRow const*, Problem> verb_of(std::string const& word) {
+    auto const row = std::find_if(verbs().begin(), verbs().end(), [&](VerbRow const& v) { return v.name == word; });
+    if (row != verbs().end()) return &*row;
+    std::vector<std::string_view> names;
+    for (auto const& verb : verbs()) names.push_back(verb.name);
+    auto const near = nearest(word, names);
+    return usage("unknown command " + word, near.empty() ? "weir help" : "did you mean " + near + "?");
+}
+
+/// What the command does not take.
+std::optional<Problem> misplaced(VerbRow const& row, Given const& given, std::size_t words) {
+    auto const shape = "weir " + std::string{row.name} + (row.words.empty() ? "" : " " + std::string{row.words});
+    if (words < row.words_min || words > row.words_max)
+        return usage("wrong number of words for " + std::string{row.name}, "it is: " + shape);
     for (std::string_view const name : {"database", "until", "approve", "progress", "http", "linger", "accept-loss"})
-        if (given.count(std::string{name}) &&
-            std::find(row->options.begin(), row->options.end(), name) == row->options.end())
-            return usage("--" + std::string{name} + " is no option of " + std::string{row->name});
+        if (given.count(std::string{name}) && !takes(row, name))
+            return usage("--" + std::string{name} + " is no option of " + std::string{row.name});
     for (std::string_view const name :
          {"no-wait", "take-over", "subscribers-ready", "allow-command", "json", "watch", "metrics"})
-        if (given[std::string{name}].as<bool>() &&
-            std::find(row->options.begin(), row->options.end(), name) == row->options.end())
-            return usage("--" + std::string{name} + " is no option of " + std::string{row->name});
+        if (given[std::string{name}].as<bool>() && !takes(row, name))
+            return usage("--" + std::string{name} + " is no option of " + std::string{row.name});
+    return std::nullopt;
+}
 
-    auto const text = [&](char const* name) {
-        return given.count(name) ? given[name].as<std::string>() : std::string{};
-    };
-    options.database = text("database");
-    options.http = text("http");
-    if (given.count("linger")) {
-        options.linger = read_duration(text("linger"));
-        if (!options.linger)
-            return usage("--linger " + text("linger") + ": that is no time",
-                         "write a whole number and a unit (ms, s, m, h, d), such as 30s");
-        if (options.http.empty())
-            return usage("--linger needs --http", "it keeps /metrics for a last scrape after the end of the run");
+void take_flags(Options& options, Given const& given) {
+    auto const flag = [&](char const* name) { return given[name].as<bool>(); };
+    options.no_wait = flag("no-wait");
+    options.take_over = flag("take-over");
+    options.subscribers_ready = flag("subscribers-ready");
+    options.allow_command = flag("allow-command");
+    options.json = flag("json");
+    options.watch = flag("watch");
+    options.metrics = flag("metrics");
+}
+
+std::optional<Problem> take_http(Options& options, Given const& given) {
+    options.http = text(given, "http");
+    if (!given.count("linger")) return std::nullopt;
+    options.linger = read_duration(text(given, "linger"));
+    if (!options.linger)
+        return usage("--linger " + text(given, "linger") + ": that is no time",
+                     "write a whole number and a unit (ms, s, m, h, d), such as 30s");
+    if (options.http.empty())
+        return usage("--linger needs --http", "it keeps /metrics for a last scrape after the end of the run");
+    return std::nullopt;
+}
+
+std::optional<Problem> take_gates(Options& options, Given const& given) {
+    if (!given.count("approve")) return std::nullopt;
+    for (auto const& gate : given["approve"].as<std::vector<std::string>>()) {
+        if (gate != "contract" && gate != "all")
+            return usage("--approve " + gate + ": there is no such gate",
+                         "the gate is called contract; all approves every gate");
+        options.approve.insert(gate);
     }
-    options.no_wait = given["no-wait"].as<bool>();
-    options.take_over = given["take-over"].as<bool>();
-    options.subscribers_ready = given["subscribers-ready"].as<bool>();
-    options.allow_command = given["allow-command"].as<bool>();
-    options.json = given["json"].as<bool>();
-    options.watch = given["watch"].as<bool>();
-    options.metrics = given["metrics"].as<bool>();
-    if (options.metrics && (options.json || options.watch || !options.words.empty()))
-        return usage("--metrics stands alone", "weir status --metrics prints the series of all runs and ends");
-    if (given.count("approve"))
-        for (auto const& gate : given["approve"].as<std::vector<std::string>>()) {
-            if (gate != "contract" && gate != "all")
-                return usage("--approve " + gate + ": there is no such gate",
-                             "the gate is called contract; all approves every gate");
-            options.approve.insert(gate);
-        }
-    if (given.count("until")) {
-        for (auto const phase : {Phase::expand, Phase::backfill, Phase::proof, Phase::contract})
-            if (name(phase) == text("until")) options.until = phase;
-        if (!options.until)
-            return usage("--until " + text("until") + ": there is no such phase",
-                         "phases are expand, backfill, proof and contract");
-    }
-    if (given.count("accept-loss")) {
-        auto const number = text("accept-loss");
-        std::int64_t count = 0;
-        auto const [end, error] = std::from_chars(number.data(), number.data() + number.size(), count);
-        if (error != std::errc{} || end != number.data() + number.size() || count < 0)
-            return usage("--accept-loss " + number + " is not a number of values",
-                         "write the number that weir rollback names");
-        options.accept_loss = count;
-    }
+    return std::nullopt;
+}
+
+std::optional<Problem> take_phase(Options& options, Given const& given) {
+    if (!given.count("until")) return std::nullopt;
+    for (auto const phase : {Phase::expand, Phase::backfill, Phase::proof, Phase::contract})
+        if (name(phase) == text(given, "until")) options.until = phase;
+    if (options.until) return std::nullopt;
+    return usage("--until " + text(given, "until") + ": there is no such phase",
+                 "phases are expand, backfill, proof and contract");
+}
+
+std::optional<Problem> take_loss(Options& options, Given const& given) {
+    if (!given.count("accept-loss")) return std::nullopt;
+    auto const number = text(given, "accept-loss");
+    std::int64_t count = 0;
+    auto const [end, error] = std::from_chars(number.data(), number.data() + number.size(), count);
+    if (error != std::errc{} || end != number.data() + number.size() || count < 0)
+        return usage("--accept-loss " + number + " is not a number of values",
+                     "write the number that weir rollback names");
+    options.accept_loss = count;
+    return std::nullopt;
+}
+
+std::optional<Problem> take_progress(Options& options, VerbRow const& row, Given const& given) {
     if (given.count("progress")) {
-        options.progress = text("progress");
+        options.progress = text(given, "progress");
         static constexpr std::array modes{"auto", "bar", "plain", "json", "none"};
         if (std::find(modes.begin(), modes.end(), options.progress) == modes.end())
             return usage("--progress " + options.progress + ": there is no such way", "auto, bar, plain, json or none");
@@ -208,9 +228,38 @@ std::variant<Options, Problem> read_options(int argc, char const* const* argv) {
             return usage("--json and --progress " + options.progress + " exclude each other",
                          "--json is --progress json");
     }
-    bool const works = std::find(row->options.begin(), row->options.end(), "progress") != row->options.end();
+    bool const works = takes(row, "progress");
     if (works && options.json) options.progress = "json";
     if (works && options.progress == "json") options.json = true;
+    return std::nullopt;
+}
+
+}  // namespace
+
+std::variant<Options, Problem> read_options(int argc, char const* const* argv) {
+    Options options;
+    auto const came = parsed(argc, argv);
+    if (auto const* problem = std::get_if<Problem>(&came)) return *problem;
+    auto const& given = std::get<Given>(came);
+    std::vector<std::string> words;
+    if (given.count("words")) words = given["words"].as<std::vector<std::string>>();
+    if (given["help"].as<bool>() || words.empty()) return options;
+
+    auto const verb = verb_of(words[0]);
+    if (auto const* problem = std::get_if<Problem>(&verb)) return *problem;
+    auto const& row = *std::get<VerbRow const*>(verb);
+    options.verb = row.verb;
+    options.words.assign(words.begin() + 1, words.end());
+    if (auto problem = misplaced(row, given, options.words.size())) return *std::move(problem);
+
+    options.database = text(given, "database");
+    take_flags(options, given);
+    if (auto problem = take_http(options, given)) return *std::move(problem);
+    if (options.metrics && (options.json || options.watch || !options.words.empty()))
+        return usage("--metrics stands alone", "weir status --metrics prints the series of all runs and ends");
+    for (auto* const take : {take_gates, take_phase, take_loss})
+        if (auto problem = take(options, given)) return *std::move(problem);
+    if (auto problem = take_progress(options, row, given)) return *std::move(problem);
     return options;
 }
 

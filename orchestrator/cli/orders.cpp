@@ -2,7 +2,7 @@
 #include <cstdio>
 
 #include "orchestrator/cli/commands.h"
-#include "orchestrator/cli/prepared.h"
+#include "orchestrator/run/prepared.h"
 #include "plans/reader.h"
 
 namespace weir {

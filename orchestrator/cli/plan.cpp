@@ -3,9 +3,9 @@
 #include <cstdio>
 
 #include "orchestrator/cli/commands.h"
-#include "orchestrator/cli/prepared.h"
 #include "orchestrator/postgres/leadership.h"
 #include "orchestrator/postgres/world.h"
+#include "orchestrator/run/prepared.h"
 #include "phases/program.h"
 
 namespace weir {

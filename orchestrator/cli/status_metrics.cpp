@@ -4,9 +4,9 @@
 
 #include "metrics/ledger_metrics.h"
 #include "orchestrator/cli/commands.h"
-#include "orchestrator/cli/runs.h"
 #include "orchestrator/postgres/ask.h"
 #include "orchestrator/postgres/leadership.h"
+#include "orchestrator/run/runs.h"
 
 namespace weir {
 namespace {

@@ -1,6 +1,6 @@
 #pragma once
 /// Tells people: a JSON document by POST to a webhook, and a command that is run. What is told:
-/// orchestrator/cli/notices.h.
+/// orchestrator/run/notices.h.
 #include <boost/asio/any_io_executor.hpp>
 #include <cstddef>
 #include <functional>

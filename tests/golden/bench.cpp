@@ -6,7 +6,7 @@
 #include <map>
 #include <stdexcept>
 
-#include "orchestrator/cli/prepared.h"
+#include "orchestrator/run/prepared.h"
 #include "orchestrator/out/dump.h"
 #include "orchestrator/postgres/leadership.h"
 #include "orchestrator/postgres/shell.h"

@@ -3,8 +3,8 @@
 #include <fstream>
 #include <regex>
 
-#include "orchestrator/cli/history.h"
-#include "orchestrator/cli/runs.h"
+#include "orchestrator/run/history.h"
+#include "orchestrator/run/runs.h"
 #include "prometheus.h"
 
 namespace weir::tests {

@@ -1,4 +1,4 @@
-#include "orchestrator/cli/alarm.h"
+#include "orchestrator/run/alarm.h"
 
 #include <gtest/gtest.h>
 

@@ -10,8 +10,8 @@
 
 #include "metrics/board.h"
 #include "metrics/instruments.h"
-#include "orchestrator/cli/history.h"
 #include "orchestrator/http/listener.h"
+#include "orchestrator/run/history.h"
 #include "phases/program.h"
 
 namespace weir {

@@ -1,4 +1,4 @@
-#include "orchestrator/cli/notices.h"
+#include "orchestrator/run/notices.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

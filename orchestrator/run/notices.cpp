@@ -1,4 +1,4 @@
-#include "orchestrator/cli/notices.h"
+#include "orchestrator/run/notices.h"
 
 #include <algorithm>
 #include <utility>

@@ -1,4 +1,4 @@
-#include "orchestrator/cli/foretell.h"
+#include "orchestrator/run/foretell.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,10 +1,10 @@
-#include "orchestrator/cli/prepared.h"
+#include "orchestrator/run/prepared.h"
 
 #include <tuple>
 
-#include "orchestrator/cli/commands.h"
 #include "orchestrator/postgres/leadership.h"
 #include "orchestrator/postgres/world.h"
+#include "orchestrator/run/version.h"
 #include "phases/operations.h"
 #include "plans/reader.h"
 

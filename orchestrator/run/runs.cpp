@@ -1,4 +1,4 @@
-#include "orchestrator/cli/runs.h"
+#include "orchestrator/run/runs.h"
 
 #include <boost/json.hpp>
 

@@ -1,4 +1,4 @@
-#include "orchestrator/cli/history.h"
+#include "orchestrator/run/history.h"
 
 #include <boost/asio/steady_timer.hpp>
 #include <boost/json.hpp>
@@ -7,8 +7,8 @@
 #include <utility>
 #include <vector>
 
-#include "orchestrator/cli/runs.h"
 #include "orchestrator/postgres/session.h"
+#include "orchestrator/run/runs.h"
 
 namespace weir {
 namespace {

@@ -1,7 +1,7 @@
-#include "orchestrator/cli/dashboard.h"
+#include "orchestrator/run/dashboard.h"
 
 #include "metrics/event_json.h"
-#include "orchestrator/cli/commands.h"
+#include "orchestrator/run/version.h"
 
 namespace weir {
 namespace {

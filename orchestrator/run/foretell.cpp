@@ -1,4 +1,4 @@
-#include "orchestrator/cli/foretell.h"
+#include "orchestrator/run/foretell.h"
 
 #include <algorithm>
 #include <utility>

@@ -1,0 +1,17 @@
+#pragma once
+/// What the commands run, abort, rollback and purge share.
+#include <string>
+
+#include "orchestrator/cli/options.h"
+#include "orchestrator/run/run.h"
+
+namespace weir {
+
+/// Runs it to its end, shows its events as the options say, and gives the exit code. `plan`: of Task::run only.
+int carry_out(Options const& options, Task task, Plan const* plan, std::string const& name);
+
+/// Says that there is nothing to do; empty names where no plan is meant.
+void say_nothing_to_do(Options const& options, std::string const& plan, std::string const& state,
+                       std::string const& since, std::string const& words);
+
+}  // namespace weir
