@@ -1,7 +1,6 @@
 #include "orchestrator/machine/run.h"
 
 #include <algorithm>
-#include <cmath>
 #include <utility>
 
 #include "orchestrator/machine/refusal.h"
@@ -11,27 +10,7 @@
 namespace weir {
 namespace {
 
-constexpr Limits gate_limits{Millis{1000}, Millis{5000}, Millis{10000}};
 constexpr Millis hand_rest{50};
-constexpr Millis signals_every{1000};
-
-/// What the settings say of a signal; 0: no limit.
-void limit(Reading& reading, Throttle const& throttle) {
-    auto const custom = [&](std::vector<CustomSignal> const& all, double otherwise) {
-        auto const one = std::find_if(all.begin(), all.end(), [&](auto const& s) { return s.name == reading.subject; });
-        reading.limit = one == all.end() ? 0 : one->limit.value_or(otherwise);
-    };
-    if (reading.signal == "sql")
-        custom(throttle.sql, 0);
-    else if (reading.signal == "http")
-        custom(throttle.http, 1);
-    else if (reading.signal == "prometheus")
-        custom(throttle.prometheus, 0);
-    else
-        reading.limit = throttle.limit(reading.signal).value_or(0);
-    for (auto const& signal : keys::signals)
-        if (signal.name == reading.signal) reading.writes_only = signal.writes_only;
-}
 
 /// For a terminal: a key is what stands in a row.
 Sealed among_them(std::vector<Sealed> const& keys) {
@@ -48,7 +27,8 @@ RunMachine::RunMachine(Config config)
     : config_{std::move(config)},
       record_{config_.record},
       entries_{config_.program.run, config_.epoch, record_.last_seq + 1},
-      backup_{config_.program.plan, config_.program.run} {
+      backup_{config_.program.plan, config_.program.run},
+      gate_{gate_config()} {
     undoing_ = record_.aborting;
     // What was set holds until the run ends; a key that this version does not know is nothing to it.
     for (auto const& [key, value] : record_.settings) {
@@ -61,10 +41,12 @@ RunMachine::RunMachine(Config config)
     old_may_return_ = (config_.rollback || config_.abort) &&
                       (config_.told_again || config_.approve.contains("all") || config_.approve.contains("contract"));
     abort_user_ = config_.user;
-    if (config_.approve.contains("contract") || config_.approve.contains("all")) option_votes_ = true;
-    // Enough approvals, and the end came before the gate's own entry.
-    if (config_.program.approvals > 1 && static_cast<int>(record_.approvals.size()) >= config_.program.approvals)
-        for (auto const& one : record_.approvals) approval_user_ += (approval_user_.empty() ? "" : ", ") + one;
+}
+
+GateMachine::Config RunMachine::gate_config() const {
+    auto config = GateMachine::config(config_.program, record_, config_.epoch);
+    if (config_.approve.contains("contract") || config_.approve.contains("all")) config.voter = config_.user;
+    return config;
 }
 
 void RunMachine::say(Commands& out, decltype(Event::what) what) const {
@@ -72,7 +54,7 @@ void RunMachine::say(Commands& out, decltype(Event::what) what) const {
 }
 
 Step const* RunMachine::current() const {
-    auto const at = doing_ == Doing::watching ? watching_ : doing_ == Doing::weighing ? weighing_ : step_;
+    auto const at = doing_ == Doing::watching ? watch_.step() : doing_ == Doing::weighing ? weighing_ : step_;
     return at < config_.program.steps.size() ? &config_.program.steps[at] : nullptr;
 }
 
@@ -449,8 +431,7 @@ void RunMachine::start_backfill(Step const& step, Commands& out) {
     backfill_.emplace(std::move(config));
     doing_ = Doing::working;
     backfill_->start(at_, ids_, out);
-    // A proof goes on at the pace that its fill has found.
-    if (!worked_ || at_.steady - *worked_ > learnt_for) pace_.begin();
+    pace_.begin(at_);
     judge_pace(out);
     backfill_moved(out);
 }
@@ -548,7 +529,7 @@ void RunMachine::step_finished(Commands& out) {
         say(out, StepUndone{step.id, step.title, took});
     } else {
         record_.done.insert(step.id);
-        if (step.kind == StepKind::proof && step.phase == Phase::proof && !step.rows->erases) proofs_took_ += took;
+        if (GateWatch::repeats(step)) watch_.made(took);
         say(out, StepDone{step.id, step.title, step.phase, took});
     }
     advance(out);
@@ -562,173 +543,77 @@ void RunMachine::open_gate(Commands& out) {
         write(EntryKind::gate_opened, "", {}, {}, out);
         return;
     }
-    say(out, GateOpened{"contract", config_.program.gate_notes});
-    watched_ = at_.steady;
-    look_around(true, out);
-    if (option_votes_) vote(config_.user, out);
-    option_votes_ = false;
-    if (!approval_user_.empty()) {
-        approved(approval_user_, out);
-    } else if (gate_asks()) {
-        ask_gate(out);
-    } else if (config_.no_wait && !around_) {
+    gate_.open(at_, entries_, ids_, out);
+    watch_.rest(at_.steady);
+    if (gate_.approved())
+        approved(out);
+    else if (gate_.asks())
+        gate_.ask(ids_, out);
+    else if (config_.no_wait && !gate_.looking())
         quit(3, RunState::waiting, out);
-    }
 }
 
-/// What people did to the columns meanwhile: told once, and again with the proofs when there is more of it.
-void RunMachine::look_around(bool anew, Commands& out) {
-    if (config_.program.gate_looks.empty() || around_) return;
-    around_ = ids_();
-    around_anew_ = anew;
-    out.emplace_back(Execute{*around_, control,
-                             Batch{sql("SET LOCAL transaction_read_only = on"),
-                                   sql("SELECT g.about, g.message, g.hint FROM (\n{0}) g (about, message, hint)",
-                                       Sql::join(config_.program.gate_looks, "\nUNION ALL\n"))},
-                             Transaction::implicit, gate_limits});
-}
-
-void RunMachine::looked_around(Outcome const& outcome, Commands& out) {
-    around_.reset();
-    if (is_gone(outcome.fate)) {
-        failed(outcome, out);
-        return;
-    }
-    for (auto const& row : outcome.rows) {
-        auto const message = row.fields.at(1).value_or("");
-        auto& told = around_told_[row.fields.at(0).value_or("")];
-        if (told == message || (!told.empty() && !around_anew_)) continue;
-        told = message;
-        say(out, Warned{message, row.fields.at(2).value_or("")});
-    }
-    if (config_.no_wait && doing_ == Doing::gate && !gate_asks()) quit(3, RunState::waiting, out);
-}
-
-void RunMachine::approved(std::string const& user, Commands& out) {
+void RunMachine::approved(Commands& out) {
     EntryDetail detail;
-    detail.user = user;
+    detail.user = gate_.approved_by();
     write(EntryKind::gate_approved, "", detail, {}, out);
 }
 
-/// One database user approves; when enough of them have, so is the gate.
-void RunMachine::vote(std::string const& user, Commands& out) {
-    if (!approval_user_.empty() || !record_.approvals.insert(user).second) return;
-    say(out, OrderTaken{"approve", "contract", user});
-    auto const have = static_cast<int>(record_.approvals.size());
-    if (config_.program.approvals > 1) {
-        EntryDetail detail;
-        detail.user = user;
-        entries_.note(EntryKind::approval, detail);
-        say(out, GateVoted{"contract", user, have, config_.program.approvals});
-    }
-    if (have < config_.program.approvals) return;
-    std::string all;
-    for (auto const& one : record_.approvals) all += (all.empty() ? "" : ", ") + one;
-    approval_user_ = all;
-}
-
-bool RunMachine::gate_asks() const { return config_.program.gate_after || config_.program.gate_until; }
-
-void RunMachine::ask_gate(Commands& out) {
-    auto const& program = config_.program;
-    if (asking_gate_) return;
-    asking_gate_ = ids_();
-    // Else a gate that nobody comes to would not notice that another leads, or that the ledger is gone. After a
-    // question that failed the fence is asked alone: which of both failed?
-    Batch question{fence(config_.epoch)};
-    gate_asked_ = gate_asks() && !(gate_asked_ && !gate_trouble_.empty());
-    if (gate_asked_) question.insert(question.end(), program.gate_session.begin(), program.gate_session.end());
-    if (gate_asked_)
-        for (auto& part : gate_condition(program.run, program.gate_after, program.gate_until))
-            question.push_back(std::move(part));
-    out.emplace_back(Execute{*asking_gate_, control, std::move(question), Transaction::implicit, gate_limits});
-}
-
-void RunMachine::gate_answered(Outcome const& outcome, Commands& out) {
-    asking_gate_.reset();
-    if (is_gone(outcome.fate) || outcome.fate == Fate::fenced) {
-        failed(outcome, out);
-        return;
-    }
-    if (!gate_asked_) {
-        // Schema weir, the function of the fence, or its table.
-        bool const gone = outcome.fate == Fate::refused &&
-                          (outcome.sqlstate == "3F000" || outcome.sqlstate == "42883" || outcome.sqlstate == "42P01");
-        if (gone && doing_ == Doing::gate)
-            stop({Code::ledger_damaged,
-                  {},
-                  "the ledger in schema weir is gone: " + outcome.message,
-                  "the application goes on; columns under sync stay equal as long as their triggers are there; see "
-                  "\"When it is damaged\" in docs/ledger.md",
-                  words_of(outcome)},
-                 out);
-        return;
-    }
-    if (outcome.fate != Fate::done) {
-        if (gate_trouble_ != outcome.message)
-            say(out, Warned{"whether the gate may open cannot be asked: " + outcome.message,
-                            "mend what the query needs, or approve the gate by hand: weir approve " +
-                                config_.program.plan + " contract",
-                            words_of(outcome)});
-        gate_trouble_ = outcome.message;
-        if (config_.no_wait && doing_ == Doing::gate) quit(3, RunState::waiting, out);
-        return;
-    }
-    gate_trouble_.clear();
-    bool const holds = !outcome.rows.empty() && outcome.rows[0].fields[0] == "t";
-    if (!approval_user_.empty() || leaving()) return;
-    if (!holds) {
-        if (config_.no_wait && doing_ == Doing::gate) quit(3, RunState::waiting, out);
-        return;
-    }
-    approval_user_ = config_.program.gate_until ? "its query" : "its time";
-    if (doing_ == Doing::gate) approved(approval_user_, out);
+void RunMachine::pass_gate(Commands& out) {
+    if (doing_ == Doing::gate) approved(out);
     if (doing_ == Doing::watching) stop_watching(out);
 }
 
-/// While people deploy, the proofs are repeated, save those of deletions, which would delete more: what they find is
-/// told, and what is still NULL is filled.
+void RunMachine::gate_came(Completed const& completed, Commands& out) {
+    switch (gate_.completed(at_, completed, leaving(), out)) {
+        case GateMachine::Answer::nothing:
+            return;
+        case GateMachine::Answer::waits:
+            if (config_.no_wait && doing_ == Doing::gate) quit(3, RunState::waiting, out);
+            return;
+        case GateMachine::Answer::approved:
+            pass_gate(out);
+            return;
+        case GateMachine::Answer::failed:
+            failed(completed.outcome, out);
+            return;
+        case GateMachine::Answer::ledger_gone:
+            if (doing_ == Doing::gate) stop(ledger_gone(completed.outcome), out);
+            return;
+    }
+}
+
 void RunMachine::on_tick(Commands& out) {
     // Nobody else would say why it stands still.
     if (unlimited() && hand_pid_ != 0) in_the_way_.behind(hand_pid_, ids_, out);
     if (doing_ == Doing::gate || doing_ == Doing::watching) {
-        ask_gate(out);
-        look_around(false, out);
+        gate_.ask(ids_, out);
+        gate_.look(false, ids_, out);
     }
     judge_pace(out);
     child_moved(out);
-    if (doing_ != Doing::gate || !record_.paused_by.empty() ||
-        at_.steady - watched_ < std::max(gate_proof_every, gate_proof_share * proofs_took_) ||
-        !schedule_reason().empty())
+    if (doing_ != Doing::gate || !record_.paused_by.empty() || !watch_.due(at_.steady) || !schedule_reason().empty())
         return;
-    watching_ = 0;
-    watch_began_ = at_.steady;
+    watch_.begin(at_.steady);
     watch_next(out);
 }
 
+/// What a repeated proof finds is told, and what is still NULL is filled.
 void RunMachine::watch_next(Commands& out) {
-    auto const& steps = config_.program.steps;
-    if (!leaving() && !approval_user_.empty()) {
-        doing_ = Doing::gate;
-        approved(approval_user_, out);
-        return;
-    }
-    while (!leaving() && watching_ < steps.size() &&
-           !(steps[watching_].kind == StepKind::proof && steps[watching_].phase == Phase::proof &&
-             !steps[watching_].rows->erases && is_done(steps[watching_])))
-        ++watching_;
     if (leaving()) {
         advance(out);
         return;
     }
-    if (watching_ == steps.size()) {
-        watched_ = at_.steady;
-        proofs_took_ = watched_ - watch_began_;
+    Step const* step = gate_.approved() ? nullptr : watch_.next(config_.program, record_, at_.steady);
+    if (step == nullptr) {
         doing_ = Doing::gate;
-        look_around(true, out);
+        if (gate_.approved())
+            approved(out);
+        else
+            gate_.look(true, ids_, out);
         return;
     }
-    auto config = backfill_config(steps[watching_], *steps[watching_].rows, true);
+    auto config = backfill_config(*step, *step->rows, true);
     // Its own progress: that of the step belongs to the step.
     config.step += ".again";
     config.afresh = true;
@@ -740,7 +625,7 @@ void RunMachine::watch_next(Commands& out) {
 }
 
 void RunMachine::watch_moved(Commands& out) {
-    Step const& step = config_.program.steps[watching_];
+    Step const& step = config_.program.steps[watch_.step()];
     auto const table = step.rows->table.text();
     switch (backfill_->state()) {
         case BackfillMachine::State::running:
@@ -756,7 +641,7 @@ void RunMachine::watch_moved(Commands& out) {
                            "stops on them",
                            among_them(backfill_->keys())});
             }
-            ++watching_;
+            watch_.proven();
             write(EntryKind::checked, step.id, proof_figures(), {}, out);
             return;
         case BackfillMachine::State::failed:
@@ -1108,12 +993,8 @@ void RunMachine::on(Completed const& completed, Commands& out) {
         child_moved(out);
         return;
     }
-    if (asking_gate_ == completed.command) {
-        gate_answered(completed.outcome, out);
-        return;
-    }
-    if (around_ == completed.command) {
-        looked_around(completed.outcome, out);
+    if (gate_.owns(completed.command)) {
+        gate_came(completed, out);
         return;
     }
     if (doing_ == Doing::backup && backup_.owns(completed.command)) {
@@ -1190,15 +1071,7 @@ void RunMachine::on(Completed const& completed, Commands& out) {
 }
 
 void RunMachine::on_measured(Measured const& measured, Commands& out) {
-    for (auto const& reading : measured.readings)
-        if (reading.signal == "replication_lag" && !reading.subject.empty()) {
-            std::optional<Millis> lag;
-            if (reading.value) lag = Millis{static_cast<std::int64_t>(*reading.value * 1000)};
-            say(out, ReplicaLag{reading.subject, lag, reading.bytes});
-        }
-    readings_ = measured.readings;
-    for (auto& reading : readings_) limit(reading, config_.settings.throttle);
-    measured_ = at_.steady;
+    pace_.measured(measured, config_.settings, at_, out);
     judge_pace(out);
     child_moved(out);
 }
@@ -1215,60 +1088,19 @@ void RunMachine::child_moved(Commands& out) {
 }
 
 /// Why no fill and no proof may go on now; empty when they may.
-std::string RunMachine::schedule_reason() {
-    auto const& schedule = config_.settings.schedule;
-    if (!opening_ || !opening_->holds(at_.wall)) opening_ = opening(schedule, at_.wall);
-    return closed_reason(schedule, *opening_);
-}
+std::string RunMachine::schedule_reason() { return pace_.closed(config_.settings.schedule, at_); }
 
 void RunMachine::judge_pace(Commands& out) {
     bool const undoes = (doing_ == Doing::weighing || doing_ == Doing::returning) && backfill_;
-    bool const works = undoes || ((doing_ == Doing::working || doing_ == Doing::watching) && backfill_);
-    bool const reads = undoes || (works && current()->kind == StepKind::proof);
-    if (works) worked_ = at_.steady;
-    Pace pace;
-    if (!config_.settings.throttle.none()) {
-        pace = pace_.judge(readings_, measured_, at_.steady, reading_age_max, !reads);
-        tell_signals(pace, works, out);
-    }
-    // An undo waits for no window and is not paused.
-    auto const closed = works && !undoes ? schedule_reason() : "";
-    bool const closes = !closed.empty() && !shut_;
-    shut_ = !closed.empty();
-    auto const stands = [&](std::string const& reason, char const* worst) {
-        pace.go = pace.may_write = false;
-        pace.worst = worst;
-        pace.reasons.insert(pace.reasons.begin(), reason);
-    };
-    if (!closed.empty()) stands(closed, "schedule");
-    if (!record_.paused_by.empty() && !undoes) stands("paused by " + record_.paused_by, "paused");
-    // Who has nothing to begin is held by nothing.
-    if (!works && record_.paused_by.empty()) pace = {};
-    double const now = pace.go ? pace.pace : 0;
-    bool const turned = (now > 0) != (told_pace_ > 0) || (now < 1) != (told_pace_ < 1);
-    // Which signal is the last to let it rise is news to nobody.
-    auto const worst = pace.go && pace.rising ? "" : pace.worst;
-    if (turned || std::abs(now - told_pace_) >= 0.1 || (now < 1 && worst != told_worst_)) {
-        told_pace_ = now;
-        told_worst_ = worst;
-        say(out, PaceChanged{now, now < 1 ? pace.reasons : std::vector<std::string>{}});
-    }
-    if (!works) return;
-    if (closes && config_.no_wait && doing_ == Doing::working) backfill_->stop(false, out);
-    backfill_->pace(now, pace.may_write, at_, ids_, out);
-}
-
-void RunMachine::tell_signals(Pace const& pace, bool works, Commands& out) {
-    if (told_signals_ && at_.steady - *told_signals_ < signals_every) return;
-    told_signals_ = at_.steady;
-    SignalsJudged all;
-    for (auto const& one : pace.judged) {
-        auto const& reading = one.reading;
-        all.signals.push_back({reading.signal, reading.subject, reading.unit, reading.value, reading.limit, one.load,
-                               one.age.value_or(Millis{0}), works && (one.worst || one.stops),
-                               reading.value ? reading.remark : reading.problem});
-    }
-    say(out, std::move(all));
+    bool const works = (doing_ == Doing::working || doing_ == Doing::watching) && backfill_;
+    auto const work = undoes                               ? PaceJudge::Work::undoes
+                      : !works                             ? PaceJudge::Work::none
+                      : current()->kind == StepKind::proof ? PaceJudge::Work::reads
+                                                           : PaceJudge::Work::writes;
+    auto const verdict = pace_.judge(work, config_.settings, record_.paused_by, at_, out);
+    if (work == PaceJudge::Work::none) return;
+    if (verdict.closes && config_.no_wait && doing_ == Doing::working) backfill_->stop(false, out);
+    backfill_->pace(verdict.pace, verdict.may_write, at_, ids_, out);
 }
 
 void RunMachine::on_order(Ordered const& order, Commands& out) {
@@ -1281,10 +1113,8 @@ void RunMachine::on_order(Ordered const& order, Commands& out) {
         return;
     }
     if (order.word == OrderWord::approve) {
-        vote(order.user, out);
-        if (approval_user_.empty()) return;
-        if (doing_ == Doing::gate) approved(approval_user_, out);
-        if (doing_ == Doing::watching) stop_watching(out);
+        gate_.vote(order.user, at_, entries_, out);
+        if (gate_.approved()) pass_gate(out);
         return;
     }
     newest_abort_ = std::max(newest_abort_, order.order);

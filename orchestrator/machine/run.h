@@ -26,26 +26,19 @@
 #include "orchestrator/machine/backfill.h"
 #include "orchestrator/machine/backup.h"
 #include "orchestrator/machine/entries.h"
+#include "orchestrator/machine/gate.h"
+#include "orchestrator/machine/gate_watch.h"
 #include "orchestrator/machine/in_the_way.h"
 #include "orchestrator/machine/ladder.h"
 #include "orchestrator/machine/ledger.h"
-#include "orchestrator/machine/pace.h"
+#include "orchestrator/machine/pace_judge.h"
 #include "orchestrator/machine/protocol.h"
-#include "orchestrator/machine/schedule.h"
 #include "orchestrator/machine/standalone.h"
 #include "phases/program.h"
 #include "plans/plan.h"
 
 namespace weir {
 
-/// Readings older than this stop the backfill: nobody is measuring.
-inline constexpr Millis reading_age_max{2000};
-
-/// What was learnt of the servers while a fill worked holds so long.
-inline constexpr Millis learnt_for{10'000};
-/// How often the proofs are repeated while a gate is open; and at least so many times their own duration apart.
-inline constexpr Millis gate_proof_every{600'000};
-inline constexpr int gate_proof_share{20};
 /// Readers of a proof, when the plan leaves the number to weir.
 inline constexpr int proof_workers = 2;
 
@@ -121,13 +114,10 @@ class RunMachine {
     void start_backup(Step const& step, Commands& out);
     void backup_came(Completed const& completed, Commands& out);
     void open_gate(Commands& out);
-    void approved(std::string const& user, Commands& out);
-    void vote(std::string const& user, Commands& out);
-    bool gate_asks() const;  ///< its time or its query may open it
-    void ask_gate(Commands& out);
-    void gate_answered(Outcome const& outcome, Commands& out);
-    void look_around(bool anew, Commands& out);
-    void looked_around(Outcome const& outcome, Commands& out);
+    GateMachine::Config gate_config() const;
+    void approved(Commands& out);
+    void pass_gate(Commands& out);
+    void gate_came(Completed const& completed, Commands& out);
     void rest_in_quarantine(Commands& out);
     void ask_control(Doing doing, Batch batch, Commands& out);
     void quarantine_answered(Outcome const& outcome, Commands& out);
@@ -158,7 +148,6 @@ class RunMachine {
     void ladder_moved(Commands& out);
     void backfill_moved(Commands& out);
     void judge_pace(Commands& out);
-    void tell_signals(Pace const& pace, bool works, Commands& out);
     void pause(Ordered const& order, Commands& out);
     void go_on(Ordered const& order, Commands& out);
     void set(Ordered const& order, Commands& out);
@@ -195,26 +184,16 @@ class RunMachine {
     InTheWay in_the_way_;
     std::size_t step_{};
     Millis step_began_{}, run_began_{};
-    Millis watched_{};                      ///< when the gate opened, or its proofs were repeated last
-    Millis watch_began_{};                  ///< when they began to be
-    Millis proofs_took_{};                  ///< all of them, the last time
-    std::size_t watching_{};                ///< the step whose proof is repeated; those before it were
     std::optional<std::size_t> reproving_;  ///< a proof that is done and made again: what it saw has changed
     std::map<std::string, int> changes_;    ///< of the root's shape, that each proof has seen
     std::optional<Phase> phase_;
     Entries entries_;
     Backup backup_;
-    PaceController pace_;
+    GateMachine gate_;
+    GateWatch watch_;
+    PaceJudge pace_;
     bool started_{};
     std::vector<Ordered> early_;  ///< orders that came before Started
-    std::vector<Reading> readings_;
-    std::optional<Millis> measured_;
-    std::optional<Millis> worked_;  ///< when a fill or proof worked last
-    double told_pace_{1};           ///< as announced; 0: held
-    std::string told_worst_;        ///< its signal; empty while it only rises
-    std::optional<Millis> told_signals_;
-    std::optional<Opening> opening_;  ///< of the schedule, as long as it holds
-    bool shut_{};                     ///< the schedule holds the child
     bool stopping_{}, undoing_{}, abort_wanted_{}, rollback_wanted_{};
     bool quarantine_over_{};
     bool weighed_{};                // what would be lost is counted, and accepted
@@ -229,17 +208,10 @@ class RunMachine {
     };
     std::map<std::string, Weighed> weighed_steps_;
     bool old_may_return_{};  // the application of the old shape is deployed: nothing needs the new column
-    bool option_votes_{};    // --approve: when the gate opens
     int hand_pid_{};         // of the first hand, whose statements may wait long
-    std::string abort_user_, approval_user_;
+    std::string abort_user_;
     std::int64_t abort_order_{}, newest_abort_{};
     std::optional<std::int64_t> refused_order_;
-    std::optional<CommandId> asking_gate_;  ///< whether its own condition holds
-    std::string gate_trouble_;
-    std::optional<CommandId> around_;                 ///< looking at what people did while the gate is open
-    bool around_anew_{};                              ///< what was told already is told again when it has changed
-    std::map<std::string, std::string> around_told_;  ///< what was told, by what it is about
-    bool gate_asked_{};                               // with its condition; else the fence alone
     bool pause_told_{};
     std::optional<int> exit_;
     std::string lost_;
