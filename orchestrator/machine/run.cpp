@@ -28,19 +28,23 @@ RunMachine::RunMachine(Config config)
       record_{config_.record},
       entries_{config_.program.run, config_.epoch, record_.last_seq + 1},
       backup_{config_.program.plan, config_.program.run},
-      gate_{gate_config()} {
-    undoing_ = record_.aborting;
+      gate_{gate_config()},
+      intent_{config_.rollback                     ? Intent::roll_back
+              : config_.abort && !record_.aborting ? Intent::abort
+                                                   : Intent::go_on},
+      orders_{record_,
+              intent_ == Intent::roll_back ? Orders::Asked::rollback
+              : intent_ == Intent::abort   ? Orders::Asked::abort
+                                           : Orders::Asked::nothing,
+              config_.user},
+      undo_{(config_.rollback || config_.abort) &&
+            (config_.told_again || config_.approve.contains("all") || config_.approve.contains("contract"))} {
     // What was set holds until the run ends; a key that this version does not know is nothing to it.
     for (auto const& [key, value] : record_.settings) {
         auto changed = with_setting(config_.settings, key, value);
         if (auto* settings = std::get_if<Settings>(&changed)) config_.settings = std::move(*settings);
     }
     hands_ = config_.settings.workers.value_or(keys::workers_auto);
-    abort_wanted_ = config_.abort && !undoing_;
-    rollback_wanted_ = config_.rollback;
-    old_may_return_ = (config_.rollback || config_.abort) &&
-                      (config_.told_again || config_.approve.contains("all") || config_.approve.contains("contract"));
-    abort_user_ = config_.user;
 }
 
 GateMachine::Config RunMachine::gate_config() const {
@@ -54,14 +58,8 @@ void RunMachine::say(Commands& out, decltype(Event::what) what) const {
 }
 
 Step const* RunMachine::current() const {
-    auto const at = doing_ == Doing::watching ? watch_.step() : doing_ == Doing::weighing ? weighing_ : step_;
+    auto const at = doing_ == Doing::watching ? watch_.step() : doing_ == Doing::weighing ? undo_.step() : step_;
     return at < config_.program.steps.size() ? &config_.program.steps[at] : nullptr;
-}
-
-bool RunMachine::contracting() const {
-    return std::any_of(config_.program.steps.begin(), config_.program.steps.end(), [&](Step const& s) {
-        return s.phase == Phase::contract && s.kind != StepKind::proof && s.kind != StepKind::backup && is_done(s);
-    });
 }
 
 Commands RunMachine::resume(Input const& input) {
@@ -120,40 +118,30 @@ void RunMachine::connect_next(Commands& out) {
 
 void RunMachine::advance(Commands& out) {
     doing_ = Doing::idle;
-    if (stopping_) {
+    if (intent_ == Intent::stop) {
         stop({Code::interrupted,
               {},
               "interrupted; what was begun is finished or rolled back",
               "run the same command again to go on"},
              out);
-        return;
-    }
-    if (rollback_wanted_) {
+    } else if (intent_ == Intent::roll_back) {
         start_rollback(out);
-        return;
-    }
-    if (abort_wanted_ && !undoing_) {
-        start_abort(abort_user_, out);
-        return;
-    }
-    if (undoing_) {
-        if (entries_.notes())
-            doing_ = Doing::noting;
-        else
-            undo_next(out);
-        return;
-    }
-    if (entries_.notes()) {
+    } else if (intent_ == Intent::abort && !undoing()) {
+        start_abort(out);
+    } else if (entries_.notes()) {
         doing_ = Doing::noting;
-        return;
-    }
-    if (!record_.paused_by.empty()) {
+    } else if (undoing()) {
+        undo_next(out);
+    } else if (!orders_.paused_by().empty()) {
         doing_ = Doing::paused;
-        if (!pause_told_) say(out, Paused{record_.paused_by});
-        pause_told_ = true;
+        orders_.tell_pause(at_, out);
         if (config_.no_wait) quit(3, RunState::waiting, out);
-        return;
+    } else {
+        go_on(out);
     }
+}
+
+void RunMachine::go_on(Commands& out) {
     auto const& steps = config_.program.steps;
     step_ = static_cast<std::size_t>(
         std::find_if(steps.begin(), steps.end(), [&](Step const& s) { return !is_done(s); }) - steps.begin());
@@ -220,7 +208,7 @@ void RunMachine::start_ladder(Step const& step, bool undo, Commands& out) {
     config.first = {fence(config_.epoch), insert_entry(config_.program.run, entries_.next(), config_.epoch,
                                                        undo ? EntryKind::step_undone : EntryKind::step_done, step.id)};
     config.locks = undo ? step.undo_locks : step.locks;
-    config.body = undo ? still_so(step) : step.forward;
+    config.body = undo ? undo_.still_so(step) : step.forward;
     if (undo) config.body.insert(config.body.end(), step.undo.begin(), step.undo.end());
     if (!undo) {
         Batch checks;
@@ -318,18 +306,14 @@ Step const& RunMachine::proof_of(Step const& step) const {
 bool RunMachine::prove_again(Outcome const& outcome, Commands& out) {
     Step const& step = *current();
     if (outcome.fate != Fate::refused || outcome.sqlstate != "WE007") return false;
-    if (undoing_) {
+    if (undoing()) {
         say(out, Warned{"undo of step " + step.id + " (" + step.title + "): " + outcome.message,
                         "what has changed is read before the column comes back"});
         auto config = backfill_config(step, *step.undo_rows, true);
         config.step = step.noted_for + ".back";
         config.gate_opened = true;
         config.changes = changes_[config.step];
-        backfill_.emplace(std::move(config));
-        doing_ = Doing::returning;
-        backfill_->start(at_, ids_, out);
-        judge_pace(out);
-        return_moved(out);
+        start_batches(Doing::returning, std::move(config), out);
         return true;
     }
     say(out, Warned{"step " + step.id + " (" + step.title + "): " + outcome.message,
@@ -428,12 +412,16 @@ BackfillMachine::Config RunMachine::backfill_config(Step const& step, Rows const
 void RunMachine::start_backfill(Step const& step, Commands& out) {
     auto config = backfill_config(step, *step.rows, step.kind == StepKind::proof);
     config.changes = changes_[step.id];
+    start_batches(Doing::working, std::move(config), out);
+}
+
+void RunMachine::start_batches(Doing doing, BackfillMachine::Config config, Commands& out) {
     backfill_.emplace(std::move(config));
-    doing_ = Doing::working;
+    doing_ = doing;
     backfill_->start(at_, ids_, out);
-    pace_.begin(at_);
+    if (doing == Doing::working) pace_.begin(at_);
     judge_pace(out);
-    backfill_moved(out);
+    child_moved(out);
 }
 
 EntryDetail RunMachine::proof_figures() const {
@@ -524,7 +512,7 @@ void RunMachine::backup_came(Completed const& completed, Commands& out) {
 void RunMachine::step_finished(Commands& out) {
     Step const& step = *current();
     auto const took = at_.steady - step_began_;
-    if (undoing_) {
+    if (undoing()) {
         record_.undone_steps.insert(step.id);
         say(out, StepUndone{step.id, step.title, took});
     } else {
@@ -592,7 +580,7 @@ void RunMachine::on_tick(Commands& out) {
     }
     judge_pace(out);
     child_moved(out);
-    if (doing_ != Doing::gate || !record_.paused_by.empty() || !watch_.due(at_.steady) || !schedule_reason().empty())
+    if (doing_ != Doing::gate || !orders_.paused_by().empty() || !watch_.due(at_.steady) || !schedule_reason().empty())
         return;
     watch_.begin(at_.steady);
     watch_next(out);
@@ -617,11 +605,7 @@ void RunMachine::watch_next(Commands& out) {
     // Its own progress: that of the step belongs to the step.
     config.step += ".again";
     config.afresh = true;
-    backfill_.emplace(std::move(config));
-    doing_ = Doing::watching;
-    backfill_->start(at_, ids_, out);
-    judge_pace(out);
-    watch_moved(out);
+    start_batches(Doing::watching, std::move(config), out);
 }
 
 void RunMachine::watch_moved(Commands& out) {
@@ -660,31 +644,27 @@ void RunMachine::stop_watching(Commands& out) {
 
 // ---- undo and the end -------------------------------------------------------------------------------------------
 
-void RunMachine::start_abort(std::string const& user, Commands& out) {
-    if (contracting()) {
-        if (!record_.quarantined && gone_for_good() == nullptr) {
-            rollback_wanted_ = true;
-            start_rollback(out);
-            return;
-        }
-        abort_wanted_ = false;
-        Problem const why = record_.quarantined
-                                ? Problem{Code::not_now,
-                                          {},
-                                          "contract is done, and what it set aside is in quarantine",
-                                          "weir rollback " + config_.program.plan + " brings everything back"}
-                                : only_forward();
-        if (config_.abort) {
-            stop(why, out);
-        } else {
-            say(out, Warned{why.message, why.hint});
-            advance(out);
-        }
+void RunMachine::start_abort(Commands& out) {
+    if (!contracting(config_.program, record_)) {
+        EntryDetail detail;
+        detail.user = orders_.user();
+        write(EntryKind::aborting, "", detail, {}, out);
         return;
     }
-    EntryDetail detail;
-    detail.user = user;
-    write(EntryKind::aborting, "", detail, {}, out);
+    auto const why = abort_forbidden(config_.program, record_);
+    if (!why) {
+        intent_ = Intent::roll_back;
+        start_rollback(out);
+        return;
+    }
+    intent_ = Intent::go_on;
+    orders_.answered();
+    if (config_.abort) {
+        stop(*why, out);
+    } else {
+        say(out, Warned{why->message, why->hint});
+        advance(out);
+    }
 }
 
 void RunMachine::ask_control(Doing doing, Batch batch, Commands& out) {
@@ -718,42 +698,40 @@ void RunMachine::quarantine_answered(Outcome const& outcome, Commands& out) {
 }
 
 void RunMachine::start_rollback(Commands& out) {
-    auto const& steps = config_.program.steps;
-    if (!contracting()) {
-        refuse({Code::not_now,
-                {},
-                "plan " + config_.program.plan + " has nothing in quarantine yet",
-                "weir abort " + config_.program.plan + " undoes it"},
-               out);
-        return;
-    }
-    if (gone_for_good() != nullptr) {
-        refuse(only_forward(), out);
-        return;
-    }
-    for (auto const& step : steps)
-        if (step.phase == Phase::quarantine && step.kind != StepKind::backup && step.kind != StepKind::proof &&
-            is_done(step)) {
-            refuse({Code::not_now,
-                    {},
-                    "the quarantine is over, and step " + step.id + " (" + step.title + ") is done",
-                    "what is dropped cannot be brought back; weir purge " + config_.program.plan + " ends the run"},
-                   out);
-            return;
-        }
-    // From then on the counters stand still, and the rows are counted.
-    if (record_.reopened) {
-        rollback_wanted_ = false;
+    if (auto const why = rollback_forbidden(config_.program, record_)) {
+        refuse(*why, out);
+    } else if (record_.reopened) {
+        // From then on the counters stand still, and the rows are counted.
+        undo_begun();
         advance(out);
+    } else {
+        undo_.count(config_.program, record_, ids_, out);
+        doing_ = Doing::asking_undo;
+    }
+}
+
+void RunMachine::undo_begun() {
+    if (intent_ != Intent::stop) intent_ = Intent::go_on;
+    if (orders_.asked() == Orders::Asked::rollback) orders_.answered();
+}
+
+void RunMachine::undo_came(Completed const& completed, Commands& out) {
+    undo_.completed();
+    if (undo_.state() == Undo::State::counting) {
+        counted(completed.outcome, out);
         return;
     }
-    Batch ask;
-    for (auto const& step : steps)
-        if (is_done(step) && !record_.undone_steps.contains(step.id))
-            ask.insert(ask.end(), step.undo_guard.begin(), step.undo_guard.end());
-    auto const count = count_lost(config_.program.run);
-    ask.insert(ask.end(), count.begin(), count.end());
-    ask_control(Doing::counting, std::move(ask), out);
+    switch (undo_.guarded(completed.outcome)) {
+        case Undo::Guarded::holds:
+            weigh_next(out);
+            return;
+        case Undo::Guarded::broken:
+            weigh(out);
+            return;
+        case Undo::Guarded::failed:
+            failed(completed.outcome, out);
+            return;
+    }
 }
 
 void RunMachine::counted(Outcome const& outcome, Commands& out) {
@@ -766,38 +744,95 @@ void RunMachine::counted(Outcome const& outcome, Commands& out) {
         return;
     }
     auto const lost = std::stoll(outcome.rows[0].fields[0].value_or("0"));
-    auto const accepted = config_.accept_loss.value_or(record_.accept_loss.value_or(0));
-    if (lost != accepted) {
-        auto const number = std::to_string(lost);
-        refuse(
-            {Code::would_lose,
-             {},
-             number + (lost == 1 ? " value" : " values") + " written since contract did not go back to the old column" +
-                 (accepted == 0 ? "" : ", and " + std::to_string(accepted) + " were accepted"),
-             lost == 0 ? "nothing would be lost: leave --accept-loss out"
-                       : "compare the columns; to roll back and lose exactly these: weir rollback " +
-                             config_.program.plan + " --accept-loss " + number},
-            out);
+    if (auto const why = rollback_loses(config_.program.plan, lost, accepted())) {
+        refuse(*why, out);
         return;
     }
-    if (!undoing_ && complete_way_back(out)) return;
-    rollback_wanted_ = false;
-    if (undoing_ && record_.accept_loss.value_or(0) == accepted) {
+    if (Step const* step = missing_way_back(config_.program, record_); step != nullptr && !undoing()) {
+        step_ = static_cast<std::size_t>(step - config_.program.steps.data());
+        begin_step(*step, out);
+        return;
+    }
+    undo_begun();
+    if (undoing() && record_.accept_loss.value_or(0) == accepted())
         advance(out);
+    else
+        write_accepted(EntryKind::rolling_back, out);
+}
+
+/// Values that need not go back, or rows whose values are given up.
+std::int64_t RunMachine::accepted() const { return config_.accept_loss.value_or(record_.accept_loss.value_or(0)); }
+
+void RunMachine::write_accepted(EntryKind kind, Commands& out) {
+    EntryDetail detail;
+    detail.user = orders_.user();
+    detail.accept_loss = accepted();
+    write(kind, "", detail, {}, out);
+}
+
+void RunMachine::weigh_next(Commands& out) {
+    if (intent_ == Intent::stop) {
+        advance(out);
+    } else if (!undo_.weigh_next(config_.program, record_, ids_, out)) {
+        weighed(out);
+    } else if (undo_.state() == Undo::State::weighing) {
+        weigh(out);
+    } else {
+        doing_ = Doing::asking_undo;
+    }
+}
+
+void RunMachine::weigh(Commands& out) {
+    auto config = backfill_config(config_.program.steps[undo_.step()], undo_.rows(config_.program), true);
+    config.step += ".lost";
+    config.afresh = config.counts = true;
+    start_batches(Doing::weighing, std::move(config), out);
+}
+
+void RunMachine::weigh_moved(Commands& out) {
+    switch (backfill_->state()) {
+        case BackfillMachine::State::running:
+            return;
+        case BackfillMachine::State::done:
+        case BackfillMachine::State::misses:
+            undo_.counted(config_.program, backfill_->rows_wrong());
+            weigh_next(out);
+            return;
+        case BackfillMachine::State::failed: {
+            auto const& outcome = backfill_->outcome();
+            if (outcome.fate == Fate::refused && undo_.count_any()) {
+                weigh(out);
+            } else if (outcome.fate == Fate::refused && outcome.sqlstate == "42703") {
+                undo_.absent(config_.program);
+                weigh_next(out);
+            } else {
+                failed(outcome, out);
+            }
+            return;
+        }
+        case BackfillMachine::State::stopped:
+            advance(out);
+            return;
+    }
+}
+
+void RunMachine::weighed(Commands& out) {
+    if (auto const why = undo_.loses(accepted(), way_back(config_.program, record_))) {
+        refuse(*why, out);
         return;
     }
-    EntryDetail detail;
-    detail.user = abort_user_;
-    detail.accept_loss = accepted;
-    write(EntryKind::rolling_back, "", detail, {}, out);
+    undo_.accept(accepted());
+    if (record_.accept_loss.value_or(0) == accepted())
+        advance(out);
+    else
+        write_accepted(record_.rolling_back ? EntryKind::rolling_back : EntryKind::aborting, out);
 }
 
 /// Nothing was begun: the ledger stays as it is. That an order was refused is written down, or every weir to come would
 /// refuse it again and could not go forward.
 void RunMachine::refuse(Problem const& why, Commands& out) {
     if (!config_.rollback && !config_.abort) {
-        refused_order_ = abort_order_;
-        stop(why, out);
+        stop(why, out, orders_.abort());
         return;
     }
     say(out, Stopped{why});
@@ -805,48 +840,35 @@ void RunMachine::refuse(Problem const& why, Commands& out) {
 }
 
 void RunMachine::undo_next(Commands& out) {
-    auto const& steps = config_.program.steps;
-    for (std::size_t i = steps.size(); i-- > 0;) {
-        auto const& step = steps[i];
-        if (!is_done(step) || step.undo.empty() || record_.undone_steps.contains(step.id)) continue;
-        bool const early = step.phase < Phase::contract;
-        bool const gate = early && (record_.rolling_back ? config_.program.gate : record_.gate_opened);
-        if (gate && !record_.reopened) {
+    switch (undo_.next(config_.program, record_)) {
+        case Undo::Next::reopen: {
             EntryDetail detail;
-            if (newest_abort_ > 0) detail.order = newest_abort_;
+            if (orders_.newest_abort() > 0) detail.order = orders_.newest_abort();
             write(EntryKind::reopened, "", detail, {}, out);
             return;
         }
-        if (gate && !old_may_return_) {
-            auto const shape = new_shape();
-            say(out,
-                Warned{(record_.rolling_back ? "the old shape is there again beside the new one: "
-                                             : "the gate was open, and the old shape is there beside the new one: ") +
-                           std::string{"the old and the new application may run"} +
-                           (shape.empty() ? "" : "; undone, " + shape + " is dropped with what is in it"),
-                       "when nothing uses the new shape any more: " + way_back()});
+        case Undo::Next::wait:
+            say(out, Undo::both_shapes(config_.program, record_));
             quit(3, RunState::waiting, out);
             return;
-        }
-        if (early && !weighed_ && (record_.gate_opened || record_.rolling_back)) {
-            weighing_ = 0;
-            lost_rows_ = 0;
-            lost_where_.clear();
-            weighed_steps_.clear();
+        case Undo::Next::weigh:
+            undo_.weigh();
             weigh_next(out);
             return;
-        }
-        step_ = i;
-        step_began_ = at_.steady;
-        start_ladder(step, true, out);
-        return;
+        case Undo::Next::step:
+            step_ = undo_.step();
+            step_began_ = at_.steady;
+            start_ladder(*current(), true, out);
+            return;
+        case Undo::Next::over:
+            break;
     }
     if (!record_.rolling_back) {
         finish_run(EntryKind::undone, out);
         return;
     }
     Batch counters;
-    for (auto const& step : steps)
+    for (auto const& step : config_.program.steps)
         if (step.lost_counter) counters.push_back(sql("DROP SEQUENCE IF EXISTS weir_sync.{0}", *step.lost_counter));
     write(EntryKind::rolled_back, "", {}, std::move(counters), out);
 }
@@ -861,13 +883,6 @@ void RunMachine::write(EntryKind kind, std::string const& step, EntryDetail cons
     doing_ = Doing::writing;
 }
 
-void RunMachine::note(EntryKind kind, EntryDetail detail, Ordered const& order) {
-    detail.user = order.user;
-    detail.order = order.order;
-    record_.last_order = order.order;
-    entries_.note(kind, std::move(detail));
-}
-
 /// Where nothing else of ours writes an entry; elsewhere they wait for the next step.
 void RunMachine::write_notes(Commands& out) {
     if (doing_ == Doing::working || doing_ == Doing::gate || doing_ == Doing::watching || doing_ == Doing::noting ||
@@ -876,7 +891,7 @@ void RunMachine::write_notes(Commands& out) {
 }
 
 void RunMachine::entry_came(Completed const& completed, Commands& out) {
-    switch (entries_.completed(at_, completed, stopping_, ids_, out)) {
+    switch (entries_.completed(at_, completed, intent_ == Intent::stop, ids_, out)) {
         case Entries::Came::nothing:
             return;
         case Entries::Came::note:
@@ -940,8 +955,9 @@ void RunMachine::wrote(Entries::Entry const& entry, Commands& out) {
                 watch_next(out);
             return;
         case EntryKind::aborting:
-            record_.aborting = undoing_ = true;
+            record_.aborting = true;
             if (entry.detail.accept_loss) record_.accept_loss = entry.detail.accept_loss;
+            undo_begun();
             advance(out);
             return;
         case EntryKind::quarantined:
@@ -949,13 +965,13 @@ void RunMachine::wrote(Entries::Entry const& entry, Commands& out) {
             advance(out);
             return;
         case EntryKind::rolling_back:
-            record_.aborting = record_.rolling_back = undoing_ = true;
+            record_.aborting = record_.rolling_back = true;
             record_.accept_loss = entry.detail.accept_loss;
             advance(out);
             return;
         case EntryKind::reopened:
             record_.reopened = true;
-            record_.last_abort = newest_abort_;
+            record_.last_abort = orders_.newest_abort();
             advance(out);
             return;
         case EntryKind::finished:
@@ -997,6 +1013,10 @@ void RunMachine::on(Completed const& completed, Commands& out) {
         gate_came(completed, out);
         return;
     }
+    if (doing_ == Doing::asking_undo && undo_.owns(completed.command)) {
+        undo_came(completed, out);
+        return;
+    }
     if (doing_ == Doing::backup && backup_.owns(completed.command)) {
         backup_came(completed, out);
         return;
@@ -1022,7 +1042,7 @@ void RunMachine::on(Completed const& completed, Commands& out) {
     auto const& outcome = completed.outcome;
     switch (doing_) {
         case Doing::connecting:
-            if (stopping_) {
+            if (intent_ == Intent::stop) {
                 advance(out);
             } else if (outcome.fate == (taking_hand_ ? Fate::canceled : Fate::done)) {
                 // Connected, or rested: take the share of `hands`.
@@ -1047,12 +1067,6 @@ void RunMachine::on(Completed const& completed, Commands& out) {
         case Doing::asking_end:
             quarantine_answered(outcome, out);
             return;
-        case Doing::counting:
-            counted(outcome, out);
-            return;
-        case Doing::guarding:
-            guarded(outcome, out);
-            return;
         case Doing::idle:
         case Doing::ladder:
         case Doing::working:
@@ -1062,6 +1076,7 @@ void RunMachine::on(Completed const& completed, Commands& out) {
         case Doing::weighing:
         case Doing::standalone:
         case Doing::backup:
+        case Doing::asking_undo:
         case Doing::writing:
         case Doing::noting:
         case Doing::paused:
@@ -1097,109 +1112,56 @@ void RunMachine::judge_pace(Commands& out) {
                       : !works                             ? PaceJudge::Work::none
                       : current()->kind == StepKind::proof ? PaceJudge::Work::reads
                                                            : PaceJudge::Work::writes;
-    auto const verdict = pace_.judge(work, config_.settings, record_.paused_by, at_, out);
+    auto const verdict = pace_.judge(work, config_.settings, orders_.paused_by(), at_, out);
     if (work == PaceJudge::Work::none) return;
     if (verdict.closes && config_.no_wait && doing_ == Doing::working) backfill_->stop(false, out);
     backfill_->pace(verdict.pace, verdict.may_write, at_, ids_, out);
 }
 
 void RunMachine::on_order(Ordered const& order, Commands& out) {
-    if (order.word == OrderWord::pause || order.word == OrderWord::resume || order.word == OrderWord::set) {
-        // Of what was given since this one began to work, a lower number may be seen later; each is given once.
-        if (order.order <= config_.record.last_order) return;
-        if (order.word == OrderWord::pause) pause(order, out);
-        if (order.word == OrderWord::resume) go_on(order, out);
-        if (order.word == OrderWord::set) set(order, out);
-        return;
+    switch (orders_.take(order, record_, undo_.old_returned(), config_.settings, at_, entries_, out)) {
+        case Orders::Effect::nothing:
+            return;
+        case Orders::Effect::set: {
+            auto const& settings = config_.settings;
+            if (backfill_) backfill_->tune(settings.batch_target, settings.lock_timeout, settings.lock_give_up);
+            if (standalone_) standalone_->tune(settings.lock_timeout);
+            [[fallthrough]];
+        }
+        case Orders::Effect::resumed:
+            judge_pace(out);
+            if (doing_ == Doing::working) backfill_moved(out);
+            if (doing_ == Doing::paused && orders_.paused_by().empty()) advance(out);
+            return;
+        case Orders::Effect::paused:
+            judge_pace(out);
+            return;
+        case Orders::Effect::approve:
+            gate_.vote(order.user, at_, entries_, out);
+            if (gate_.approved()) pass_gate(out);
+            return;
+        case Orders::Effect::old_returns:
+            undo_.old_returns();
+            return;
+        case Orders::Effect::abort:
+            if (intent_ != Intent::stop) intent_ = Intent::abort;
+            leave(false, out);
+            return;
     }
-    if (order.word == OrderWord::approve) {
-        gate_.vote(order.user, at_, entries_, out);
-        if (gate_.approved()) pass_gate(out);
-        return;
-    }
-    newest_abort_ = std::max(newest_abort_, order.order);
-    if (record_.refused_abort && order.order <= *record_.refused_abort) return;
-    // Since the undo waits until nothing uses the new shape, this says that nothing does.
-    if (undoing_ && record_.reopened && order.order > record_.last_abort && !old_may_return_) {
-        old_may_return_ = true;
-        abort_user_ = order.user;
-        abort_order_ = order.order;
-        say(out, OrderTaken{"abort", "", order.user});
-    }
-    if (undoing_ || abort_wanted_ || rollback_wanted_) return;
-    abort_wanted_ = true;
-    abort_user_ = order.user;
-    abort_order_ = order.order;
-    say(out, OrderTaken{"abort", "", order.user});
+}
+
+void RunMachine::on_interrupt(Interrupted const& interrupted, Commands& out) {
+    intent_ = Intent::stop;
+    leave(interrupted.times > 1, out);
+}
+
+void RunMachine::leave(bool now, Commands& out) {
     if (doing_ == Doing::gate || doing_ == Doing::paused)
         advance(out);
     else if (doing_ == Doing::watching)
         stop_watching(out);
     else
-        stop_child(false, out);
-}
-
-void RunMachine::pause(Ordered const& order, Commands& out) {
-    if (!record_.paused_by.empty()) return;
-    if (undoing_ || abort_wanted_) {
-        say(out, Warned{"the order to pause by " + order.user + " is not obeyed: the run is being undone",
-                        "stop the weir that works on it, if it must stop"});
-        return;
-    }
-    record_.paused_by = order.user;
-    say(out, OrderTaken{"pause", "", order.user});
-    say(out, Paused{order.user});
-    pause_told_ = true;
-    note(EntryKind::paused, {}, order);
-    judge_pace(out);
-}
-
-void RunMachine::go_on(Ordered const& order, Commands& out) {
-    if (record_.paused_by.empty()) return;
-    record_.paused_by.clear();
-    pause_told_ = false;
-    say(out, OrderTaken{"resume", "", order.user});
-    say(out, Resumed{order.user});
-    note(EntryKind::resumed, {}, order);
-    judge_pace(out);
-    if (doing_ == Doing::working) backfill_moved(out);
-    if (doing_ == Doing::paused) advance(out);
-}
-
-void RunMachine::set(Ordered const& order, Commands& out) {
-    auto const space = order.argument.find(' ');
-    EntryDetail detail;
-    detail.key = order.argument.substr(0, space);
-    if (space != std::string::npos) detail.value = order.argument.substr(space + 1);
-    auto changed = with_setting(config_.settings, detail.key, detail.value);
-    if (auto const* problems = std::get_if<Problems>(&changed)) {
-        say(out, Warned{"the order of " + order.user + " to set " + order.argument +
-                            " is not obeyed: " + problems->front().message,
-                        problems->front().hint});
-        return;
-    }
-    config_.settings = std::get<Settings>(std::move(changed));
-    say(out, OrderTaken{"set", order.argument, order.user});
-    say(out, SettingChanged{detail.key, detail.value, order.user});
-    note(EntryKind::set, detail, order);
-    auto const& settings = config_.settings;
-    if (backfill_) backfill_->tune(settings.batch_target, settings.lock_timeout, settings.lock_give_up);
-    if (standalone_) standalone_->tune(settings.lock_timeout);
-    judge_pace(out);
-    if (doing_ == Doing::working) backfill_moved(out);
-}
-
-void RunMachine::on_interrupt(Interrupted const& interrupted, Commands& out) {
-    stopping_ = true;
-    if (doing_ == Doing::gate || doing_ == Doing::paused) {
-        advance(out);
-        return;
-    }
-    if (doing_ == Doing::watching) {
-        stop_watching(out);
-        return;
-    }
-    stop_child(interrupted.times > 1, out);
+        stop_child(now, out);
 }
 
 void RunMachine::stop_child(bool now, Commands& out) {
@@ -1210,12 +1172,12 @@ void RunMachine::stop_child(bool now, Commands& out) {
         child_moved(out);
     } else if (doing_ == Doing::standalone) {
         standalone_->stop(out);
-    } else if (doing_ == Doing::connecting && stopping_ && pending_) {
+    } else if (doing_ == Doing::connecting && intent_ == Intent::stop && pending_) {
         // An abort needs the hands: only who stops does without them.
         out.emplace_back(Cancel{*pending_});
     } else if (doing_ == Doing::backup && backup_.state() == Backup::State::dumping) {
         out.emplace_back(Cancel{*backup_.pending()});
-    } else if (entries_.state() == Entries::State::confirming && stopping_) {
+    } else if (entries_.state() == Entries::State::confirming && intent_ == Intent::stop) {
         out.emplace_back(Cancel{*entries_.pending()});
     }
 }
@@ -1225,14 +1187,14 @@ void RunMachine::stop_child(bool now, Commands& out) {
 void RunMachine::failed(Outcome const& outcome, Commands& out) {
     Attempt attempt;
     attempt.plan = config_.program.plan;
-    attempt.way_back = way_back();
-    attempt.way = weighed_                     ? Attempt::Way::weighed_undo
-                  : undoing_                   ? Attempt::Way::undo
-                  : gone_for_good() != nullptr ? Attempt::Way::forward_alone
-                                               : Attempt::Way::forward;
+    attempt.way_back = way_back(config_.program, record_);
+    attempt.way = undo_.weighed()                                      ? Attempt::Way::weighed_undo
+                  : undoing()                                          ? Attempt::Way::undo
+                  : gone_for_good(config_.program, record_) != nullptr ? Attempt::Way::forward_alone
+                                                                       : Attempt::Way::forward;
     if (Step const* step = current(); step != nullptr) {
         if (doing_ != Doing::connecting) attempt.step = "step " + step->id + " (" + step->title + ")";
-        if (step->rows && !undoing_) {
+        if (step->rows && !undoing()) {
             attempt.work = step->rows->erases ? Attempt::Work::deletions : Attempt::Work::batches;
             attempt.table = step->rows->table.text();
         }
@@ -1253,10 +1215,10 @@ std::vector<PageRange> RunMachine::at_work() const {
     return batches && backfill_ ? backfill_->at_work() : std::vector<PageRange>{};
 }
 
-void RunMachine::stop(Problem const& why, Commands& out) {
+void RunMachine::stop(Problem const& why, Commands& out, std::optional<std::int64_t> refused) {
     if (exit_) return;
     exit_ = exit_code(why.code);
-    if (why.code == Code::connection_lost && config_.connects_again && !stopping_) {
+    if (why.code == Code::connection_lost && config_.connects_again && intent_ != Intent::stop) {
         lost_ = why.message;
         if (lost_at_work_.empty()) lost_at_work_ = at_work();
         say(out, ConnectionLost{why.message});
@@ -1275,7 +1237,7 @@ void RunMachine::stop(Problem const& why, Commands& out) {
     EntryDetail detail;
     detail.message = why.message;
     detail.hint = why.hint;
-    detail.order = refused_order_;
+    detail.order = refused;
     write(EntryKind::stopped, "", detail, {}, out);
 }
 
