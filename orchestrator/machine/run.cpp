@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "orchestrator/machine/refusal.h"
+#include "orchestrator/machine/step_try.h"
 #include "plans/keys.h"
 #include "plans/reader.h"
 
@@ -202,37 +203,9 @@ void RunMachine::begin_step(Step const& step, Commands& out) {
 }
 
 void RunMachine::start_ladder(Step const& step, bool undo, Commands& out) {
-    LockLadder::Config config;
-    config.step = step.id;
-    config.fence = {fence(config_.epoch)};
-    config.first = {fence(config_.epoch), insert_entry(config_.program.run, entries_.next(), config_.epoch,
-                                                       undo ? EntryKind::step_undone : EntryKind::step_done, step.id)};
-    config.locks = undo ? step.undo_locks : step.locks;
-    config.body = undo ? undo_.still_so(step) : step.forward;
-    if (undo) config.body.insert(config.body.end(), step.undo.begin(), step.undo.end());
-    if (!undo) {
-        Batch checks;
-        if (step.proven_by.empty()) {
-            // Whatever changes a table changes its children, too.
-            for (auto const& lock : step.locks)
-                if (lock.mode == LockMode::access_exclusive && !step.whole_table)
-                    checks.push_back(check_kinds(lock.table));
-        } else {
-            checks.push_back(check_shape(proof_of(step).rows->table, config_.program.run, step.proven_by));
-            // Before the lock, too: what it reads is then in memory, and what it refuses needs no lock.
-            config.first.push_back(checks.back());
-        }
-        config.body.insert(config.body.begin(), checks.begin(), checks.end());
-        if (!step.noted_for.empty())
-            config.body.push_back(note_shape(step.undo_rows->table, config_.program.run, step.noted_for));
-    } else if (!step.noted_for.empty()) {
-        config.body.insert(config.body.begin(),
-                           check_shape(step.undo_rows->table, config_.program.run, step.noted_for + ".back"));
-    }
-    config.bound = config_.settings.lock_timeout;
-    config.give_up = config_.settings.lock_give_up;
-    config.scans = undo ? step.undo_scans : step.scans;
-    config.on_blocked = config_.settings.on_blocked;
+    auto config =
+        undo ? undo_try(config_.program, step, config_.epoch, entries_.next(), config_.settings, undo_.still_so(step))
+             : forward_try(config_.program, step, config_.epoch, entries_.next(), config_.settings);
     config.may_set_deadlock_timeout = config_.may_set_deadlock_timeout;
     config.seed = static_cast<std::uint64_t>(at_.wall.time_since_epoch().count());
     ladder_.emplace(std::move(config));
@@ -254,52 +227,15 @@ void RunMachine::ladder_moved(Commands& out) {
             advance(out);
             return;
         case LockLadder::State::too_much:
-            stop({Code::too_much_work,
-                  {},
-                  "step " + step.id + " (" + step.title + ") is more work than fits into the " +
-                      std::to_string(config_.settings.lock_timeout.count()) +
-                      " ms that it may make others wait: nobody was in the way, " + std::to_string(ladder_->tries()) +
-                      " tries were made, and nothing of them is left",
-                  "write locks: { timeout: " + std::to_string(ladder_->bound_that_would_do().count()) +
-                      "ms } into the plan, or give it to the run (weir set " + config_.program.plan +
-                      " locks.timeout " + std::to_string(ladder_->bound_that_would_do().count()) +
-                      "ms), and run again; whoever uses the table may then have to wait so long"},
-                 out);
+            stop(too_much_work(*ladder_, step, config_.program.plan, config_.settings), out);
             return;
-        case LockLadder::State::gave_up: {
-            std::string who, seen;
-            for (auto const& blocker : ladder_->blockers()) who += (who.empty() ? "; in the way: " : "; ") + blocker;
-            for (auto const& blocker : ladder_->seen())
-                seen += (seen.empty() ? "in the way: " : "; ") + blocker.reveal();
-            std::string const tried = " within " + std::to_string(config_.settings.lock_give_up.count() / 1000) +
-                                      " s, " + std::to_string(ladder_->tries()) + " tries";
-            std::string const what = "step " + step.id + " (" + step.title + ")";
-            if (!ladder_->outcome().marks.empty() && who.empty())
-                stop({Code::gave_up_lock,
-                      {},
-                      what + " never came to its end in the " + std::to_string(config_.settings.lock_timeout.count()) +
-                          " ms that it may make others wait," + tried,
-                      "run again at a quieter time, or with a longer locks.timeout"},
-                     out);
-            else
-                stop({Code::gave_up_lock,
-                      {},
-                      "could not get the lock for " + what + tried + who,
-                      who.empty() ? "run again at a quieter time" : ladder_->advice(),
-                      Sealed{std::move(seen)}},
-                     out);
+        case LockLadder::State::gave_up:
+            stop(gave_up(*ladder_, step, config_.settings), out);
             return;
-        }
         case LockLadder::State::failed:
             if (!prove_again(ladder_->outcome(), out)) failed(ladder_->outcome(), out);
             return;
     }
-}
-
-/// REQUIRES that it stands on one.
-Step const& RunMachine::proof_of(Step const& step) const {
-    return *std::find_if(config_.program.steps.begin(), config_.program.steps.end(),
-                         [&](Step const& s) { return s.id == step.proven_by; });
 }
 
 /// What a step stands on was changed after its proof: that is read anew, where it changed, and the step tried again.
@@ -318,7 +254,7 @@ bool RunMachine::prove_again(Outcome const& outcome, Commands& out) {
     }
     say(out, Warned{"step " + step.id + " (" + step.title + "): " + outcome.message,
                     "it is proven once more, where it changed, before anything is dropped"});
-    reproving_ = static_cast<std::size_t>(&proof_of(step) - config_.program.steps.data());
+    reproving_ = static_cast<std::size_t>(&proof_of(config_.program, step) - config_.program.steps.data());
     advance(out);
     return true;
 }

@@ -112,7 +112,6 @@ class RunMachine {
     void standalone_moved(Commands& out);
     void start_backfill(Step const& step, Commands& out);
     void start_batches(Doing doing, BackfillMachine::Config config, Commands& out);
-    Step const& proof_of(Step const& step) const;
     void return_moved(Commands& out);
     bool prove_again(Outcome const& outcome, Commands& out);
     BackfillMachine::Config backfill_config(Step const& step, Rows const& rows, bool proof) const;
