@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "orchestrator/machine/misses.h"
 #include "orchestrator/machine/refusal.h"
 #include "orchestrator/machine/step_try.h"
 #include "plans/keys.h"
@@ -12,13 +13,6 @@ namespace weir {
 namespace {
 
 constexpr Millis hand_rest{50};
-
-/// For a terminal: a key is what stands in a row.
-Sealed among_them(std::vector<Sealed> const& keys) {
-    std::string text;
-    for (auto const& key : keys) text += (text.empty() ? "among them " : "; ") + key.reveal();
-    return Sealed{std::move(text)};
-}
 
 bool is_gone(Fate fate) { return fate == Fate::lost || fate == Fate::in_doubt; }
 
@@ -261,7 +255,6 @@ bool RunMachine::prove_again(Outcome const& outcome, Commands& out) {
 
 void RunMachine::return_moved(Commands& out) {
     Step const& step = *current();
-    auto const table = step.undo_rows->table.text();
     switch (backfill_->state()) {
         case BackfillMachine::State::running:
             return;
@@ -271,14 +264,7 @@ void RunMachine::return_moved(Commands& out) {
             advance(out);
             return;
         case BackfillMachine::State::misses:
-            stop({Code::misses,
-                  {},
-                  std::to_string(backfill_->rows_wrong()) + " rows of " + table +
-                      " are not right: " + step.aside->text() + " does not say what the column that stays says",
-                  "they were written without the sync since the column was set aside: compare both columns, mend the "
-                  "rows, and give the same command again",
-                  among_them(backfill_->keys())},
-                 out);
+            stop(misses_aside(*backfill_, step), out);
             return;
         case BackfillMachine::State::failed:
             failed(backfill_->outcome(), out);
@@ -381,29 +367,10 @@ void RunMachine::backfill_moved(Commands& out) {
             write(reproving_ ? EntryKind::checked : EntryKind::step_done, step.id,
                   step.kind == StepKind::proof ? proof_figures() : EntryDetail{}, step.rows->guard, out);
             return;
-        case BackfillMachine::State::misses: {
+        case BackfillMachine::State::misses:
             say(out, ProofDone{step.id, table, backfill_->rows_wrong(), backfill_->keys()});
-            std::string const rows = std::to_string(backfill_->rows_wrong()) + " rows of " + table;
-            if (step.rows->erases)
-                stop({Code::misses,
-                      {},
-                      rows + " are still there",
-                      "a trigger keeps them, or they stayed locked: mend that or the plan, and run again",
-                      among_them(backfill_->keys())},
-                     out);
-            else
-                stop({Code::misses,
-                      {},
-                      rows + " are not right",
-                      record_.gate_opened
-                          ? "the new application may have written them: compare both columns, mend the rows, and run "
-                            "again"
-                          : "the expression gives NULL (or finds no row), or the rows stayed locked: mend the rows or "
-                            "the plan, and run again",
-                      among_them(backfill_->keys())},
-                     out);
+            stop(misses(*backfill_, step, record_.gate_opened), out);
             return;
-        }
         case BackfillMachine::State::failed:
             failed(backfill_->outcome(), out);
             return;
@@ -553,14 +520,7 @@ void RunMachine::watch_moved(Commands& out) {
         case BackfillMachine::State::done:
         case BackfillMachine::State::misses:
             say(out, ProofDone{step.id, table, backfill_->rows_wrong(), backfill_->keys()});
-            if (backfill_->rows_wrong() > 0) {
-                say(out,
-                    Warned{std::to_string(backfill_->rows_wrong()) + " rows of " + table +
-                               " are not right while the gate is open",
-                           "compare both columns and mend them: the contract phase begins with the same proof, and "
-                           "stops on them",
-                           among_them(backfill_->keys())});
-            }
+            if (backfill_->rows_wrong() > 0) say(out, misses_at_gate(*backfill_, step));
             watch_.proven();
             write(EntryKind::checked, step.id, proof_figures(), {}, out);
             return;
