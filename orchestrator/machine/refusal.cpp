@@ -148,6 +148,15 @@ std::optional<Problem> rollback_refusal(Outcome const& outcome, std::string cons
     return std::nullopt;
 }
 
+Problem ledger_gone(Outcome const& outcome) {
+    return {Code::ledger_damaged,
+            {},
+            "the ledger in schema weir is gone: " + outcome.message,
+            "the application goes on; columns under sync stay equal as long as their triggers are there; see \"When it "
+            "is damaged\" in docs/ledger.md",
+            words_of(outcome)};
+}
+
 std::string advice_of(Outcome const& outcome) {
     return outcome.advice.empty() ? "take back what was changed, and run again" : outcome.advice;
 }

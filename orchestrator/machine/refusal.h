@@ -37,6 +37,9 @@ Problem refusal(Outcome const& outcome, Attempt const& attempt);
 /// Why a rollback of `plan` is not begun, where it is one of weir's own doors that says so; else nothing.
 std::optional<Problem> rollback_refusal(Outcome const& outcome, std::string const& plan);
 
+/// Why a run that waits at its gate stops: the fence cannot be asked any more.
+Problem ledger_gone(Outcome const& outcome);
+
 /// What to do about a change that weir's own functions refuse.
 std::string advice_of(Outcome const& outcome);
 

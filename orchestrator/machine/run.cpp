@@ -1,44 +1,18 @@
 #include "orchestrator/machine/run.h"
 
 #include <algorithm>
-#include <cmath>
 #include <utility>
 
+#include "orchestrator/machine/misses.h"
 #include "orchestrator/machine/refusal.h"
+#include "orchestrator/machine/step_try.h"
 #include "plans/keys.h"
 #include "plans/reader.h"
 
 namespace weir {
 namespace {
 
-constexpr Limits gate_limits{Millis{1000}, Millis{5000}, Millis{10000}};
 constexpr Millis hand_rest{50};
-constexpr Millis signals_every{1000};
-
-/// What the settings say of a signal; 0: no limit.
-void limit(Reading& reading, Throttle const& throttle) {
-    auto const custom = [&](std::vector<CustomSignal> const& all, double otherwise) {
-        auto const one = std::find_if(all.begin(), all.end(), [&](auto const& s) { return s.name == reading.subject; });
-        reading.limit = one == all.end() ? 0 : one->limit.value_or(otherwise);
-    };
-    if (reading.signal == "sql")
-        custom(throttle.sql, 0);
-    else if (reading.signal == "http")
-        custom(throttle.http, 1);
-    else if (reading.signal == "prometheus")
-        custom(throttle.prometheus, 0);
-    else
-        reading.limit = throttle.limit(reading.signal).value_or(0);
-    for (auto const& signal : keys::signals)
-        if (signal.name == reading.signal) reading.writes_only = signal.writes_only;
-}
-
-/// For a terminal: a key is what stands in a row.
-Sealed among_them(std::vector<Sealed> const& keys) {
-    std::string text;
-    for (auto const& key : keys) text += (text.empty() ? "among them " : "; ") + key.reveal();
-    return Sealed{std::move(text)};
-}
 
 bool is_gone(Fate fate) { return fate == Fate::lost || fate == Fate::in_doubt; }
 
@@ -48,23 +22,30 @@ RunMachine::RunMachine(Config config)
     : config_{std::move(config)},
       record_{config_.record},
       entries_{config_.program.run, config_.epoch, record_.last_seq + 1},
-      backup_{config_.program.plan, config_.program.run} {
-    undoing_ = record_.aborting;
+      backup_{config_.program.plan, config_.program.run},
+      gate_{gate_config()},
+      intent_{config_.rollback                     ? Intent::roll_back
+              : config_.abort && !record_.aborting ? Intent::abort
+                                                   : Intent::go_on},
+      orders_{record_,
+              intent_ == Intent::roll_back ? Orders::Asked::rollback
+              : intent_ == Intent::abort   ? Orders::Asked::abort
+                                           : Orders::Asked::nothing,
+              config_.user},
+      undo_{(config_.rollback || config_.abort) &&
+            (config_.told_again || config_.approve.contains("all") || config_.approve.contains("contract"))} {
     // What was set holds until the run ends; a key that this version does not know is nothing to it.
     for (auto const& [key, value] : record_.settings) {
         auto changed = with_setting(config_.settings, key, value);
         if (auto* settings = std::get_if<Settings>(&changed)) config_.settings = std::move(*settings);
     }
     hands_ = config_.settings.workers.value_or(keys::workers_auto);
-    abort_wanted_ = config_.abort && !undoing_;
-    rollback_wanted_ = config_.rollback;
-    old_may_return_ = (config_.rollback || config_.abort) &&
-                      (config_.told_again || config_.approve.contains("all") || config_.approve.contains("contract"));
-    abort_user_ = config_.user;
-    if (config_.approve.contains("contract") || config_.approve.contains("all")) option_votes_ = true;
-    // Enough approvals, and the end came before the gate's own entry.
-    if (config_.program.approvals > 1 && static_cast<int>(record_.approvals.size()) >= config_.program.approvals)
-        for (auto const& one : record_.approvals) approval_user_ += (approval_user_.empty() ? "" : ", ") + one;
+}
+
+GateMachine::Config RunMachine::gate_config() const {
+    auto config = GateMachine::config(config_.program, record_, config_.epoch);
+    if (config_.approve.contains("contract") || config_.approve.contains("all")) config.voter = config_.user;
+    return config;
 }
 
 void RunMachine::say(Commands& out, decltype(Event::what) what) const {
@@ -72,14 +53,8 @@ void RunMachine::say(Commands& out, decltype(Event::what) what) const {
 }
 
 Step const* RunMachine::current() const {
-    auto const at = doing_ == Doing::watching ? watching_ : doing_ == Doing::weighing ? weighing_ : step_;
+    auto const at = doing_ == Doing::watching ? watch_.step() : doing_ == Doing::weighing ? undo_.step() : step_;
     return at < config_.program.steps.size() ? &config_.program.steps[at] : nullptr;
-}
-
-bool RunMachine::contracting() const {
-    return std::any_of(config_.program.steps.begin(), config_.program.steps.end(), [&](Step const& s) {
-        return s.phase == Phase::contract && s.kind != StepKind::proof && s.kind != StepKind::backup && is_done(s);
-    });
 }
 
 Commands RunMachine::resume(Input const& input) {
@@ -138,40 +113,30 @@ void RunMachine::connect_next(Commands& out) {
 
 void RunMachine::advance(Commands& out) {
     doing_ = Doing::idle;
-    if (stopping_) {
+    if (intent_ == Intent::stop) {
         stop({Code::interrupted,
               {},
               "interrupted; what was begun is finished or rolled back",
               "run the same command again to go on"},
              out);
-        return;
-    }
-    if (rollback_wanted_) {
+    } else if (intent_ == Intent::roll_back) {
         start_rollback(out);
-        return;
-    }
-    if (abort_wanted_ && !undoing_) {
-        start_abort(abort_user_, out);
-        return;
-    }
-    if (undoing_) {
-        if (entries_.notes())
-            doing_ = Doing::noting;
-        else
-            undo_next(out);
-        return;
-    }
-    if (entries_.notes()) {
+    } else if (intent_ == Intent::abort && !undoing()) {
+        start_abort(out);
+    } else if (entries_.notes()) {
         doing_ = Doing::noting;
-        return;
-    }
-    if (!record_.paused_by.empty()) {
+    } else if (undoing()) {
+        undo_next(out);
+    } else if (!orders_.paused_by().empty()) {
         doing_ = Doing::paused;
-        if (!pause_told_) say(out, Paused{record_.paused_by});
-        pause_told_ = true;
+        orders_.tell_pause(at_, out);
         if (config_.no_wait) quit(3, RunState::waiting, out);
-        return;
+    } else {
+        go_on(out);
     }
+}
+
+void RunMachine::go_on(Commands& out) {
     auto const& steps = config_.program.steps;
     step_ = static_cast<std::size_t>(
         std::find_if(steps.begin(), steps.end(), [&](Step const& s) { return !is_done(s); }) - steps.begin());
@@ -232,43 +197,9 @@ void RunMachine::begin_step(Step const& step, Commands& out) {
 }
 
 void RunMachine::start_ladder(Step const& step, bool undo, Commands& out) {
-    LockLadder::Config config;
-    config.step = step.id;
-    config.fence = {fence(config_.epoch)};
-    config.first = {fence(config_.epoch), insert_entry(config_.program.run, entries_.next(), config_.epoch,
-                                                       undo ? EntryKind::step_undone : EntryKind::step_done, step.id)};
-    config.locks = undo ? step.undo_locks : step.locks;
-    config.body = undo ? still_so(step) : step.forward;
-    if (undo) config.body.insert(config.body.end(), step.undo.begin(), step.undo.end());
-    if (!undo) {
-        Batch checks;
-        if (step.proven_by.empty()) {
-            // Whatever changes a table changes its children, too.
-            for (auto const& lock : step.locks)
-                if (lock.mode == LockMode::access_exclusive && !step.whole_table)
-                    checks.push_back(check_kinds(lock.table));
-        } else {
-            checks.push_back(check_shape(proof_of(step).rows->table, config_.program.run, step.proven_by));
-            // Before the lock, too: what it reads is then in memory, and what it refuses needs no lock.
-            config.first.push_back(checks.back());
-        }
-        config.body.insert(config.body.begin(), checks.begin(), checks.end());
-        if (!step.noted_for.empty())
-            config.body.push_back(note_shape(step.undo_rows->table, config_.program.run, step.noted_for));
-    } else {
-        Batch checks;
-        // What a child holds was not counted, and goes with the column.
-        for (auto const& lock : step.undo_locks)
-            if (weighed_ && lock.mode == LockMode::access_exclusive && !step.whole_table)
-                checks.push_back(check_kinds(lock.table));
-        if (!step.noted_for.empty())
-            checks.push_back(check_shape(step.undo_rows->table, config_.program.run, step.noted_for + ".back"));
-        config.body.insert(config.body.begin(), checks.begin(), checks.end());
-    }
-    config.bound = config_.settings.lock_timeout;
-    config.give_up = config_.settings.lock_give_up;
-    config.scans = undo ? step.undo_scans : step.scans;
-    config.on_blocked = config_.settings.on_blocked;
+    auto config =
+        undo ? undo_try(config_.program, step, config_.epoch, entries_.next(), config_.settings, undo_.still_so(step))
+             : forward_try(config_.program, step, config_.epoch, entries_.next(), config_.settings);
     config.may_set_deadlock_timeout = config_.may_set_deadlock_timeout;
     config.seed = static_cast<std::uint64_t>(at_.wall.time_since_epoch().count());
     ladder_.emplace(std::move(config));
@@ -290,90 +221,47 @@ void RunMachine::ladder_moved(Commands& out) {
             advance(out);
             return;
         case LockLadder::State::too_much:
-            stop({Code::too_much_work,
-                  {},
-                  "step " + step.id + " (" + step.title + ") is more work than fits into the " +
-                      std::to_string(config_.settings.lock_timeout.count()) +
-                      " ms that it may make others wait: nobody was in the way, " + std::to_string(ladder_->tries()) +
-                      " tries were made, and nothing of them is left",
-                  "write locks: { timeout: " + std::to_string(ladder_->bound_that_would_do().count()) +
-                      "ms } into the plan, or give it to the run (weir set " + config_.program.plan +
-                      " locks.timeout " + std::to_string(ladder_->bound_that_would_do().count()) +
-                      "ms), and run again; whoever uses the table may then have to wait so long"},
-                 out);
+            stop(too_much_work(*ladder_, step, config_.program.plan, config_.settings), out);
             return;
-        case LockLadder::State::gave_up: {
-            std::string who, seen;
-            for (auto const& blocker : ladder_->blockers()) who += (who.empty() ? "; in the way: " : "; ") + blocker;
-            for (auto const& blocker : ladder_->seen())
-                seen += (seen.empty() ? "in the way: " : "; ") + blocker.reveal();
-            std::string const tried = " within " + std::to_string(config_.settings.lock_give_up.count() / 1000) +
-                                      " s, " + std::to_string(ladder_->tries()) + " tries";
-            std::string const what = "step " + step.id + " (" + step.title + ")";
-            if (!ladder_->outcome().marks.empty() && who.empty())
-                stop({Code::gave_up_lock,
-                      {},
-                      what + " never came to its end in the " + std::to_string(config_.settings.lock_timeout.count()) +
-                          " ms that it may make others wait," + tried,
-                      "run again at a quieter time, or with a longer locks.timeout"},
-                     out);
-            else
-                stop({Code::gave_up_lock,
-                      {},
-                      "could not get the lock for " + what + tried + who,
-                      who.empty() ? "run again at a quieter time" : ladder_->advice(),
-                      Sealed{std::move(seen)}},
-                     out);
+        case LockLadder::State::gave_up:
+            stop(gave_up(*ladder_, step, config_.settings), out);
             return;
-        }
         case LockLadder::State::failed:
             if (!prove_again(ladder_->outcome(), out)) failed(ladder_->outcome(), out);
             return;
     }
 }
 
-/// REQUIRES that it stands on one.
-Step const& RunMachine::proof_of(Step const& step) const {
-    return *std::find_if(config_.program.steps.begin(), config_.program.steps.end(),
-                         [&](Step const& s) { return s.id == step.proven_by; });
-}
-
 /// What a step stands on was changed after its proof: that is read anew, where it changed, and the step tried again.
 bool RunMachine::prove_again(Outcome const& outcome, Commands& out) {
     Step const& step = *current();
     if (outcome.fate != Fate::refused || outcome.sqlstate != "WE007") return false;
-    if (undoing_ && !step.undo_rows) {
+    if (undoing() && !step.undo_rows) {
         say(out, Warned{"undo of step " + step.id + " (" + step.title + "): " + outcome.message,
                         "what the column holds is counted before it goes"});
-        weighed_ = false;
-        weighing_ = step_;
-        weigh(*step.undo_loses, false, out);
+        undo_.weigh_again(step_);
+        weigh(out);
         return true;
     }
-    if (undoing_) {
+    if (undoing()) {
         say(out, Warned{"undo of step " + step.id + " (" + step.title + "): " + outcome.message,
                         "what has changed is read before the column comes back"});
         auto config = backfill_config(step, *step.undo_rows, true);
         config.step = step.noted_for + ".back";
         config.gate_opened = true;
         config.changes = changes_[config.step];
-        backfill_.emplace(std::move(config));
-        doing_ = Doing::returning;
-        backfill_->start(at_, ids_, out);
-        judge_pace(out);
-        return_moved(out);
+        start_batches(Doing::returning, std::move(config), out);
         return true;
     }
     say(out, Warned{"step " + step.id + " (" + step.title + "): " + outcome.message,
                     "it is proven once more, where it changed, before anything is dropped"});
-    reproving_ = static_cast<std::size_t>(&proof_of(step) - config_.program.steps.data());
+    reproving_ = static_cast<std::size_t>(&proof_of(config_.program, step) - config_.program.steps.data());
     advance(out);
     return true;
 }
 
 void RunMachine::return_moved(Commands& out) {
     Step const& step = *current();
-    auto const table = step.undo_rows->table.text();
     switch (backfill_->state()) {
         case BackfillMachine::State::running:
             return;
@@ -383,14 +271,7 @@ void RunMachine::return_moved(Commands& out) {
             advance(out);
             return;
         case BackfillMachine::State::misses:
-            stop({Code::misses,
-                  {},
-                  std::to_string(backfill_->rows_wrong()) + " rows of " + table +
-                      " are not right: " + step.aside->text() + " does not say what the column that stays says",
-                  "they were written without the sync since the column was set aside: compare both columns, mend the "
-                  "rows, and give the same command again",
-                  among_them(backfill_->keys())},
-                 out);
+            stop(misses_aside(*backfill_, step), out);
             return;
         case BackfillMachine::State::failed:
             failed(backfill_->outcome(), out);
@@ -460,13 +341,16 @@ BackfillMachine::Config RunMachine::backfill_config(Step const& step, Rows const
 void RunMachine::start_backfill(Step const& step, Commands& out) {
     auto config = backfill_config(step, *step.rows, step.kind == StepKind::proof);
     config.changes = changes_[step.id];
+    start_batches(Doing::working, std::move(config), out);
+}
+
+void RunMachine::start_batches(Doing doing, BackfillMachine::Config config, Commands& out) {
     backfill_.emplace(std::move(config));
-    doing_ = Doing::working;
+    doing_ = doing;
     backfill_->start(at_, ids_, out);
-    // A proof goes on at the pace that its fill has found.
-    if (!worked_ || at_.steady - *worked_ > learnt_for) pace_.begin();
+    if (doing == Doing::working) pace_.begin(at_);
     judge_pace(out);
-    backfill_moved(out);
+    child_moved(out);
 }
 
 EntryDetail RunMachine::proof_figures() const {
@@ -490,29 +374,10 @@ void RunMachine::backfill_moved(Commands& out) {
             write(reproving_ ? EntryKind::checked : EntryKind::step_done, step.id,
                   step.kind == StepKind::proof ? proof_figures() : EntryDetail{}, step.rows->guard, out);
             return;
-        case BackfillMachine::State::misses: {
+        case BackfillMachine::State::misses:
             say(out, ProofDone{step.id, table, backfill_->rows_wrong(), backfill_->keys()});
-            std::string const rows = std::to_string(backfill_->rows_wrong()) + " rows of " + table;
-            if (step.rows->erases)
-                stop({Code::misses,
-                      {},
-                      rows + " are still there",
-                      "a trigger keeps them, or they stayed locked: mend that or the plan, and run again",
-                      among_them(backfill_->keys())},
-                     out);
-            else
-                stop({Code::misses,
-                      {},
-                      rows + " are not right",
-                      record_.gate_opened
-                          ? "the new application may have written them: compare both columns, mend the rows, and run "
-                            "again"
-                          : "the expression gives NULL (or finds no row), or the rows stayed locked: mend the rows or "
-                            "the plan, and run again",
-                      among_them(backfill_->keys())},
-                     out);
+            stop(misses(*backfill_, step, record_.gate_opened), out);
             return;
-        }
         case BackfillMachine::State::failed:
             failed(backfill_->outcome(), out);
             return;
@@ -557,12 +422,12 @@ void RunMachine::backup_came(Completed const& completed, Commands& out) {
 void RunMachine::step_finished(Commands& out) {
     Step const& step = *current();
     auto const took = at_.steady - step_began_;
-    if (undoing_) {
+    if (undoing()) {
         record_.undone_steps.insert(step.id);
         say(out, StepUndone{step.id, step.title, took});
     } else {
         record_.done.insert(step.id);
-        if (step.kind == StepKind::proof && step.phase == Phase::proof && !step.rows->erases) proofs_took_ += took;
+        if (GateWatch::repeats(step)) watch_.made(took);
         say(out, StepDone{step.id, step.title, step.phase, took});
     }
     advance(out);
@@ -576,185 +441,85 @@ void RunMachine::open_gate(Commands& out) {
         write(EntryKind::gate_opened, "", {}, {}, out);
         return;
     }
-    say(out, GateOpened{"contract", config_.program.gate_notes});
-    watched_ = at_.steady;
-    look_around(true, out);
-    if (option_votes_) vote(config_.user, out);
-    option_votes_ = false;
-    if (!approval_user_.empty()) {
-        approved(approval_user_, out);
-    } else if (gate_asks()) {
-        ask_gate(out);
-    } else if (config_.no_wait && !around_) {
+    gate_.open(at_, entries_, ids_, out);
+    watch_.rest(at_.steady);
+    if (gate_.approved())
+        approved(out);
+    else if (gate_.asks())
+        gate_.ask(ids_, out);
+    else if (config_.no_wait && !gate_.looking())
         quit(3, RunState::waiting, out);
-    }
 }
 
-/// What people did to the columns meanwhile: told once, and again with the proofs when there is more of it.
-void RunMachine::look_around(bool anew, Commands& out) {
-    if (config_.program.gate_looks.empty() || around_) return;
-    around_ = ids_();
-    around_anew_ = anew;
-    out.emplace_back(Execute{*around_, control,
-                             Batch{sql("SET LOCAL transaction_read_only = on"),
-                                   sql("SELECT g.about, g.message, g.hint FROM (\n{0}) g (about, message, hint)",
-                                       Sql::join(config_.program.gate_looks, "\nUNION ALL\n"))},
-                             Transaction::implicit, gate_limits});
-}
-
-void RunMachine::looked_around(Outcome const& outcome, Commands& out) {
-    around_.reset();
-    if (is_gone(outcome.fate)) {
-        failed(outcome, out);
-        return;
-    }
-    for (auto const& row : outcome.rows) {
-        auto const message = row.fields.at(1).value_or("");
-        auto& told = around_told_[row.fields.at(0).value_or("")];
-        if (told == message || (!told.empty() && !around_anew_)) continue;
-        told = message;
-        say(out, Warned{message, row.fields.at(2).value_or("")});
-    }
-    if (config_.no_wait && doing_ == Doing::gate && !gate_asks()) quit(3, RunState::waiting, out);
-}
-
-void RunMachine::approved(std::string const& user, Commands& out) {
+void RunMachine::approved(Commands& out) {
     EntryDetail detail;
-    detail.user = user;
+    detail.user = gate_.approved_by();
     write(EntryKind::gate_approved, "", detail, {}, out);
 }
 
-/// One database user approves; when enough of them have, so is the gate.
-void RunMachine::vote(std::string const& user, Commands& out) {
-    if (!approval_user_.empty() || !record_.approvals.insert(user).second) return;
-    say(out, OrderTaken{"approve", "contract", user});
-    auto const have = static_cast<int>(record_.approvals.size());
-    if (config_.program.approvals > 1) {
-        EntryDetail detail;
-        detail.user = user;
-        entries_.note(EntryKind::approval, detail);
-        say(out, GateVoted{"contract", user, have, config_.program.approvals});
-    }
-    if (have < config_.program.approvals) return;
-    std::string all;
-    for (auto const& one : record_.approvals) all += (all.empty() ? "" : ", ") + one;
-    approval_user_ = all;
-}
-
-bool RunMachine::gate_asks() const { return config_.program.gate_after || config_.program.gate_until; }
-
-void RunMachine::ask_gate(Commands& out) {
-    auto const& program = config_.program;
-    if (asking_gate_) return;
-    asking_gate_ = ids_();
-    // Else a gate that nobody comes to would not notice that another leads, or that the ledger is gone. After a
-    // question that failed the fence is asked alone: which of both failed?
-    Batch question{fence(config_.epoch)};
-    gate_asked_ = gate_asks() && !(gate_asked_ && !gate_trouble_.empty());
-    if (gate_asked_) question.insert(question.end(), program.gate_session.begin(), program.gate_session.end());
-    if (gate_asked_)
-        for (auto& part : gate_condition(program.run, program.gate_after, program.gate_until))
-            question.push_back(std::move(part));
-    out.emplace_back(Execute{*asking_gate_, control, std::move(question), Transaction::implicit, gate_limits});
-}
-
-void RunMachine::gate_answered(Outcome const& outcome, Commands& out) {
-    asking_gate_.reset();
-    if (is_gone(outcome.fate) || outcome.fate == Fate::fenced) {
-        failed(outcome, out);
-        return;
-    }
-    if (!gate_asked_) {
-        // Schema weir, the function of the fence, or its table.
-        bool const gone = outcome.fate == Fate::refused &&
-                          (outcome.sqlstate == "3F000" || outcome.sqlstate == "42883" || outcome.sqlstate == "42P01");
-        if (gone && doing_ == Doing::gate)
-            stop({Code::ledger_damaged,
-                  {},
-                  "the ledger in schema weir is gone: " + outcome.message,
-                  "the application goes on; columns under sync stay equal as long as their triggers are there; see "
-                  "\"When it is damaged\" in docs/ledger.md",
-                  words_of(outcome)},
-                 out);
-        return;
-    }
-    if (outcome.fate != Fate::done) {
-        if (gate_trouble_ != outcome.message)
-            say(out, Warned{"whether the gate may open cannot be asked: " + outcome.message,
-                            "mend what the query needs, or approve the gate by hand: weir approve " +
-                                config_.program.plan + " contract",
-                            words_of(outcome)});
-        gate_trouble_ = outcome.message;
-        if (config_.no_wait && doing_ == Doing::gate) quit(3, RunState::waiting, out);
-        return;
-    }
-    gate_trouble_.clear();
-    bool const holds = !outcome.rows.empty() && outcome.rows[0].fields[0] == "t";
-    if (!approval_user_.empty() || leaving()) return;
-    if (!holds) {
-        if (config_.no_wait && doing_ == Doing::gate) quit(3, RunState::waiting, out);
-        return;
-    }
-    approval_user_ = config_.program.gate_until ? "its query" : "its time";
-    if (doing_ == Doing::gate) approved(approval_user_, out);
+void RunMachine::pass_gate(Commands& out) {
+    if (doing_ == Doing::gate) approved(out);
     if (doing_ == Doing::watching) stop_watching(out);
 }
 
-/// While people deploy, the proofs are repeated, save those of deletions, which would delete more: what they find is
-/// told, and what is still NULL is filled.
+void RunMachine::gate_came(Completed const& completed, Commands& out) {
+    switch (gate_.completed(at_, completed, leaving(), out)) {
+        case GateMachine::Answer::nothing:
+            return;
+        case GateMachine::Answer::waits:
+            if (config_.no_wait && doing_ == Doing::gate) quit(3, RunState::waiting, out);
+            return;
+        case GateMachine::Answer::approved:
+            pass_gate(out);
+            return;
+        case GateMachine::Answer::failed:
+            failed(completed.outcome, out);
+            return;
+        case GateMachine::Answer::ledger_gone:
+            if (doing_ == Doing::gate) stop(ledger_gone(completed.outcome), out);
+            return;
+    }
+}
+
 void RunMachine::on_tick(Commands& out) {
     // Nobody else would say why it stands still.
     if (unlimited() && hand_pid_ != 0) in_the_way_.behind(hand_pid_, ids_, out);
     if (doing_ == Doing::gate || doing_ == Doing::watching) {
-        ask_gate(out);
-        look_around(false, out);
+        gate_.ask(ids_, out);
+        gate_.look(false, ids_, out);
     }
     judge_pace(out);
     child_moved(out);
-    if (doing_ != Doing::gate || !record_.paused_by.empty() ||
-        at_.steady - watched_ < std::max(gate_proof_every, gate_proof_share * proofs_took_) ||
-        !schedule_reason().empty())
+    if (doing_ != Doing::gate || !orders_.paused_by().empty() || !watch_.due(at_.steady) || !schedule_reason().empty())
         return;
-    watching_ = 0;
-    watch_began_ = at_.steady;
+    watch_.begin(at_.steady);
     watch_next(out);
 }
 
+/// What a repeated proof finds is told, and what is still NULL is filled.
 void RunMachine::watch_next(Commands& out) {
-    auto const& steps = config_.program.steps;
-    if (!leaving() && !approval_user_.empty()) {
-        doing_ = Doing::gate;
-        approved(approval_user_, out);
-        return;
-    }
-    while (!leaving() && watching_ < steps.size() &&
-           !(steps[watching_].kind == StepKind::proof && steps[watching_].phase == Phase::proof &&
-             !steps[watching_].rows->erases && is_done(steps[watching_])))
-        ++watching_;
     if (leaving()) {
         advance(out);
         return;
     }
-    if (watching_ == steps.size()) {
-        watched_ = at_.steady;
-        proofs_took_ = watched_ - watch_began_;
+    Step const* step = gate_.approved() ? nullptr : watch_.next(config_.program, record_, at_.steady);
+    if (step == nullptr) {
         doing_ = Doing::gate;
-        look_around(true, out);
+        if (gate_.approved())
+            approved(out);
+        else
+            gate_.look(true, ids_, out);
         return;
     }
-    auto config = backfill_config(steps[watching_], *steps[watching_].rows, true);
+    auto config = backfill_config(*step, *step->rows, true);
     // Its own progress: that of the step belongs to the step.
     config.step += ".again";
     config.afresh = true;
-    backfill_.emplace(std::move(config));
-    doing_ = Doing::watching;
-    backfill_->start(at_, ids_, out);
-    judge_pace(out);
-    watch_moved(out);
+    start_batches(Doing::watching, std::move(config), out);
 }
 
 void RunMachine::watch_moved(Commands& out) {
-    Step const& step = config_.program.steps[watching_];
+    Step const& step = config_.program.steps[watch_.step()];
     auto const table = step.rows->table.text();
     switch (backfill_->state()) {
         case BackfillMachine::State::running:
@@ -762,15 +527,8 @@ void RunMachine::watch_moved(Commands& out) {
         case BackfillMachine::State::done:
         case BackfillMachine::State::misses:
             say(out, ProofDone{step.id, table, backfill_->rows_wrong(), backfill_->keys()});
-            if (backfill_->rows_wrong() > 0) {
-                say(out,
-                    Warned{std::to_string(backfill_->rows_wrong()) + " rows of " + table +
-                               " are not right while the gate is open",
-                           "compare both columns and mend them: the contract phase begins with the same proof, and "
-                           "stops on them",
-                           among_them(backfill_->keys())});
-            }
-            ++watching_;
+            if (backfill_->rows_wrong() > 0) say(out, misses_at_gate(*backfill_, step));
+            watch_.proven();
             write(EntryKind::checked, step.id, proof_figures(), {}, out);
             return;
         case BackfillMachine::State::failed:
@@ -789,31 +547,27 @@ void RunMachine::stop_watching(Commands& out) {
 
 // ---- undo and the end -------------------------------------------------------------------------------------------
 
-void RunMachine::start_abort(std::string const& user, Commands& out) {
-    if (contracting()) {
-        if (!record_.quarantined && gone_for_good() == nullptr) {
-            rollback_wanted_ = true;
-            start_rollback(out);
-            return;
-        }
-        abort_wanted_ = false;
-        Problem const why = record_.quarantined
-                                ? Problem{Code::not_now,
-                                          {},
-                                          "contract is done, and what it set aside is in quarantine",
-                                          "weir rollback " + config_.program.plan + " brings everything back"}
-                                : only_forward();
-        if (config_.abort) {
-            stop(why, out);
-        } else {
-            say(out, Warned{why.message, why.hint});
-            advance(out);
-        }
+void RunMachine::start_abort(Commands& out) {
+    if (!contracting(config_.program, record_)) {
+        EntryDetail detail;
+        detail.user = orders_.user();
+        write(EntryKind::aborting, "", detail, {}, out);
         return;
     }
-    EntryDetail detail;
-    detail.user = user;
-    write(EntryKind::aborting, "", detail, {}, out);
+    auto const why = abort_forbidden(config_.program, record_);
+    if (!why) {
+        intent_ = Intent::roll_back;
+        start_rollback(out);
+        return;
+    }
+    intent_ = Intent::go_on;
+    orders_.answered();
+    if (config_.abort) {
+        stop(*why, out);
+    } else {
+        say(out, Warned{why->message, why->hint});
+        advance(out);
+    }
 }
 
 void RunMachine::ask_control(Doing doing, Batch batch, Commands& out) {
@@ -847,42 +601,40 @@ void RunMachine::quarantine_answered(Outcome const& outcome, Commands& out) {
 }
 
 void RunMachine::start_rollback(Commands& out) {
-    auto const& steps = config_.program.steps;
-    if (!contracting()) {
-        refuse({Code::not_now,
-                {},
-                "plan " + config_.program.plan + " has nothing in quarantine yet",
-                "weir abort " + config_.program.plan + " undoes it"},
-               out);
-        return;
-    }
-    if (gone_for_good() != nullptr) {
-        refuse(only_forward(), out);
-        return;
-    }
-    for (auto const& step : steps)
-        if (step.phase == Phase::quarantine && step.kind != StepKind::backup && step.kind != StepKind::proof &&
-            is_done(step)) {
-            refuse({Code::not_now,
-                    {},
-                    "the quarantine is over, and step " + step.id + " (" + step.title + ") is done",
-                    "what is dropped cannot be brought back; weir purge " + config_.program.plan + " ends the run"},
-                   out);
-            return;
-        }
-    // From then on the counters stand still, and the rows are counted.
-    if (record_.reopened) {
-        rollback_wanted_ = false;
+    if (auto const why = rollback_forbidden(config_.program, record_)) {
+        refuse(*why, out);
+    } else if (record_.reopened) {
+        // From then on the counters stand still, and the rows are counted.
+        undo_begun();
         advance(out);
+    } else {
+        undo_.count(config_.program, record_, ids_, out);
+        doing_ = Doing::asking_undo;
+    }
+}
+
+void RunMachine::undo_begun() {
+    if (intent_ != Intent::stop) intent_ = Intent::go_on;
+    if (orders_.asked() == Orders::Asked::rollback) orders_.answered();
+}
+
+void RunMachine::undo_came(Completed const& completed, Commands& out) {
+    undo_.completed();
+    if (undo_.state() == Undo::State::counting) {
+        counted(completed.outcome, out);
         return;
     }
-    Batch ask;
-    for (auto const& step : steps)
-        if (is_done(step) && !record_.undone_steps.contains(step.id))
-            ask.insert(ask.end(), step.undo_guard.begin(), step.undo_guard.end());
-    auto const count = count_lost(config_.program.run);
-    ask.insert(ask.end(), count.begin(), count.end());
-    ask_control(Doing::counting, std::move(ask), out);
+    switch (undo_.guarded(completed.outcome)) {
+        case Undo::Guarded::holds:
+            weigh_next(out);
+            return;
+        case Undo::Guarded::broken:
+            weigh(out);
+            return;
+        case Undo::Guarded::failed:
+            failed(completed.outcome, out);
+            return;
+    }
 }
 
 void RunMachine::counted(Outcome const& outcome, Commands& out) {
@@ -895,38 +647,95 @@ void RunMachine::counted(Outcome const& outcome, Commands& out) {
         return;
     }
     auto const lost = std::stoll(outcome.rows[0].fields[0].value_or("0"));
-    auto const accepted = config_.accept_loss.value_or(record_.accept_loss.value_or(0));
-    if (lost != accepted) {
-        auto const number = std::to_string(lost);
-        refuse(
-            {Code::would_lose,
-             {},
-             number + (lost == 1 ? " value" : " values") + " written since contract did not go back to the old column" +
-                 (accepted == 0 ? "" : ", and " + std::to_string(accepted) + " were accepted"),
-             lost == 0 ? "nothing would be lost: leave --accept-loss out"
-                       : "compare the columns; to roll back and lose exactly these: weir rollback " +
-                             config_.program.plan + " --accept-loss " + number},
-            out);
+    if (auto const why = rollback_loses(config_.program.plan, lost, accepted())) {
+        refuse(*why, out);
         return;
     }
-    if (!undoing_ && complete_way_back(out)) return;
-    rollback_wanted_ = false;
-    if (undoing_ && record_.accept_loss.value_or(0) == accepted) {
+    if (Step const* step = missing_way_back(config_.program, record_); step != nullptr && !undoing()) {
+        step_ = static_cast<std::size_t>(step - config_.program.steps.data());
+        begin_step(*step, out);
+        return;
+    }
+    undo_begun();
+    if (undoing() && record_.accept_loss.value_or(0) == accepted())
         advance(out);
+    else
+        write_accepted(EntryKind::rolling_back, out);
+}
+
+/// Values that need not go back, or rows whose values are given up.
+std::int64_t RunMachine::accepted() const { return config_.accept_loss.value_or(record_.accept_loss.value_or(0)); }
+
+void RunMachine::write_accepted(EntryKind kind, Commands& out) {
+    EntryDetail detail;
+    detail.user = orders_.user();
+    detail.accept_loss = accepted();
+    write(kind, "", detail, {}, out);
+}
+
+void RunMachine::weigh_next(Commands& out) {
+    if (intent_ == Intent::stop) {
+        advance(out);
+    } else if (!undo_.weigh_next(config_.program, record_, config_.epoch, ids_, out)) {
+        weighed(out);
+    } else if (undo_.state() == Undo::State::weighing) {
+        weigh(out);
+    } else {
+        doing_ = Doing::asking_undo;
+    }
+}
+
+void RunMachine::weigh(Commands& out) {
+    auto config = backfill_config(config_.program.steps[undo_.step()], undo_.rows(config_.program), true);
+    config.step += ".lost";
+    config.afresh = config.counts = true;
+    start_batches(Doing::weighing, std::move(config), out);
+}
+
+void RunMachine::weigh_moved(Commands& out) {
+    switch (backfill_->state()) {
+        case BackfillMachine::State::running:
+            return;
+        case BackfillMachine::State::done:
+        case BackfillMachine::State::misses:
+            undo_.counted(config_.program, backfill_->rows_wrong());
+            weigh_next(out);
+            return;
+        case BackfillMachine::State::failed: {
+            auto const& outcome = backfill_->outcome();
+            if (outcome.fate == Fate::refused && undo_.count_any()) {
+                weigh(out);
+            } else if (outcome.fate == Fate::refused && outcome.sqlstate == "42703") {
+                undo_.absent(config_.program);
+                weigh_next(out);
+            } else {
+                failed(outcome, out);
+            }
+            return;
+        }
+        case BackfillMachine::State::stopped:
+            advance(out);
+            return;
+    }
+}
+
+void RunMachine::weighed(Commands& out) {
+    if (auto const why = undo_.loses(accepted(), way_back(config_.program, record_))) {
+        refuse(*why, out);
         return;
     }
-    EntryDetail detail;
-    detail.user = abort_user_;
-    detail.accept_loss = accepted;
-    write(EntryKind::rolling_back, "", detail, {}, out);
+    undo_.accept(accepted());
+    if (record_.accept_loss.value_or(0) == accepted())
+        advance(out);
+    else
+        write_accepted(record_.rolling_back ? EntryKind::rolling_back : EntryKind::aborting, out);
 }
 
 /// Nothing was begun: the ledger stays as it is. That an order was refused is written down, or every weir to come would
 /// refuse it again and could not go forward.
 void RunMachine::refuse(Problem const& why, Commands& out) {
     if (!config_.rollback && !config_.abort) {
-        refused_order_ = abort_order_;
-        stop(why, out);
+        stop(why, out, orders_.abort());
         return;
     }
     say(out, Stopped{why});
@@ -934,48 +743,35 @@ void RunMachine::refuse(Problem const& why, Commands& out) {
 }
 
 void RunMachine::undo_next(Commands& out) {
-    auto const& steps = config_.program.steps;
-    for (std::size_t i = steps.size(); i-- > 0;) {
-        auto const& step = steps[i];
-        if (!is_done(step) || step.undo.empty() || record_.undone_steps.contains(step.id)) continue;
-        bool const early = step.phase < Phase::contract;
-        bool const gate = early && (record_.rolling_back ? config_.program.gate : record_.gate_opened);
-        if (gate && !record_.reopened) {
+    switch (undo_.next(config_.program, record_)) {
+        case Undo::Next::reopen: {
             EntryDetail detail;
-            if (newest_abort_ > 0) detail.order = newest_abort_;
+            if (orders_.newest_abort() > 0) detail.order = orders_.newest_abort();
             write(EntryKind::reopened, "", detail, {}, out);
             return;
         }
-        if (gate && !old_may_return_) {
-            auto const shape = new_shape();
-            say(out,
-                Warned{(record_.rolling_back ? "the old shape is there again beside the new one: "
-                                             : "the gate was open, and the old shape is there beside the new one: ") +
-                           std::string{"the old and the new application may run"} +
-                           (shape.empty() ? "" : "; undone, " + shape + " is dropped with what is in it"),
-                       "when nothing uses the new shape any more: " + way_back()});
+        case Undo::Next::wait:
+            say(out, Undo::both_shapes(config_.program, record_));
             quit(3, RunState::waiting, out);
             return;
-        }
-        if (early && !weighed_ && (record_.gate_opened || record_.rolling_back)) {
-            weighing_ = 0;
-            lost_rows_ = 0;
-            lost_where_.clear();
-            weighed_steps_.clear();
+        case Undo::Next::weigh:
+            undo_.weigh();
             weigh_next(out);
             return;
-        }
-        step_ = i;
-        step_began_ = at_.steady;
-        start_ladder(step, true, out);
-        return;
+        case Undo::Next::step:
+            step_ = undo_.step();
+            step_began_ = at_.steady;
+            start_ladder(*current(), true, out);
+            return;
+        case Undo::Next::over:
+            break;
     }
     if (!record_.rolling_back) {
         finish_run(EntryKind::undone, out);
         return;
     }
     Batch counters;
-    for (auto const& step : steps)
+    for (auto const& step : config_.program.steps)
         if (step.lost_counter) counters.push_back(sql("DROP SEQUENCE IF EXISTS weir_sync.{0}", *step.lost_counter));
     write(EntryKind::rolled_back, "", {}, std::move(counters), out);
 }
@@ -990,13 +786,6 @@ void RunMachine::write(EntryKind kind, std::string const& step, EntryDetail cons
     doing_ = Doing::writing;
 }
 
-void RunMachine::note(EntryKind kind, EntryDetail detail, Ordered const& order) {
-    detail.user = order.user;
-    detail.order = order.order;
-    record_.last_order = order.order;
-    entries_.note(kind, std::move(detail));
-}
-
 /// Where nothing else of ours writes an entry; elsewhere they wait for the next step.
 void RunMachine::write_notes(Commands& out) {
     if (doing_ == Doing::working || doing_ == Doing::gate || doing_ == Doing::watching || doing_ == Doing::noting ||
@@ -1005,7 +794,7 @@ void RunMachine::write_notes(Commands& out) {
 }
 
 void RunMachine::entry_came(Completed const& completed, Commands& out) {
-    switch (entries_.completed(at_, completed, stopping_, ids_, out)) {
+    switch (entries_.completed(at_, completed, intent_ == Intent::stop, ids_, out)) {
         case Entries::Came::nothing:
             return;
         case Entries::Came::note:
@@ -1069,8 +858,9 @@ void RunMachine::wrote(Entries::Entry const& entry, Commands& out) {
                 watch_next(out);
             return;
         case EntryKind::aborting:
-            record_.aborting = undoing_ = true;
+            record_.aborting = true;
             if (entry.detail.accept_loss) record_.accept_loss = entry.detail.accept_loss;
+            undo_begun();
             advance(out);
             return;
         case EntryKind::quarantined:
@@ -1078,13 +868,13 @@ void RunMachine::wrote(Entries::Entry const& entry, Commands& out) {
             advance(out);
             return;
         case EntryKind::rolling_back:
-            record_.aborting = record_.rolling_back = undoing_ = true;
+            record_.aborting = record_.rolling_back = true;
             record_.accept_loss = entry.detail.accept_loss;
             advance(out);
             return;
         case EntryKind::reopened:
             record_.reopened = true;
-            record_.last_abort = newest_abort_;
+            record_.last_abort = orders_.newest_abort();
             advance(out);
             return;
         case EntryKind::finished:
@@ -1122,12 +912,12 @@ void RunMachine::on(Completed const& completed, Commands& out) {
         child_moved(out);
         return;
     }
-    if (asking_gate_ == completed.command) {
-        gate_answered(completed.outcome, out);
+    if (gate_.owns(completed.command)) {
+        gate_came(completed, out);
         return;
     }
-    if (around_ == completed.command) {
-        looked_around(completed.outcome, out);
+    if (doing_ == Doing::asking_undo && undo_.owns(completed.command)) {
+        undo_came(completed, out);
         return;
     }
     if (doing_ == Doing::backup && backup_.owns(completed.command)) {
@@ -1155,7 +945,7 @@ void RunMachine::on(Completed const& completed, Commands& out) {
     auto const& outcome = completed.outcome;
     switch (doing_) {
         case Doing::connecting:
-            if (stopping_) {
+            if (intent_ == Intent::stop) {
                 advance(out);
             } else if (outcome.fate == (taking_hand_ ? Fate::canceled : Fate::done)) {
                 // Connected, or rested: take the share of `hands`.
@@ -1180,12 +970,6 @@ void RunMachine::on(Completed const& completed, Commands& out) {
         case Doing::asking_end:
             quarantine_answered(outcome, out);
             return;
-        case Doing::counting:
-            counted(outcome, out);
-            return;
-        case Doing::guarding:
-            guarded(outcome, out);
-            return;
         case Doing::idle:
         case Doing::ladder:
         case Doing::working:
@@ -1195,6 +979,7 @@ void RunMachine::on(Completed const& completed, Commands& out) {
         case Doing::weighing:
         case Doing::standalone:
         case Doing::backup:
+        case Doing::asking_undo:
         case Doing::writing:
         case Doing::noting:
         case Doing::paused:
@@ -1204,15 +989,7 @@ void RunMachine::on(Completed const& completed, Commands& out) {
 }
 
 void RunMachine::on_measured(Measured const& measured, Commands& out) {
-    for (auto const& reading : measured.readings)
-        if (reading.signal == "replication_lag" && !reading.subject.empty()) {
-            std::optional<Millis> lag;
-            if (reading.value) lag = Millis{static_cast<std::int64_t>(*reading.value * 1000)};
-            say(out, ReplicaLag{reading.subject, lag, reading.bytes});
-        }
-    readings_ = measured.readings;
-    for (auto& reading : readings_) limit(reading, config_.settings.throttle);
-    measured_ = at_.steady;
+    pace_.measured(measured, config_.settings, at_, out);
     judge_pace(out);
     child_moved(out);
 }
@@ -1229,161 +1006,65 @@ void RunMachine::child_moved(Commands& out) {
 }
 
 /// Why no fill and no proof may go on now; empty when they may.
-std::string RunMachine::schedule_reason() {
-    auto const& schedule = config_.settings.schedule;
-    if (!opening_ || !opening_->holds(at_.wall)) opening_ = opening(schedule, at_.wall);
-    return closed_reason(schedule, *opening_);
-}
+std::string RunMachine::schedule_reason() { return pace_.closed(config_.settings.schedule, at_); }
 
 void RunMachine::judge_pace(Commands& out) {
     bool const undoes = (doing_ == Doing::weighing || doing_ == Doing::returning) && backfill_;
-    bool const works = undoes || ((doing_ == Doing::working || doing_ == Doing::watching) && backfill_);
-    bool const reads = undoes || (works && current()->kind == StepKind::proof);
-    if (works) worked_ = at_.steady;
-    Pace pace;
-    if (!config_.settings.throttle.none()) {
-        pace = pace_.judge(readings_, measured_, at_.steady, reading_age_max, !reads);
-        tell_signals(pace, works, out);
-    }
-    // An undo waits for no window and is not paused.
-    auto const closed = works && !undoes ? schedule_reason() : "";
-    bool const closes = !closed.empty() && !shut_;
-    shut_ = !closed.empty();
-    auto const stands = [&](std::string const& reason, char const* worst) {
-        pace.go = pace.may_write = false;
-        pace.worst = worst;
-        pace.reasons.insert(pace.reasons.begin(), reason);
-    };
-    if (!closed.empty()) stands(closed, "schedule");
-    if (!record_.paused_by.empty() && !undoes) stands("paused by " + record_.paused_by, "paused");
-    // Who has nothing to begin is held by nothing.
-    if (!works && record_.paused_by.empty()) pace = {};
-    double const now = pace.go ? pace.pace : 0;
-    bool const turned = (now > 0) != (told_pace_ > 0) || (now < 1) != (told_pace_ < 1);
-    // Which signal is the last to let it rise is news to nobody.
-    auto const worst = pace.go && pace.rising ? "" : pace.worst;
-    if (turned || std::abs(now - told_pace_) >= 0.1 || (now < 1 && worst != told_worst_)) {
-        told_pace_ = now;
-        told_worst_ = worst;
-        say(out, PaceChanged{now, now < 1 ? pace.reasons : std::vector<std::string>{}});
-    }
-    if (!works) return;
-    if (closes && config_.no_wait && doing_ == Doing::working) backfill_->stop(false, out);
-    backfill_->pace(now, pace.may_write, at_, ids_, out);
-}
-
-void RunMachine::tell_signals(Pace const& pace, bool works, Commands& out) {
-    if (told_signals_ && at_.steady - *told_signals_ < signals_every) return;
-    told_signals_ = at_.steady;
-    SignalsJudged all;
-    for (auto const& one : pace.judged) {
-        auto const& reading = one.reading;
-        all.signals.push_back({reading.signal, reading.subject, reading.unit, reading.value, reading.limit, one.load,
-                               one.age.value_or(Millis{0}), works && (one.worst || one.stops),
-                               reading.value ? reading.remark : reading.problem});
-    }
-    say(out, std::move(all));
+    bool const works = (doing_ == Doing::working || doing_ == Doing::watching) && backfill_;
+    auto const work = undoes                               ? PaceJudge::Work::undoes
+                      : !works                             ? PaceJudge::Work::none
+                      : current()->kind == StepKind::proof ? PaceJudge::Work::reads
+                                                           : PaceJudge::Work::writes;
+    auto const verdict = pace_.judge(work, config_.settings, orders_.paused_by(), at_, out);
+    if (work == PaceJudge::Work::none) return;
+    if (verdict.closes && config_.no_wait && doing_ == Doing::working) backfill_->stop(false, out);
+    backfill_->pace(verdict.pace, verdict.may_write, at_, ids_, out);
 }
 
 void RunMachine::on_order(Ordered const& order, Commands& out) {
-    if (order.word == OrderWord::pause || order.word == OrderWord::resume || order.word == OrderWord::set) {
-        // Of what was given since this one began to work, a lower number may be seen later; each is given once.
-        if (order.order <= config_.record.last_order) return;
-        if (order.word == OrderWord::pause) pause(order, out);
-        if (order.word == OrderWord::resume) go_on(order, out);
-        if (order.word == OrderWord::set) set(order, out);
-        return;
+    switch (orders_.take(order, record_, undo_.old_returned(), config_.settings, at_, entries_, out)) {
+        case Orders::Effect::nothing:
+            return;
+        case Orders::Effect::set: {
+            auto const& settings = config_.settings;
+            if (backfill_) backfill_->tune(settings.batch_target, settings.lock_timeout, settings.lock_give_up);
+            if (standalone_) standalone_->tune(settings.lock_timeout);
+            [[fallthrough]];
+        }
+        case Orders::Effect::resumed:
+            judge_pace(out);
+            if (doing_ == Doing::working) backfill_moved(out);
+            if (doing_ == Doing::paused && orders_.paused_by().empty()) advance(out);
+            return;
+        case Orders::Effect::paused:
+            judge_pace(out);
+            return;
+        case Orders::Effect::approve:
+            gate_.vote(order.user, at_, entries_, out);
+            if (gate_.approved()) pass_gate(out);
+            return;
+        case Orders::Effect::old_returns:
+            undo_.old_returns();
+            return;
+        case Orders::Effect::abort:
+            if (intent_ != Intent::stop) intent_ = Intent::abort;
+            leave(false, out);
+            return;
     }
-    if (order.word == OrderWord::approve) {
-        vote(order.user, out);
-        if (approval_user_.empty()) return;
-        if (doing_ == Doing::gate) approved(approval_user_, out);
-        if (doing_ == Doing::watching) stop_watching(out);
-        return;
-    }
-    newest_abort_ = std::max(newest_abort_, order.order);
-    if (record_.refused_abort && order.order <= *record_.refused_abort) return;
-    // Since the undo waits until nothing uses the new shape, this says that nothing does.
-    if (undoing_ && record_.reopened && order.order > record_.last_abort && !old_may_return_) {
-        old_may_return_ = true;
-        abort_user_ = order.user;
-        abort_order_ = order.order;
-        say(out, OrderTaken{"abort", "", order.user});
-    }
-    if (undoing_ || abort_wanted_ || rollback_wanted_) return;
-    abort_wanted_ = true;
-    abort_user_ = order.user;
-    abort_order_ = order.order;
-    say(out, OrderTaken{"abort", "", order.user});
+}
+
+void RunMachine::on_interrupt(Interrupted const& interrupted, Commands& out) {
+    intent_ = Intent::stop;
+    leave(interrupted.times > 1, out);
+}
+
+void RunMachine::leave(bool now, Commands& out) {
     if (doing_ == Doing::gate || doing_ == Doing::paused)
         advance(out);
     else if (doing_ == Doing::watching)
         stop_watching(out);
     else
-        stop_child(false, out);
-}
-
-void RunMachine::pause(Ordered const& order, Commands& out) {
-    if (!record_.paused_by.empty()) return;
-    if (undoing_ || abort_wanted_) {
-        say(out, Warned{"the order to pause by " + order.user + " is not obeyed: the run is being undone",
-                        "stop the weir that works on it, if it must stop"});
-        return;
-    }
-    record_.paused_by = order.user;
-    say(out, OrderTaken{"pause", "", order.user});
-    say(out, Paused{order.user});
-    pause_told_ = true;
-    note(EntryKind::paused, {}, order);
-    judge_pace(out);
-}
-
-void RunMachine::go_on(Ordered const& order, Commands& out) {
-    if (record_.paused_by.empty()) return;
-    record_.paused_by.clear();
-    pause_told_ = false;
-    say(out, OrderTaken{"resume", "", order.user});
-    say(out, Resumed{order.user});
-    note(EntryKind::resumed, {}, order);
-    judge_pace(out);
-    if (doing_ == Doing::working) backfill_moved(out);
-    if (doing_ == Doing::paused) advance(out);
-}
-
-void RunMachine::set(Ordered const& order, Commands& out) {
-    auto const space = order.argument.find(' ');
-    EntryDetail detail;
-    detail.key = order.argument.substr(0, space);
-    if (space != std::string::npos) detail.value = order.argument.substr(space + 1);
-    auto changed = with_setting(config_.settings, detail.key, detail.value);
-    if (auto const* problems = std::get_if<Problems>(&changed)) {
-        say(out, Warned{"the order of " + order.user + " to set " + order.argument +
-                            " is not obeyed: " + problems->front().message,
-                        problems->front().hint});
-        return;
-    }
-    config_.settings = std::get<Settings>(std::move(changed));
-    say(out, OrderTaken{"set", order.argument, order.user});
-    say(out, SettingChanged{detail.key, detail.value, order.user});
-    note(EntryKind::set, detail, order);
-    auto const& settings = config_.settings;
-    if (backfill_) backfill_->tune(settings.batch_target, settings.lock_timeout, settings.lock_give_up);
-    if (standalone_) standalone_->tune(settings.lock_timeout);
-    judge_pace(out);
-    if (doing_ == Doing::working) backfill_moved(out);
-}
-
-void RunMachine::on_interrupt(Interrupted const& interrupted, Commands& out) {
-    stopping_ = true;
-    if (doing_ == Doing::gate || doing_ == Doing::paused) {
-        advance(out);
-        return;
-    }
-    if (doing_ == Doing::watching) {
-        stop_watching(out);
-        return;
-    }
-    stop_child(interrupted.times > 1, out);
+        stop_child(now, out);
 }
 
 void RunMachine::stop_child(bool now, Commands& out) {
@@ -1394,12 +1075,12 @@ void RunMachine::stop_child(bool now, Commands& out) {
         child_moved(out);
     } else if (doing_ == Doing::standalone) {
         standalone_->stop(out);
-    } else if (doing_ == Doing::connecting && stopping_ && pending_) {
+    } else if (doing_ == Doing::connecting && intent_ == Intent::stop && pending_) {
         // An abort needs the hands: only who stops does without them.
         out.emplace_back(Cancel{*pending_});
     } else if (doing_ == Doing::backup && backup_.state() == Backup::State::dumping) {
         out.emplace_back(Cancel{*backup_.pending()});
-    } else if (entries_.state() == Entries::State::confirming && stopping_) {
+    } else if (entries_.state() == Entries::State::confirming && intent_ == Intent::stop) {
         out.emplace_back(Cancel{*entries_.pending()});
     }
 }
@@ -1409,14 +1090,14 @@ void RunMachine::stop_child(bool now, Commands& out) {
 void RunMachine::failed(Outcome const& outcome, Commands& out) {
     Attempt attempt;
     attempt.plan = config_.program.plan;
-    attempt.way_back = way_back();
-    attempt.way = weighed_                     ? Attempt::Way::weighed_undo
-                  : undoing_                   ? Attempt::Way::undo
-                  : gone_for_good() != nullptr ? Attempt::Way::forward_alone
-                                               : Attempt::Way::forward;
+    attempt.way_back = way_back(config_.program, record_);
+    attempt.way = undo_.weighed()                                      ? Attempt::Way::weighed_undo
+                  : undoing()                                          ? Attempt::Way::undo
+                  : gone_for_good(config_.program, record_) != nullptr ? Attempt::Way::forward_alone
+                                                                       : Attempt::Way::forward;
     if (Step const* step = current(); step != nullptr) {
         if (doing_ != Doing::connecting) attempt.step = "step " + step->id + " (" + step->title + ")";
-        if (step->rows && !undoing_) {
+        if (step->rows && !undoing()) {
             attempt.work = step->rows->erases ? Attempt::Work::deletions : Attempt::Work::batches;
             attempt.table = step->rows->table.text();
         }
@@ -1438,10 +1119,10 @@ std::vector<PageRange> RunMachine::at_work() const {
     return batches && backfill_ ? backfill_->at_work() : std::vector<PageRange>{};
 }
 
-void RunMachine::stop(Problem const& why, Commands& out) {
+void RunMachine::stop(Problem const& why, Commands& out, std::optional<std::int64_t> refused) {
     if (exit_) return;
     exit_ = exit_code(why.code);
-    if (why.code == Code::connection_lost && config_.connects_again && !stopping_) {
+    if (why.code == Code::connection_lost && config_.connects_again && intent_ != Intent::stop) {
         lost_ = why.message;
         if (lost_at_work_.empty()) lost_at_work_ = at_work();
         say(out, ConnectionLost{why.message});
@@ -1460,7 +1141,7 @@ void RunMachine::stop(Problem const& why, Commands& out) {
     EntryDetail detail;
     detail.message = why.message;
     detail.hint = why.hint;
-    detail.order = refused_order_;
+    detail.order = refused;
     write(EntryKind::stopped, "", detail, {}, out);
 }
 

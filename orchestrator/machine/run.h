@@ -26,26 +26,21 @@
 #include "orchestrator/machine/backfill.h"
 #include "orchestrator/machine/backup.h"
 #include "orchestrator/machine/entries.h"
+#include "orchestrator/machine/gate.h"
+#include "orchestrator/machine/gate_watch.h"
 #include "orchestrator/machine/in_the_way.h"
 #include "orchestrator/machine/ladder.h"
 #include "orchestrator/machine/ledger.h"
-#include "orchestrator/machine/pace.h"
+#include "orchestrator/machine/orders.h"
+#include "orchestrator/machine/pace_judge.h"
 #include "orchestrator/machine/protocol.h"
-#include "orchestrator/machine/schedule.h"
 #include "orchestrator/machine/standalone.h"
+#include "orchestrator/machine/undo.h"
 #include "phases/program.h"
 #include "plans/plan.h"
 
 namespace weir {
 
-/// Readings older than this stop the backfill: nobody is measuring.
-inline constexpr Millis reading_age_max{2000};
-
-/// What was learnt of the servers while a fill worked holds so long.
-inline constexpr Millis learnt_for{10'000};
-/// How often the proofs are repeated while a gate is open; and at least so many times their own duration apart.
-inline constexpr Millis gate_proof_every{600'000};
-inline constexpr int gate_proof_share{20};
 /// Readers of a proof, when the plan leaves the number to weir.
 inline constexpr int proof_workers = 2;
 
@@ -93,22 +88,30 @@ class RunMachine {
         returning,  // of an undo: what changed since the column was set aside is read
         noting,     // entries of orders go before the next step
         paused,
-        asking_end,  // of the quarantine
-        counting,    // what a rollback would lose
-        guarding,    // whether a column can hold anything that is lost
-        weighing,    // rows whose values an undo would lose
+        asking_end,   // of the quarantine
+        asking_undo,  // what an undo would lose
+        weighing,     // rows whose values it would lose
         backup,
         over,
     };
 
+    /// What the run is to come to next; an undo that has begun goes on by itself, as the ledger says.
+    enum class Intent {
+        go_on,
+        abort,
+        roll_back,
+        stop,  // whatever else was wanted
+    };
+
     void connect_next(Commands& out);
     void advance(Commands& out);
+    void go_on(Commands& out);
     void begin_step(Step const& step, Commands& out);
     void start_ladder(Step const& step, bool undo, Commands& out);
     void start_standalone(Step const& step, Commands& out);
     void standalone_moved(Commands& out);
     void start_backfill(Step const& step, Commands& out);
-    Step const& proof_of(Step const& step) const;
+    void start_batches(Doing doing, BackfillMachine::Config config, Commands& out);
     void return_moved(Commands& out);
     bool prove_again(Outcome const& outcome, Commands& out);
     BackfillMachine::Config backfill_config(Step const& step, Rows const& rows, bool proof) const;
@@ -121,30 +124,23 @@ class RunMachine {
     void start_backup(Step const& step, Commands& out);
     void backup_came(Completed const& completed, Commands& out);
     void open_gate(Commands& out);
-    void approved(std::string const& user, Commands& out);
-    void vote(std::string const& user, Commands& out);
-    bool gate_asks() const;  ///< its time or its query may open it
-    void ask_gate(Commands& out);
-    void gate_answered(Outcome const& outcome, Commands& out);
-    void look_around(bool anew, Commands& out);
-    void looked_around(Outcome const& outcome, Commands& out);
+    GateMachine::Config gate_config() const;
+    void approved(Commands& out);
+    void pass_gate(Commands& out);
+    void gate_came(Completed const& completed, Commands& out);
     void rest_in_quarantine(Commands& out);
     void ask_control(Doing doing, Batch batch, Commands& out);
     void quarantine_answered(Outcome const& outcome, Commands& out);
     void start_rollback(Commands& out);
+    void undo_begun();
+    void undo_came(Completed const& completed, Commands& out);
     void counted(Outcome const& outcome, Commands& out);
-    bool complete_way_back(Commands& out);
+    std::int64_t accepted() const;
+    void write_accepted(EntryKind kind, Commands& out);
     void weigh_next(Commands& out);
-    void weigh(UndoLoss const& loss, bool any, Commands& out);
-    void weighed_one(Sql const& todo, Commands& out);
-    void guarded(Outcome const& outcome, Commands& out);
+    void weigh(Commands& out);
     void weigh_moved(Commands& out);
-    Batch still_so(Step const& step) const;
     void weighed(Commands& out);
-    std::string way_back() const;
-    std::string new_shape() const;
-    Step const* gone_for_good() const;
-    Problem only_forward() const;
     void refuse(Problem const& why, Commands& out);
     void undo_next(Commands& out);
     void finish_run(EntryKind kind, Commands& out);
@@ -158,26 +154,23 @@ class RunMachine {
     void ladder_moved(Commands& out);
     void backfill_moved(Commands& out);
     void judge_pace(Commands& out);
-    void tell_signals(Pace const& pace, bool works, Commands& out);
-    void pause(Ordered const& order, Commands& out);
-    void go_on(Ordered const& order, Commands& out);
-    void set(Ordered const& order, Commands& out);
-    void note(EntryKind kind, EntryDetail detail, Ordered const& order);
     void write_notes(Commands& out);
     std::string schedule_reason();
     void child_moved(Commands& out);
-    void start_abort(std::string const& user, Commands& out);
+    void start_abort(Commands& out);
+    void leave(bool now, Commands& out);
     void stop_child(bool now, Commands& out);
     void failed(Outcome const& outcome, Commands& out);
     bool unlimited() const;
     std::vector<PageRange> at_work() const;
-    void stop(Problem const& why, Commands& out);
+    /// `refused`: an order that this obeys no more.
+    void stop(Problem const& why, Commands& out, std::optional<std::int64_t> refused = {});
     void quit(int exit, RunState state, Commands& out, std::string until = {}, std::optional<Instant> until_at = {});
     void say(Commands& out, decltype(Event::what) what) const;
     bool is_done(Step const& step) const { return record_.done.contains(step.id); }
     /// Nothing new is begun forward.
-    bool leaving() const { return stopping_ || abort_wanted_; }
-    bool contracting() const;
+    bool leaving() const { return intent_ != Intent::go_on; }
+    bool undoing() const { return record_.aborting; }
     Step const* current() const;
 
     Config config_;
@@ -195,52 +188,21 @@ class RunMachine {
     InTheWay in_the_way_;
     std::size_t step_{};
     Millis step_began_{}, run_began_{};
-    Millis watched_{};                      ///< when the gate opened, or its proofs were repeated last
-    Millis watch_began_{};                  ///< when they began to be
-    Millis proofs_took_{};                  ///< all of them, the last time
-    std::size_t watching_{};                ///< the step whose proof is repeated; those before it were
     std::optional<std::size_t> reproving_;  ///< a proof that is done and made again: what it saw has changed
     std::map<std::string, int> changes_;    ///< of the root's shape, that each proof has seen
     std::optional<Phase> phase_;
     Entries entries_;
     Backup backup_;
-    PaceController pace_;
+    GateMachine gate_;
+    GateWatch watch_;
+    Intent intent_;
+    Orders orders_;
+    Undo undo_;
+    PaceJudge pace_;
     bool started_{};
     std::vector<Ordered> early_;  ///< orders that came before Started
-    std::vector<Reading> readings_;
-    std::optional<Millis> measured_;
-    std::optional<Millis> worked_;  ///< when a fill or proof worked last
-    double told_pace_{1};           ///< as announced; 0: held
-    std::string told_worst_;        ///< its signal; empty while it only rises
-    std::optional<Millis> told_signals_;
-    std::optional<Opening> opening_;  ///< of the schedule, as long as it holds
-    bool shut_{};                     ///< the schedule holds the child
-    bool stopping_{}, undoing_{}, abort_wanted_{}, rollback_wanted_{};
     bool quarantine_over_{};
-    bool weighed_{};                // what would be lost is counted, and accepted
-    std::size_t weighing_{};        // the step that is counted; those before it are
-    std::int64_t lost_rows_{};      // of them
-    std::int64_t more_accepted_{};  // than those
-    std::string lost_where_;        // for people
-    bool weighing_any_{};           // every value counts: what the count reads is not there
-    struct Weighed {
-        std::int64_t rows{};
-        Sql todo;  ///< empty: the column is not there
-    };
-    std::map<std::string, Weighed> weighed_steps_;
-    bool old_may_return_{};  // the application of the old shape is deployed: nothing needs the new column
-    bool option_votes_{};    // --approve: when the gate opens
-    int hand_pid_{};         // of the first hand, whose statements may wait long
-    std::string abort_user_, approval_user_;
-    std::int64_t abort_order_{}, newest_abort_{};
-    std::optional<std::int64_t> refused_order_;
-    std::optional<CommandId> asking_gate_;  ///< whether its own condition holds
-    std::string gate_trouble_;
-    std::optional<CommandId> around_;                 ///< looking at what people did while the gate is open
-    bool around_anew_{};                              ///< what was told already is told again when it has changed
-    std::map<std::string, std::string> around_told_;  ///< what was told, by what it is about
-    bool gate_asked_{};                               // with its condition; else the fence alone
-    bool pause_told_{};
+    int hand_pid_{};  // of the first hand, whose statements may wait long
     std::optional<int> exit_;
     std::string lost_;
     std::vector<PageRange> lost_at_work_;
