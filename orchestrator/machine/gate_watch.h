@@ -19,6 +19,10 @@ class GateWatch {
   public:
     enum class State : std::uint8_t { resting, proving };
 
+    /// So long the proofs took when they were made last; 0: not known.
+    explicit GateWatch(Millis took = {}) : took_{took} {}
+    Millis took() const { return took_; }
+
     static bool repeats(Step const& step) {
         return step.kind == StepKind::proof && step.phase == Phase::proof && !step.rows->erases;
     }

@@ -144,7 +144,7 @@ struct Cancel   { CommandId target{}; };  ///< a wish; the answer is still the t
 struct Announce { Event event; };
 /// `lost`: why, when it ends because a connection was lost; another orchestrator may go on at once. `connected`: it had
 /// all its sessions. `at_work`: what they were at.
-struct Finish   { int exit{}; std::string lost{}; bool connected{}; std::vector<PageRange> at_work{}; };
+struct Finish   { int exit{}; std::string lost{}; bool connected{}; std::vector<PageRange> at_work{}; Millis proofs_took{}; };
 // clang-format on
 
 using Command = std::variant<Connect, Execute, Rest, Dump, Look, Cancel, Announce, Finish>;

@@ -34,6 +34,7 @@ RunMachine::RunMachine(Config config)
               config_.user},
       undo_{(config_.rollback || config_.abort) &&
             (config_.told_again || config_.approve.contains("all") || config_.approve.contains("contract"))} {
+    watch_ = GateWatch{config_.proofs_took};
     // What was set holds until the run ends; a key that this version does not know is nothing to it.
     for (auto const& [key, value] : record_.settings) {
         auto changed = with_setting(config_.settings, key, value);
@@ -1150,7 +1151,7 @@ void RunMachine::quit(int exit, RunState state, Commands& out, std::string until
     if (lost_.empty()) say(out, RunDone{state, at_.steady - run_began_, std::move(until), until_at});
     exit_ = exit;
     doing_ = Doing::over;
-    out.emplace_back(Finish{exit, lost_, connected_, lost_at_work_});
+    out.emplace_back(Finish{exit, lost_, connected_, lost_at_work_, watch_.took()});
 }
 
 }  // namespace weir

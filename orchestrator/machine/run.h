@@ -63,6 +63,7 @@ class RunMachine {
         std::optional<std::int64_t> accept_loss;
         bool may_set_deadlock_timeout{};
         SweepTuning sweep{};
+        Millis proofs_took{};                          ///< Finish::proofs_took of the connection before
         std::optional<std::int64_t> pages_at_first{};  ///< of a range; nothing: as usual
         bool plain{};                                  ///< page ranges only, whatever the plan says
         bool connects_again{};  ///< a lost connection is no stop: whoever drives this begins anew with another

@@ -112,6 +112,7 @@ int run_on_connections(RunContext& context) {
     for (;;) {
         auto const stayed = stay(context, seen);
         if (auto const* ended = std::get_if<Finish>(&stayed); ended && ended->lost.empty()) return ended->exit;
+        if (auto const* ended = std::get_if<Finish>(&stayed)) context.proofs_took = ended->proofs_took;
         auto const next = next_of(context, stayed);
         if (!next) {
             auto const& problems = std::get<Problems>(stayed);

@@ -23,6 +23,7 @@ struct RunContext {
     /// The undo waited for this command already; nothing: the ledger was not read yet. What this process itself writes
     /// is no second word, whatever its connections do.
     std::optional<bool> told_again{};
+    Millis proofs_took{};  ///< Finish::proofs_took of the last connection
 };
 
 }  // namespace weir

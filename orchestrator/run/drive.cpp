@@ -42,6 +42,7 @@ RunMachine::Config config_of(RunContext& context, Asker const& asker, Begun cons
     if (!context.told_again) context.told_again = begun.record.reopened;
     config.told_again = *context.told_again;
     config.may_set_deadlock_timeout = asker.facts().may_set_deadlock_timeout;
+    config.proofs_took = context.proofs_took;
     config.pages_at_first = context.reconnect.pages_at_first();
     config.plain = context.reconnect.plain();
     config.connects_again = true;

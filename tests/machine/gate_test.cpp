@@ -96,6 +96,17 @@ TEST(Gate, AfterAQuestionThatFailedTheFenceIsAskedAlone) {
     EXPECT_EQ(gone.asked(failure(Fate::fenced)), Answer::failed);
 }
 
+TEST(GateWatch, KnowsHowLongTheProofsTookOverALostConnection) {
+    GateWatch before;
+    before.made(Millis{3'600'000});
+    before.rest(Millis{0});
+    GateWatch after{before.took()};
+    after.rest(Millis{0});
+    EXPECT_FALSE(after.due(gate_proof_every));
+    EXPECT_FALSE(after.due(Millis{20 * 3'600'000 - 1}));
+    EXPECT_TRUE(after.due(Millis{20 * 3'600'000}));
+}
+
 TEST(Gate, ItsProofsAreRepeatedWithTimeBetween) {
     auto const made = program({work("proof.1", Phase::proof, true), transactional("proof.2", Phase::proof),
                                work("proof.3", Phase::proof, true), work("contract.1", Phase::contract, true)},
