@@ -59,6 +59,14 @@ struct TableName {
     auto operator<=>(TableName const&) const = default;
 };
 
+/// A name that may leave its schema out, as those of collations and operator classes do.
+struct QualifiedName {
+    std::optional<Ident> schema;
+    Ident name;
+    void write(std::string& out) const;
+    auto operator<=>(QualifiedName const&) const = default;
+};
+
 /// A text literal: `'it''s'`, or `E'…'` when it holds a backslash. A NUL cannot stand in SQL and throws
 /// std::logic_error.
 class Value {
