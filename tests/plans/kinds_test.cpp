@@ -1,5 +1,5 @@
 // Every kind of field, by tables: what is taken and what becomes of it in the canonical text, what is refused and
-// where, and its piece of the JSON Schema.
+// where, its piece of the JSON Schema, and its rows in the docs.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -7,6 +7,7 @@
 #include <set>
 
 #include "golden.h"
+#include "phases/operations.h"
 #include "plans/field.h"
 #include "plans/kinds.h"
 #include "plans/reader.h"
@@ -244,6 +245,28 @@ TEST(Kinds, EachHasItsPieceOfTheSchema) {
     for (auto const& [name, field] : fields.as_object())
         text += "try." + std::string{name} + "\n  " + json::serialize(field) + "\n";
     test::expect_golden(std::string{WEIR_SOURCE_DIR} + "/tests/plans/kinds.schema.txt", text);
+}
+
+TEST(Kinds, EachHasItsRowInTheDocs) {
+    test::expect_golden(std::string{WEIR_SOURCE_DIR} + "/tests/plans/kinds.md",
+                        field_table(test::every_kind().front()) + "\n" + kind_table(test::every_kind()));
+}
+
+/// The page holds the text between two comments.
+void expect_part(std::string const& file, std::string const& part, std::string const& text) {
+    auto const path = std::string{WEIR_SOURCE_DIR} + "/docs/" + file;
+    auto const page = test::slurp(path);
+    auto const first = "<!-- " + part + " -->\n";
+    auto const begin = page.find(first);
+    auto const end = page.find("<!-- end of " + part + " -->\n");
+    ASSERT_TRUE(begin != std::string::npos && end != std::string::npos && begin < end) << path;
+    test::expect_golden(path, page.substr(0, begin + first.size()) + text + page.substr(end));
+}
+
+TEST(Docs, HaveTheFieldsOfEachOperation) {
+    for (auto const& operation : weir::operations())
+        expect_part("operations/" + std::string{operation.name} + ".md", "fields", field_table(operation));
+    expect_part("plan.md", "kinds", kind_table(weir::operations()));
 }
 
 }  // namespace
