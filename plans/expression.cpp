@@ -124,25 +124,30 @@ std::optional<std::vector<Token>> read_tokens(std::string_view bytes) {
     return tokens;
 }
 
+std::variant<std::vector<Token>, Refusal> scan(std::string const& text) {
+    PgQueryScanResult const answer = pg_query_scan(text.c_str());
+    std::optional<Refusal> refusal;
+    std::optional<std::vector<Token>> tokens;
+    if (answer.error != nullptr)
+        refusal = Refusal{answer.error->message};
+    else
+        tokens = read_tokens({answer.pbuf.data, answer.pbuf.len});
+    pg_query_free_scan_result(answer);
+    if (refusal) return *std::move(refusal);
+    if (!tokens) return Refusal{"libpg_query answers in a form that weir does not know", "weir needs libpg_query 15"};
+    return *std::move(tokens);
+}
+
 enum class Comments { allowed, refused };
 
 /// What may not stand in the text, whatever the parser thinks of it: with brackets that never close more than they
 /// opened, everything stays between the brackets that weir writes around it.
 std::optional<Refusal> check_tokens(std::string const& text, Comments comments) {
-    PgQueryScanResult const scan = pg_query_scan(text.c_str());
-    std::optional<Refusal> refusal;
-    std::optional<std::vector<Token>> tokens;
-    if (scan.error != nullptr)
-        refusal = Refusal{scan.error->message};
-    else
-        tokens = read_tokens({scan.pbuf.data, scan.pbuf.len});
-    pg_query_free_scan_result(scan);
-    if (refusal) return refusal;
-    if (!tokens) return Refusal{"libpg_query answers in a form that weir does not know", "weir needs libpg_query 15"};
-
+    auto const scanned = scan(text);
+    if (auto const* refusal = std::get_if<Refusal>(&scanned)) return *refusal;
     int depth = 0;
     bool any = false;
-    for (auto const& token : *tokens) {
+    for (auto const& token : std::get<std::vector<Token>>(scanned)) {
         switch (token.kind) {
             case TokenKind::open_bracket:
                 ++depth;
@@ -174,6 +179,17 @@ std::size_t characters(std::string_view text) {
         std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
 }
 
+std::variant<json::value, Refusal> read_tree(std::string const& tree) {
+    json::parse_options options;
+    options.max_depth = depth_max;
+    boost::system::error_code failed;
+    auto document = json::parse(tree, failed, {}, options);
+    if (failed == json::error::too_deep)
+        return Refusal{"it is nested too deeply", "split it, or put it into a function"};
+    if (failed) return Refusal{"libpg_query answers in a form that weir does not know", "weir needs libpg_query 15"};
+    return document;
+}
+
 /// The one target of `SELECT` + before + text + after, or why it is not that.
 std::variant<json::object, Refusal> only_target(std::string_view before, std::string const& text,
                                                 std::string_view after) {
@@ -192,13 +208,9 @@ std::variant<json::object, Refusal> only_target(std::string_view before, std::st
     pg_query_free_parse_result(parsed);
     if (refusal) return *refusal;
 
-    json::parse_options options;
-    options.max_depth = depth_max;
-    boost::system::error_code failed;
-    auto const document = json::parse(tree, failed, {}, options);
-    if (failed == json::error::too_deep)
-        return Refusal{"it is nested too deeply", "split it, or put it into a function"};
-    if (failed) return Refusal{"libpg_query answers in a form that weir does not know", "weir needs libpg_query 15"};
+    auto const read = read_tree(tree);
+    if (auto const* unread = std::get_if<Refusal>(&read)) return *unread;
+    auto const& document = std::get<json::value>(read);
 
     Refusal const other{"it is more than one expression"};
     auto const* statements = document.is_object() ? document.as_object().if_contains("stmts") : nullptr;
@@ -294,6 +306,50 @@ std::optional<Refusal> check_type(std::string_view text) {
     return std::nullopt;
 }
 
+/// The text up to the end of its one statement, without what ends it.
+std::variant<std::string, Refusal> only_statement(std::string_view text) {
+    if (auto refusal = check_bytes(text, "statement")) return *std::move(refusal);
+    std::string one{text};
+    auto const scanned = scan(one);
+    if (auto const* refusal = std::get_if<Refusal>(&scanned)) return *refusal;
+    std::size_t end = 0;
+    for (auto const& token : std::get<std::vector<Token>>(scanned))
+        if (token.kind != TokenKind::semicolon && token.kind != TokenKind::line_comment &&
+            token.kind != TokenKind::block_comment)
+            end = token.end;
+    one.resize(end);
+    if (one.empty()) return Refusal{"there is no SQL in it", ""};
+
+    PgQueryParseResult const parsed = pg_query_parse(one.c_str());
+    std::optional<Refusal> refusal;
+    std::string tree;
+    if (parsed.error != nullptr)
+        refusal = Refusal{parsed.error->message};
+    else
+        tree = parsed.parse_tree;
+    pg_query_free_parse_result(parsed);
+    if (refusal) return *std::move(refusal);
+    auto const read = read_tree(tree);
+    if (auto const* unread = std::get_if<Refusal>(&read)) return *unread;
+    auto const* whole = std::get<json::value>(read).if_object();
+    auto const* statements = whole != nullptr ? whole->if_contains("stmts") : nullptr;
+    auto const* all = statements != nullptr ? statements->if_array() : nullptr;
+    if (all == nullptr || all->size() != 1)
+        return Refusal{"it is more than one statement", "write one, and the next into a field of its own"};
+    auto const* raw = all->front().if_object();
+    auto const* statement = raw != nullptr ? object_at(*raw, "stmt") : nullptr;
+    if (statement == nullptr) return Refusal{"libpg_query answers in a form that weir does not know", ""};
+
+    if (statement->contains("TransactionStmt"))
+        return Refusal{"it begins or ends a transaction", "weir runs it inside of a transaction of its own"};
+    if (statement->contains("VariableSetStmt") || statement->contains("DiscardStmt"))
+        return Refusal{"it changes the session of weir itself", "say under `settings` what it shall see"};
+    auto const* copy = object_at(*statement, "CopyStmt");
+    if (copy != nullptr && !copy->contains("filename"))
+        return Refusal{"it reads from or writes to the client", "weir has nothing to send: write an INSERT"};
+    return one;
+}
+
 // ---- statements of others -----------------------------------------------------------------------------------------
 
 std::string upper(std::string_view word) {
@@ -383,6 +439,15 @@ std::variant<TypeName, Problem> declare_type(std::string_view text, Place const&
         return problem(*std::move(refusal), place);
     }
     return TypeName{std::string{text}};
+}
+
+std::variant<Statement, Problem> declare_statement(std::string_view text, Place const& place) {
+    auto one = only_statement(text);
+    if (auto* refusal = std::get_if<Refusal>(&one)) {
+        refusal->message = "not one SQL statement: " + refusal->message;
+        return problem(std::move(*refusal), place);
+    }
+    return Statement{std::get<std::string>(std::move(one))};
 }
 
 std::string on_one_line(std::string_view statement, std::size_t most) {

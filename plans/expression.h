@@ -1,6 +1,6 @@
 #pragma once
-/// The door to libpg_query: is this text one SQL expression, or one type, and nothing else? And what is a statement
-/// without the values in it?
+/// The door to libpg_query: is this text one SQL expression, one type or one statement, and nothing else? And what is a
+/// statement without the values in it?
 #include <cstddef>
 #include <string>
 #include <string_view>
@@ -22,6 +22,11 @@ std::variant<UserExpr, Problem> declare_expression(std::string_view text, Place 
 /// `text` as one type name: `numeric(10,2)`, `shop.colour[]`, `timestamp with time zone`. No SETOF, no %TYPE, no
 /// COLLATE, no comment (it would eat what is written after the type), and no serial, which is not a type.
 std::variant<TypeName, Problem> declare_type(std::string_view text, Place const& place);
+
+/// `text` as one statement of PostgreSQL 15's grammar; what ends it (semicolons, and comments after it) is left out. No
+/// statement that begins or ends a transaction, sets or resets anything of the session, or copies from or to the
+/// client: it runs inside of a transaction of weir's, on a connection of weir's. What it does there is not judged.
+std::variant<Statement, Problem> declare_statement(std::string_view text, Place const& place);
 
 /// What somebody runs, for anybody to read: on one line, each literal a `?`, without comments, and cut to `most`
 /// characters. Of a text that the grammar does not take (the server cuts long ones), that holds a backslash (which

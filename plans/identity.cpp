@@ -8,24 +8,71 @@ namespace {
 
 namespace json = boost::json;
 
-json::value canonical(FieldValue const& value) {
-    if (auto const* table = std::get_if<TableName>(&value))
-        return json::array{table->schema.text(), table->name.text()};
-    if (auto const* column = std::get_if<Ident>(&value)) return json::string{column->text()};
-    if (auto const* type = std::get_if<TypeName>(&value)) return json::string{type->text()};
-    if (auto const* expression = std::get_if<UserExpr>(&value)) return json::string{expression->text()};
-    auto sorted = std::get<FieldAssignments>(value);
-    std::sort(sorted.begin(), sorted.end(), [](auto const& a, auto const& b) { return a.first < b.first; });
-    json::object members;
-    for (auto const& [column, expression] : sorted) members[column.text()] = expression.text();
-    return members;
+json::object canonical(FieldValues const& values);
+
+json::string text(std::string const& written) { return json::string{written}; }
+
+/// The order of a mapping means nothing.
+template <class T>
+json::value by_name(std::vector<std::pair<Ident, T>> members) {
+    std::sort(members.begin(), members.end(), [](auto const& a, auto const& b) { return a.first < b.first; });
+    json::object sorted;
+    for (auto const& [name, value] : members) {
+        if constexpr (std::is_same_v<T, std::string>)
+            sorted[name.text()] = value;
+        else
+            sorted[name.text()] = value.text();
+    }
+    return sorted;
 }
 
-json::object canonical(ReadOperation const& read) {
-    json::object fields;
-    for (auto const& [field, value] : read.values.values) fields[field] = canonical(value.first);
-    return {{read.row->name, std::move(fields)}};
+json::value canonical(FieldValue const& value) {
+    struct Writer {
+        json::value operator()(TableName const& table) const {
+            return json::array{table.schema.text(), table.name.text()};
+        }
+        json::value operator()(Ident const& name) const { return text(name.text()); }
+        json::value operator()(TypeName const& type) const { return text(type.text()); }
+        json::value operator()(UserExpr const& expression) const { return text(expression.text()); }
+        json::value operator()(Statement const& statement) const { return text(statement.text()); }
+        json::value operator()(bool yes) const { return yes; }
+        json::value operator()(Word const& word) const { return text(std::string{word.text}); }
+        json::value operator()(std::string const& written) const { return text(written); }
+        json::value operator()(std::int64_t number) const { return number; }
+        json::value operator()(QualifiedName const& name) const {
+            if (!name.schema) return text(name.name.text());
+            return json::array{name.schema->text(), name.name.text()};
+        }
+        json::value operator()(std::vector<Ident> const& names) const {
+            json::array all;
+            for (auto const& name : names) all.push_back(text(name.text()));
+            return all;
+        }
+        json::value operator()(std::vector<std::string> const& texts) const {
+            json::array all;
+            for (auto const& each : texts) all.push_back(text(each));
+            return all;
+        }
+        json::value operator()(FieldAssignments const& assignments) const { return by_name(assignments); }
+        json::value operator()(Parameters const& parameters) const { return by_name(parameters); }
+        json::value operator()(Record const& record) const { return canonical(*record); }
+        json::value operator()(Records const& records) const {
+            json::array all;
+            for (auto const& record : records) all.push_back(canonical(*record));
+            return all;
+        }
+    };
+    return std::visit(Writer{}, value);
 }
+
+json::object canonical(FieldValues const& values) {
+    json::object fields;
+    for (auto const& [name, field] : values.values)
+        if (!field.standard) fields[name] = canonical(field.value);
+    return fields;
+}
+
+json::object canonical(ReadOperation const& read) { return {{read.row->name, canonical(read.values)}}; }
 
 }  // namespace
 

@@ -3,18 +3,15 @@
 ///
 /// An operation is immutable. validate() and compile() look at the world as it is just before the operation, apply()
 /// makes it what it is just after; the program (phases/program.h) walks all operations in execution order.
-#include <map>
 #include <memory>
 #include <optional>
 #include <span>
-#include <stdexcept>
 #include <string>
 #include <string_view>
-#include <utility>
-#include <variant>
 #include <vector>
 
 #include "plans/catalog.h"
+#include "plans/field.h"
 #include "plans/problem.h"
 #include "plans/step.h"
 
@@ -48,50 +45,6 @@ class Operation {
     /// Asked again and again while the gate is open: a SELECT that gives (about, message, hint) for each thing that
     /// people did meanwhile and should know of. What it says about the same for the second time is told seldom.
     virtual std::optional<Sql> gate_look(Catalog const&, RunId) const { return std::nullopt; }
-};
-
-// ---- how the plan reader makes one ------------------------------------------------------------------------------
-
-enum class FieldKind {
-    table,        ///< `users`, `shop.users`, or a list `[schema, table]` -> TableName
-    column,       ///< a name as stored -> Ident
-    type,         ///< -> TypeName
-    expression,   ///< -> UserExpr
-    assignments,  ///< a mapping column: expression -> FieldAssignments
-};
-enum class FieldUse { required, optional, unsupported };
-
-struct FieldSpec {
-    std::string_view name;
-    FieldKind kind;
-    FieldUse use;
-    std::string_view meaning;  ///< one line for the JSON Schema and the docs
-};
-
-using FieldAssignments = std::vector<std::pair<Ident, UserExpr>>;
-using FieldValue = std::variant<TableName, Ident, TypeName, UserExpr, FieldAssignments>;
-
-/// The fields of one operation in a plan, checked against its FieldSpecs: every required one is there.
-struct FieldValues {
-    Place place;  ///< of the operation's name
-    std::map<std::string, std::pair<FieldValue, Place>, std::less<>> values;
-
-    /// The value of a field whose kind is T's; throws std::logic_error when it is absent (required ones never are).
-    template <class T>
-    T const& get(std::string_view field) const {
-        auto const found = values.find(field);
-        if (found == values.end()) throw std::logic_error{"no field " + std::string{field}};
-        return std::get<T>(found->second.first);
-    }
-    template <class T>
-    T const* find(std::string_view field) const {
-        auto const found = values.find(field);
-        return found == values.end() ? nullptr : &std::get<T>(found->second.first);
-    }
-    Place place_of(std::string_view field) const {
-        auto const found = values.find(field);
-        return found == values.end() ? place : found->second.second;
-    }
 };
 
 /// One operation in the phase where it runs.

@@ -26,6 +26,12 @@ std::variant<Settings, Problems> with_setting(Settings base, std::string_view ke
 /// The JSON Schema of the plan file (docs/plan.schema.json), from the same tables that the reader uses.
 std::string plan_schema(OperationTable operations);
 
+/// The fields of an operation as a table in Markdown, for its page in docs/operations, from the same tables, too.
+std::string field_table(OperationRow const& operation);
+
+/// How each kind of value is written that any of the operations takes, as tables in Markdown, for docs/plan.md.
+std::string kind_table(OperationTable operations);
+
 /// `150ms`, `2s`, `15m`, `24h`, `7d`; nothing when it is not a whole number with one of these units.
 std::optional<Millis> read_duration(std::string_view text);
 

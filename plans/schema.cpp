@@ -6,6 +6,7 @@
 #include <string>
 
 #include "plans/keys.h"
+#include "plans/kinds.h"
 #include "plans/reader.h"
 
 namespace weir {
@@ -49,35 +50,10 @@ json::object one_of_words(std::initializer_list<std::string_view> words) {
     return {{"enum", std::move(values)}};
 }
 
-json::object field_schema(FieldKind kind) {
-    switch (kind) {
-        case FieldKind::table:
-            return reference("table");
-        case FieldKind::column:
-            return reference("name");
-        case FieldKind::type:
-            return reference("type");
-        case FieldKind::expression:
-            return reference("expression");
-        case FieldKind::assignments:
-            return reference("assignments");
-    }
-    return {};
-}
-
-json::object operation_list(OperationTable operations, Level level) {
+json::object operation_list(OperationTable operations, Level level, json::object& definitions) {
     json::object properties;
-    for (auto const& row : operations) {
-        if (row.level != level) continue;
-        json::object fields;
-        json::array required;
-        for (auto const& spec : row.fields) {
-            if (spec.use == FieldUse::unsupported) continue;
-            fields[spec.name] = described(spec.meaning, field_schema(spec.kind));
-            if (spec.use == FieldUse::required) required.emplace_back(spec.name);
-        }
-        properties[row.name] = described(row.meaning, closed_object(std::move(fields), std::move(required)));
-    }
+    for (auto const& row : operations)
+        if (row.level == level) properties[row.name] = described(row.meaning, fields_schema(row.fields, definitions));
     json::object operation = closed_object(std::move(properties), {});
     operation["minProperties"] = 1;
     operation["maxProperties"] = 1;
@@ -212,34 +188,16 @@ json::object top_schema(std::string_view key) {
 }
 
 json::object definitions(OperationTable operations) {
-    // YAML takes 1 and true for a number and a truth value; for a plan they are text like any other.
-    json::array const any_scalar{"string", "number", "boolean"};
-    json::object const name{{"description", "a name as it is stored, without SQL quotes, 63 bytes at most"},
-                            {"type", any_scalar},
-                            {"minLength", 1},
-                            {"maxLength", 63}};
-    json::object const pair{{"type", "array"}, {"items", reference("name")}, {"minItems", 2}, {"maxItems", 2}};
-    json::object const dotted{{"type", any_scalar}, {"minLength", 1}, {"maxLength", 127}};
-    json::object const expression{{"description", "one SQL expression over the columns of the row"},
-                                  {"type", any_scalar}};
     json::object all;
-    all["name"] = name;
-    all["table"] =
-        json::object{{"description", "table, schema.table or [schema, table]; without a schema it is public"},
-                     {"anyOf", json::array{dotted, pair}}};
-    all["type"] = json::object{
-        {"description", "a type with its modifier, such as numeric(10,2)"}, {"type", "string"}, {"minLength", 1}};
-    all["expression"] = expression;
-    all["assignments"] = json::object{{"description", "column: expression"},
-                                      {"type", "object"},
-                                      {"minProperties", 1},
-                                      {"additionalProperties", reference("expression")}};
+    defined(FieldKind::column, all);
+    auto changes = operation_list(operations, Level::change, all);
+    auto primitives = operation_list(operations, Level::primitive, all);
     all["duration"] = json::object{{"description", "a whole number and a unit: ms, s, m, h or d"},
                                    {"type", "string"},
                                    {"pattern", "^[0-9]+(ms|s|m|h|d)$"}};
     all["window"] = from_keys(keys::window, window_schema);
-    all["changes"] = operation_list(operations, Level::change);
-    all["primitives"] = operation_list(operations, Level::primitive);
+    all["changes"] = std::move(changes);
+    all["primitives"] = std::move(primitives);
     return all;
 }
 

@@ -51,6 +51,14 @@ void TableName::write(std::string& out) const {
     name.write(out);
 }
 
+void QualifiedName::write(std::string& out) const {
+    if (schema) {
+        schema->write(out);
+        out += '.';
+    }
+    name.write(out);
+}
+
 std::string TableName::text() const {
     return schema.text() == "public" ? name.text() : schema.text() + "." + name.text();
 }

@@ -6,7 +6,7 @@
 ///   Ident      a name, always quoted          Value   a text literal, always quoted
 ///   Int        an integer                     Sql     a statement or fragment made the same way
 ///   UserExpr   one expression that the plan (or the server's own catalog) declares as SQL
-///   TypeName   one type, checked the same way
+///   TypeName   one type, checked the same way     Statement   one statement, the same
 /// Braces of SQL itself are written `{{` and `}}`. An unknown index, an unused argument or a stray brace does
 /// not compile. Values of this header are immutable and may be shared between threads.
 #include <array>
@@ -59,6 +59,14 @@ struct TableName {
     auto operator<=>(TableName const&) const = default;
 };
 
+/// A name that may leave its schema out, as those of collations and operator classes do.
+struct QualifiedName {
+    std::optional<Ident> schema;
+    Ident name;
+    void write(std::string& out) const;
+    auto operator<=>(QualifiedName const&) const = default;
+};
+
 /// A text literal: `'it''s'`, or `E'…'` when it holds a backslash. A NUL cannot stand in SQL and throws
 /// std::logic_error.
 class Value {
@@ -103,6 +111,20 @@ class TypeName {
   private:
     friend std::variant<TypeName, Problem> declare_type(std::string_view, Place const&);
     explicit TypeName(std::string text) : text_{std::move(text)} {}
+    std::string text_;
+};
+
+/// One statement by libpg_query's word; made only by declare_statement(). No semicolon and no comment stands at its
+/// end.
+class Statement {
+  public:
+    std::string const& text() const { return text_; }
+    void write(std::string& out) const { out += text_; }
+    bool operator==(Statement const&) const = default;
+
+  private:
+    friend std::variant<Statement, Problem> declare_statement(std::string_view, Place const&);
+    explicit Statement(std::string text) : text_{std::move(text)} {}
     std::string text_;
 };
 

@@ -290,6 +290,71 @@ struct Stripped {
     std::string statement, shown;
 };
 
+TEST(Statement, IsTakenUpToItsEnd) {
+    struct Case {
+        std::string_view written, taken;
+    };
+    for (auto const& [written, taken] : {
+             Case{"select 1", "select 1"},
+             Case{"select 1;", "select 1"},
+             Case{"-- first\nselect 1 -- last\n;; /* end */\n", "-- first\nselect 1"},
+             Case{"insert into t values (';')", "insert into t values (';')"},
+             Case{"do $$ begin null; end $$;", "do $$ begin null; end $$"},
+             Case{"create function f(int) returns int return $1 + 1;",
+                  "create function f(int) returns int return $1 + 1"},
+             Case{"create function f() returns int begin atomic select 1; select 2; end;",
+                  "create function f() returns int begin atomic select 1; select 2; end"},
+             Case{"create rule r as on insert to t do (select 1; select 2)",
+                  "create rule r as on insert to t do (select 1; select 2)"},
+             Case{"copy t to '/data/t'", "copy t to '/data/t'"},
+             Case{"set constraints all immediate", "set constraints all immediate"},
+             Case{"vacuum t", "vacuum t"},
+         }) {
+        auto const declared = declare_statement(written, {});
+        auto const* statement = std::get_if<Statement>(&declared);
+        ASSERT_NE(statement, nullptr) << written << ": " << std::get<Problem>(declared).message;
+        EXPECT_EQ(statement->text(), taken);
+    }
+}
+
+TEST(Statement, RefusesWhatIsNotOneOrReachesPastIt) {
+    struct Case {
+        std::string_view written, words;
+    };
+    for (auto const& [written, words] : {
+             Case{"", "there is no statement in it"},
+             Case{"-- nothing", "there is no SQL in it"},
+             Case{";;", "there is no SQL in it"},
+             Case{"selct 1", "syntax error at or near \"selct\""},
+             Case{"select 'x", "unterminated quoted string"},
+             Case{"select 1; select 2", "it is more than one statement"},
+             Case{"select 1; commit", "it is more than one statement"},
+             Case{"commit", "it begins or ends a transaction"},
+             Case{"begin;", "it begins or ends a transaction"},
+             Case{"/* */ savepoint s", "it begins or ends a transaction"},
+             Case{"prepare transaction 'x'", "it begins or ends a transaction"},
+             Case{"set role x", "it changes the session"},
+             Case{"set local search_path to x", "it changes the session"},
+             Case{"reset all", "it changes the session"},
+             Case{"discard all", "it changes the session"},
+             Case{"copy t from stdin", "it reads from or writes to the client"},
+             Case{"copy (select 1) to stdout", "it reads from or writes to the client"},
+             Case{"\\d users", "syntax error"},
+         }) {
+        auto const declared = declare_statement(written, {"plan.yaml", 2, 3});
+        auto const* problem = std::get_if<Problem>(&declared);
+        ASSERT_NE(problem, nullptr) << written;
+        EXPECT_EQ(problem->code, Code::bad_expression);
+        EXPECT_EQ(problem->place, (Place{"plan.yaml", 2, 3}));
+        EXPECT_EQ(problem->message.rfind("not one SQL statement: " + std::string{words}, 0), 0U)
+            << written << ": " << problem->message;
+    }
+    EXPECT_TRUE(std::holds_alternative<Problem>(declare_statement(std::string_view{"select\0 1", 9}, {})));
+    EXPECT_TRUE(std::holds_alternative<Problem>(declare_statement("select '" + repeated("x", 70'000) + "'", {})));
+    EXPECT_TRUE(std::holds_alternative<Problem>(
+        declare_statement("select " + repeated("f(", 5000) + "1" + repeated(")", 5000), {})));
+}
+
 TEST(Statement, IsShownWithoutItsValues) {
     for (auto const& [statement, shown] : {
              Stripped{"SELECT 1", "SELECT ?"},

@@ -1,4 +1,5 @@
-// Every file in refused/ is refused with exactly the text that stands beside it.
+// Every file in refused/ is refused with exactly the text that stands beside it; those called kind-… are about the
+// fields of the operation `try`.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -25,7 +26,8 @@ std::vector<std::string> cases() {
 class Refused : public testing::TestWithParam<std::string> {};
 
 TEST_P(Refused, SaysWhatIsWrong) {
-    auto const read = read_plan(test::slurp(folder + GetParam() + ".yaml"), "plan.yaml", test::operations());
+    auto const table = GetParam().starts_with("kind-") ? test::every_kind() : test::operations();
+    auto const read = read_plan(test::slurp(folder + GetParam() + ".yaml"), "plan.yaml", table);
     auto const* problems = std::get_if<Problems>(&read);
     ASSERT_NE(problems, nullptr) << "it is accepted";
     ASSERT_FALSE(problems->empty());

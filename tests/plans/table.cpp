@@ -1,5 +1,7 @@
 #include "table.h"
 
+#include <limits>
+
 namespace weir::test {
 namespace {
 
@@ -40,43 +42,68 @@ constexpr std::array column_fields{
     FieldSpec{"column", column, required, "the column"},
 };
 
-std::shared_ptr<Operation const> make(std::string what, FieldValues const& values) {
-    return std::make_shared<Dummy>(std::move(what), values);
+constexpr std::array<std::string_view, 3> methods{"btree", "hash", "gin"};
+constexpr std::array try_fields{
+    FieldSpec{"table", table, optional, "a table"},
+    FieldSpec{"column", column, optional, "a column"},
+    FieldSpec{"type", type, optional, "a type"},
+    FieldSpec{"expression", expression, optional, "an expression"},
+    FieldSpec{"assignments", assignments, optional, "assignments"},
+    FieldSpec{"flag", flag, optional, "a flag"},
+    FieldSpec{"flag_on", flag, optional, "a flag that is on", {}, {}, "yes"},
+    FieldSpec{"word", word, optional, "a word", methods, {}, "btree"},
+    FieldSpec{"free_word", word, optional, "a word without a default", methods},
+    FieldSpec{"text", text, optional, "a text"},
+    FieldSpec{"number", number, optional, "a number", {}, {10, 100}, "100"},
+    FieldSpec{"free_number", number, optional, "any number", {}, {std::numeric_limits<std::int64_t>::min()}},
+    FieldSpec{"names", names, optional, "names"},
+    FieldSpec{"values", FieldKind::values, optional, "values"},
+    FieldSpec{"statement", statement, optional, "a statement"},
+    FieldSpec{"parameters", parameters, optional, "parameters"},
+    FieldSpec{"qualified_name", qualified_name, optional, "a qualified name"},
+    FieldSpec{"operator_class", operator_class, optional, "an operator class"},
+    FieldSpec{"index_parts", index_parts, optional, "index parts"},
+    FieldSpec{"column_specs", column_specs, optional, "columns"},
+    FieldSpec{"reference", reference, optional, "a reference"},
+};
+
+std::shared_ptr<Operation const> make(std::string what, FieldValues const& given) {
+    return std::make_shared<Dummy>(std::move(what), given);
 }
 
 constexpr std::array rows{
     OperationRow{"rename_column", Level::change, rename_fields,
-                 [](FieldValues const& values, BuildContext const&) {
+                 [](FieldValues const& given, BuildContext const&) {
                      std::vector<Part> parts;
                      for (auto const phase : {Phase::contract, Phase::proof, Phase::backfill, Phase::expand})
-                         parts.push_back({phase, make("rename_column", values)});
+                         parts.push_back({phase, make("rename_column", given)});
                      return parts;
                  },
                  "renames a column while old and new applications run"},
     OperationRow{"add_column", Level::primitive, add_fields,
-                 [](FieldValues const& values, BuildContext const& context) {
-                     return std::vector<Part>{{context.listed, make("add_column", values)}};
+                 [](FieldValues const& given, BuildContext const& context) {
+                     return std::vector<Part>{{context.listed, make("add_column", given)}};
                  },
                  "adds a column"},
     OperationRow{"sync_columns", Level::primitive, sync_fields,
-                 [](FieldValues const& values, BuildContext const& context) {
-                     return std::vector<Part>{{context.listed, make("sync_columns", values)}};
+                 [](FieldValues const& given, BuildContext const& context) {
+                     return std::vector<Part>{{context.listed, make("sync_columns", given)}};
                  },
                  "keeps two columns equal"},
     OperationRow{
         "fill", Level::primitive, fill_fields,
-        [](FieldValues const& values, BuildContext const& context) {
-            return std::vector<Part>{{context.listed, make("fill", values)}, {Phase::proof, make("fill", values)}};
+        [](FieldValues const& given, BuildContext const& context) {
+            return std::vector<Part>{{context.listed, make("fill", given)}, {Phase::proof, make("fill", given)}};
         },
         "writes columns of all rows in batches"},
     OperationRow{"set_not_null", Level::primitive, column_fields,
-                 [](FieldValues const& values, BuildContext const& context) {
-                     return std::vector<Part>{{context.listed, make("set_not_null", values)}};
+                 [](FieldValues const& given, BuildContext const& context) {
+                     return std::vector<Part>{{context.listed, make("set_not_null", given)}};
                  },
                  "makes a column NOT NULL"},
     OperationRow{"drop_column", Level::primitive, column_fields,
-                 [](FieldValues const& values, BuildContext const& context) {
-                     return std::vector<Part>{{context.listed, make("drop_column", values)}};
+                 [](FieldValues const& given, BuildContext const& context) {
+                     return std::vector<Part>{{context.listed, make("drop_column", given)}};
                  },
                  "drops a column"},
 };
@@ -84,6 +111,17 @@ constexpr std::array rows{
 }  // namespace
 
 OperationTable operations() { return rows; }
+
+OperationTable every_kind() {
+    static constexpr std::array one{
+        OperationRow{"try", Level::primitive, try_fields,
+                     [](FieldValues const& given, BuildContext const& context) {
+                         return std::vector<Part>{{context.listed, make("try", given)}};
+                     },
+                     "takes a field of every kind"},
+    };
+    return one;
+}
 
 std::vector<std::string> parts_of(std::vector<Part> const& parts) {
     std::vector<std::string> texts;

@@ -23,6 +23,9 @@ class Dummy : public Operation {
 
 OperationTable operations();
 
+/// One operation, `try`, with an optional field of every kind.
+OperationTable every_kind();
+
 /// `rename_column:expand` and the like, in the plan's order.
 std::vector<std::string> parts_of(std::vector<Part> const& parts);
 
