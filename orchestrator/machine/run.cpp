@@ -12,15 +12,23 @@
 namespace weir {
 namespace {
 
-constexpr Millis hand_rest{50};
-
 bool is_gone(Fate fate) { return fate == Fate::lost || fate == Fate::in_doubt; }
+
+/// What was set holds until the run ends; a key that this version does not know is nothing to it.
+RunMachine::Config as_set(RunMachine::Config config) {
+    for (auto const& [key, value] : config.record.settings) {
+        auto changed = with_setting(config.settings, key, value);
+        if (auto* settings = std::get_if<Settings>(&changed)) config.settings = std::move(*settings);
+    }
+    return config;
+}
 
 }  // namespace
 
 RunMachine::RunMachine(Config config)
-    : config_{std::move(config)},
+    : config_{as_set(std::move(config))},
       record_{config_.record},
+      hands_{config_.epoch, config_.settings.workers.value_or(keys::workers_auto)},
       entries_{config_.program.run, config_.epoch, record_.last_seq + 1},
       backup_{config_.program.plan, config_.program.run},
       gate_{gate_config()},
@@ -35,12 +43,6 @@ RunMachine::RunMachine(Config config)
       undo_{(config_.rollback || config_.abort) &&
             (config_.told_again || config_.approve.contains("all") || config_.approve.contains("contract"))} {
     watch_ = GateWatch{config_.proofs_took};
-    // What was set holds until the run ends; a key that this version does not know is nothing to it.
-    for (auto const& [key, value] : record_.settings) {
-        auto changed = with_setting(config_.settings, key, value);
-        if (auto* settings = std::get_if<Settings>(&changed)) config_.settings = std::move(*settings);
-    }
-    hands_ = config_.settings.workers.value_or(keys::workers_auto);
 }
 
 GateMachine::Config RunMachine::gate_config() const {
@@ -70,7 +72,8 @@ Commands RunMachine::resume(Input const& input) {
         started_ = true;
         for (auto const& order : early_) on_order(order, out);
         early_.clear();
-        connect_next(out);
+        hands_.start(ids_, out);
+        if (hands_.ready()) advance(out);
     } else if (auto const* completed = std::get_if<Completed>(&input.what)) {
         on(*completed, out);
     } else if (auto const* measured = std::get_if<Measured>(&input.what)) {
@@ -98,16 +101,16 @@ Commands RunMachine::resume(Input const& input) {
 
 // ---- sessions ---------------------------------------------------------------------------------------------------
 
-void RunMachine::connect_next(Commands& out) {
-    if (connecting_hand_ > static_cast<std::size_t>(hands_)) {
-        connected_ = true;
-        doing_ = Doing::idle;
+void RunMachine::hands_came(Completed const& completed, Commands& out) {
+    if (intent_ == Intent::stop) {
         advance(out);
         return;
     }
-    taking_hand_ = false;
-    pending_ = ids_();
-    out.emplace_back(Connect{*pending_, SessionId{static_cast<std::uint8_t>(connecting_hand_)}});
+    hands_.completed(completed, ids_, out);
+    if (hands_.ready())
+        advance(out);
+    else if (hands_.state() == Hands::State::failed)
+        failed(completed.outcome, out);
 }
 
 // ---- the way forward --------------------------------------------------------------------------------------------
@@ -325,7 +328,7 @@ BackfillMachine::Config RunMachine::backfill_config(Step const& step, Rows const
             .rows = rows,
             .proof = proof,
             .gate_opened = record_.gate_opened,
-            .workers = std::min(hands_, settings.workers.value_or(proof ? proof_workers : keys::workers_auto)),
+            .workers = std::min(hands_.count(), settings.workers.value_or(proof ? proof_workers : keys::workers_auto)),
             .all = settings.workers.has_value() || proof,
             .target = settings.batch_target,
             .bound = settings.lock_timeout,
@@ -484,7 +487,7 @@ void RunMachine::gate_came(Completed const& completed, Commands& out) {
 
 void RunMachine::on_tick(Commands& out) {
     // Nobody else would say why it stands still.
-    if (unlimited() && hand_pid_ != 0) in_the_way_.behind(hand_pid_, ids_, out);
+    if (unlimited() && hands_.first_pid() != 0) in_the_way_.behind(hands_.first_pid(), ids_, out);
     if (doing_ == Doing::gate || doing_ == Doing::watching) {
         gate_.ask(ids_, out);
         gate_.look(false, ids_, out);
@@ -941,52 +944,11 @@ void RunMachine::on(Completed const& completed, Commands& out) {
         standalone_moved(out);
         return;
     }
-    if (pending_ != completed.command) return;
-    pending_.reset();
-    auto const& outcome = completed.outcome;
-    switch (doing_) {
-        case Doing::connecting:
-            if (intent_ == Intent::stop) {
-                advance(out);
-            } else if (outcome.fate == (taking_hand_ ? Fate::canceled : Fate::done)) {
-                // Connected, or rested: take the share of `hands`.
-                taking_hand_ = true;
-                pending_ = ids_();
-                out.emplace_back(Execute{*pending_, SessionId{static_cast<std::uint8_t>(connecting_hand_)},
-                                         take_hand(config_.epoch), Transaction::implicit, entry_limits});
-            } else if (outcome.fate != Fate::done) {
-                failed(outcome, out);
-            } else if (!outcome.rows.empty() && outcome.rows[0].fields[0] == "t") {
-                if (connecting_hand_ == 1 && outcome.rows[0].fields.size() > 1)
-                    hand_pid_ = std::stoi("0" + outcome.rows[0].fields[1].value_or(""));
-                ++connecting_hand_;
-                connect_next(out);
-            } else {
-                // A newcomer looks whether all hands are free; it lets go at once, or it fences us.
-                taking_hand_ = false;
-                pending_ = ids_();
-                out.emplace_back(Rest{*pending_, hand_rest});
-            }
-            return;
-        case Doing::asking_end:
-            quarantine_answered(outcome, out);
-            return;
-        case Doing::idle:
-        case Doing::ladder:
-        case Doing::working:
-        case Doing::gate:
-        case Doing::watching:
-        case Doing::returning:
-        case Doing::weighing:
-        case Doing::standalone:
-        case Doing::backup:
-        case Doing::asking_undo:
-        case Doing::writing:
-        case Doing::noting:
-        case Doing::paused:
-        case Doing::over:
-            return;
+    if (doing_ == Doing::connecting && hands_.owns(completed.command)) {
+        hands_came(completed, out);
+        return;
     }
+    if (doing_ == Doing::asking_end && pending_ == completed.command) quarantine_answered(completed.outcome, out);
 }
 
 void RunMachine::on_measured(Measured const& measured, Commands& out) {
@@ -1076,9 +1038,9 @@ void RunMachine::stop_child(bool now, Commands& out) {
         child_moved(out);
     } else if (doing_ == Doing::standalone) {
         standalone_->stop(out);
-    } else if (doing_ == Doing::connecting && intent_ == Intent::stop && pending_) {
+    } else if (doing_ == Doing::connecting && intent_ == Intent::stop) {
         // An abort needs the hands: only who stops does without them.
-        out.emplace_back(Cancel{*pending_});
+        hands_.stop(out);
     } else if (doing_ == Doing::backup && backup_.state() == Backup::State::dumping) {
         out.emplace_back(Cancel{*backup_.pending()});
     } else if (entries_.state() == Entries::State::confirming && intent_ == Intent::stop) {
@@ -1151,7 +1113,7 @@ void RunMachine::quit(int exit, RunState state, Commands& out, std::string until
     if (lost_.empty()) say(out, RunDone{state, at_.steady - run_began_, std::move(until), until_at});
     exit_ = exit;
     doing_ = Doing::over;
-    out.emplace_back(Finish{exit, lost_, connected_, lost_at_work_, watch_.took()});
+    out.emplace_back(Finish{exit, lost_, hands_.ready(), lost_at_work_, watch_.took()});
 }
 
 }  // namespace weir

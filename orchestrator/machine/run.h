@@ -28,6 +28,7 @@
 #include "orchestrator/machine/entries.h"
 #include "orchestrator/machine/gate.h"
 #include "orchestrator/machine/gate_watch.h"
+#include "orchestrator/machine/hands.h"
 #include "orchestrator/machine/in_the_way.h"
 #include "orchestrator/machine/ladder.h"
 #include "orchestrator/machine/ledger.h"
@@ -104,7 +105,7 @@ class RunMachine {
         stop,  // whatever else was wanted
     };
 
-    void connect_next(Commands& out);
+    void hands_came(Completed const& completed, Commands& out);
     void advance(Commands& out);
     void go_on(Commands& out);
     void begin_step(Step const& step, Commands& out);
@@ -176,13 +177,11 @@ class RunMachine {
 
     Config config_;
     RunRecord record_;
-    int hands_{};  ///< as many as are connected
+    Hands hands_;
     Ids ids_;
     Stamp at_;
     Doing doing_{Doing::connecting};
-    std::size_t connecting_hand_{1};
-    bool taking_hand_{};
-    std::optional<CommandId> pending_;
+    std::optional<CommandId> pending_;  ///< the end of the quarantine is asked for
     std::optional<LockLadder> ladder_;
     std::optional<BackfillMachine> backfill_;
     std::optional<Standalone> standalone_;
@@ -203,11 +202,9 @@ class RunMachine {
     bool started_{};
     std::vector<Ordered> early_;  ///< orders that came before Started
     bool quarantine_over_{};
-    int hand_pid_{};  // of the first hand, whose statements may wait long
     std::optional<int> exit_;
     std::string lost_;
     std::vector<PageRange> lost_at_work_;
-    bool connected_{};  ///< with all hands
 };
 
 }  // namespace weir
