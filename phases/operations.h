@@ -13,6 +13,7 @@ extern OperationRow const drop_column_row;
 extern OperationRow const drop_table_row;
 extern OperationRow const fill_row;
 extern OperationRow const rename_column_row;
+extern OperationRow const set_comment_row;
 extern OperationRow const set_not_null_row;
 extern OperationRow const sync_columns_row;
 
