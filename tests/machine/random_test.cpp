@@ -95,6 +95,8 @@ class RandomWorld {
         late,
         blocked,
         alone,
+        attached,
+        root_touched,
         surprises
     };
 
@@ -126,6 +128,9 @@ class RandomWorld {
                 steps.gate = chance(70);
                 break;
         }
+        // What it destroys must be as it was proven, whatever is attached meanwhile.
+        for (auto& step : steps.steps)
+            if (step.id == "contract.2" && chance(70)) step.proven_by = "contract.1";
         return steps;
     }
 
@@ -261,6 +266,13 @@ class RandomWorld {
                 break;
             case alone:
                 world.alone = below(4);
+                break;
+            case attached:
+                // With rows that nobody has filled.
+                if (!world.right.empty()) world.attach(below(static_cast<int>(world.right.size())));
+                break;
+            case root_touched:
+                world.touch_root();
                 break;
             case surprises:
                 break;
