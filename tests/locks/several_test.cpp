@@ -306,7 +306,7 @@ TEST_F(ManyLeaves, AViewThatCameMeanwhileStopsTheDropBeforeItsFirstPart) {
     auto const ran = wait(process, 60s);
     EXPECT_EQ(ran.status, 4) << told(ran);
     EXPECT_THAT(ran.out + ran.err, HasSubstr("[statement-refused]"));
-    EXPECT_THAT(ran.out + ran.err, HasSubstr("other objects depend on it: rule _RETURN on view late"));
+    EXPECT_THAT(ran.out + ran.err, HasSubstr("other objects depend on it: rule _RETURN on view public.late"));
     EXPECT_EQ(value("SELECT count(*) FROM events WHERE name = title"), "600");
     sql("INSERT INTO events (id, kind, title) VALUES (1000, 1, 7)");
     EXPECT_EQ(value("SELECT name FROM events WHERE id = 1000"), "7");
