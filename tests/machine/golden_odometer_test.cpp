@@ -318,6 +318,34 @@ TEST(GoldenOdometer, SomebodyChangesTheTableBetweenAnyTwoStrings) {
     EXPECT_GT(again, 0);
 }
 
+/// What a rollback reads before it brings the column back may end its backend like any batch.
+TEST(GoldenOdometer, ARollbackThatReadsWhatChangedSaysWhatItWasAt) {
+    for (auto const& golden : tests::golden_cases(WEIR_SOURCE_DIR)) {
+        if (golden.name != "quarantine-rename") continue;
+        auto sim = simulation(*program_of(golden));
+        sim.config.connects_again = true;
+        sim.start();
+        sim.calm(3000);
+        ASSERT_TRUE(sim.world.has("quarantined"));
+        sim.world.attach(0);
+        sim.config.rollback = true;
+        sim.start();
+        auto const batch = sim.until([](Sim::Pending const& p) {
+            return std::any_of(p.tx.actions.begin(), p.tx.actions.end(), [](Tx::Action const& action) {
+                return action.verb == Tx::Verb::count && action.step.ends_with(".back");
+            });
+        });
+        ASSERT_TRUE(batch) << testing::PrintToString(sim.world.journal());
+        sim.answer(*batch, Answer::lost);
+        sim.calm(3000);
+        ASSERT_TRUE(sim.last);
+        EXPECT_NE(sim.last->lost, "");
+        EXPECT_FALSE(sim.last->at_work.empty());
+        return;
+    }
+    FAIL() << "there is no such case";
+}
+
 TEST(GoldenOdometer, NoticesAnEntryThatIsLost) {
     int programs = 0;
     for (auto const& golden : tests::golden_cases(WEIR_SOURCE_DIR)) {
