@@ -32,15 +32,12 @@ class Source {
             if (text[i] == '\n') starts_.push_back(i + 1);
     }
 
-    /// The byte that a mark of yaml-cpp means; it counts characters from 0.
+    /// The byte that a mark of yaml-cpp means; it counts bytes from 0, without a byte order mark at the beginning.
     std::size_t offset(int line, int column) const {
         if (line < 0 || static_cast<std::size_t>(line) >= starts_.size()) return text_.size();
-        std::size_t at = starts_[static_cast<std::size_t>(line)];
-        for (int i = 0; i < column && at < text_.size(); ++i) {
-            ++at;
-            while (at < text_.size() && (static_cast<unsigned char>(text_[at]) & 0xC0) == 0x80) ++at;
-        }
-        return at;
+        std::size_t const skipped = line == 0 && text_.starts_with("\xEF\xBB\xBF") ? 3 : 0;
+        return std::min(starts_[static_cast<std::size_t>(line)] + skipped + static_cast<std::size_t>(column),
+                        text_.size());
     }
     std::string_view from(YAML::Mark const& mark) const { return text_.substr(offset(mark.line, mark.column)); }
 

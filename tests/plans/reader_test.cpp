@@ -439,6 +439,14 @@ TEST(Reader, AcceptsWhatEditorsDoToFiles) {
     EXPECT_EQ(plan.identity, accept(by_phases).identity);
 }
 
+/// Where a mark of the YAML parser points after characters of several bytes: here, taken for characters, to the closing
+/// quote of what it means.
+TEST(Reader, FindsQuotesBehindWideCharacters) {
+    for (std::string const before : {"", "\xEF\xBB\xBF"})
+        for (std::string const name : {"\xC3\xBC\xC3\xBC", "\xE2\x82\xAC", "\xF0\x9F\x98\x80", "x\xEF\xBB\xBF"})
+            accept(before + "weir: 1\nname: p\ncontract:\n  - drop_column: { table: " + name + ", column: \"b\" }\n");
+}
+
 TEST(Reader, IdentityIsOfTheChangesAndNotOfTheirForm) {
     auto const identity = [](std::string const& text) { return accept(std::string{head} + text).identity; };
     auto const base = identity("changes:\n  - rename_column: { table: users, from: a, to: b }\n");
