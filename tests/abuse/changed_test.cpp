@@ -196,7 +196,10 @@ TEST_F(ShapeMeanwhile, TheRunIsDoneOrStopsByName) {
                 }))
                 continue;
             let(process, dice.moment(took));
-            int const leaf = dice.below(leaves);
+            // The rule is on users_1, and lets nobody write there.
+            bool const ruled =
+                std::any_of(there.begin(), there.end(), [](Act const& one) { return one.name == "a rule of a leaf"; });
+            int const leaf = ruled ? 2 + dice.below(leaves - 2) : dice.below(leaves);
             bool const running = process.running();
             if (act.does.empty()) {
                 if (away || !detach(leaf)) continue;
