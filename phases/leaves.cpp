@@ -262,7 +262,7 @@ void too_many_leaves(Steps const& steps, Catalog const& catalog, TableName const
         problems.push_back({Code::too_many_partitions, place,
                             many + ", and the step \"" + longest->title + "\" locks them for about " +
                                 std::to_string(most.time.count()) + " ms: locks.timeout allows " +
-                                std::to_string(bound.count()) + " ms",
+                                std::to_string(time_for_work(bound).count()) + " ms",
                             "write locks: { timeout: " + std::to_string(rounded_up(most.time * 3 / 2).count()) +
                                 "ms }, if whoever uses the table may wait so long; or merge or drop partitions"});
     if (catalog.lock_slots > 0 && most.locks > catalog.lock_slots) {

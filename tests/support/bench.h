@@ -23,7 +23,8 @@ using namespace std::chrono_literals;
 using Words = std::vector<std::string>;
 using Environment = std::map<std::string, std::string>;
 
-/// WEIR_TEST_SEED, or the clock; printed, so that a failure can be run again.
+/// WEIR_TEST_SEED; else the same in each build, and by the clock where a test goes its long way. Printed, so that a
+/// failure can be run again.
 std::uint64_t seed();
 
 bool has(std::string_view text, std::string_view part);
