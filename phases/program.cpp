@@ -6,11 +6,11 @@
 #include <set>
 #include <sstream>
 
-#include "phases/aside.h"
-#include "phases/leaves.h"
-#include "phases/settings.h"
-#include "phases/subject.h"
-#include "phases/writes.h"
+#include "phases/craft/aside.h"
+#include "phases/craft/leaves.h"
+#include "phases/craft/settings.h"
+#include "phases/craft/subject.h"
+#include "phases/craft/writes.h"
 
 namespace weir {
 namespace {

@@ -6,7 +6,7 @@
 #include "orchestrator/postgres/judge.h"
 #include "orchestrator/postgres/settings.h"
 #include "phases/program.h"
-#include "phases/settings.h"
+#include "phases/craft/settings.h"
 
 namespace weir {
 namespace {

@@ -1,6 +1,6 @@
 // Goal: what the owner of a table has set reaches every statement that may depend on it, and the plan's own stands
 // before it; without a server.
-#include "phases/settings.h"
+#include "phases/craft/settings.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

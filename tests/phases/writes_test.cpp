@@ -1,5 +1,5 @@
 // Goal: what a catalog's indexes mean for row versions, where a golden case would depend on the server's version.
-#include "phases/writes.h"
+#include "phases/craft/writes.h"
 
 #include <gtest/gtest.h>
 

@@ -1,12 +1,12 @@
 #include <algorithm>
 #include <array>
 
-#include "phases/aside.h"
-#include "phases/leaves.h"
+#include "phases/craft/aside.h"
+#include "phases/craft/leaves.h"
+#include "phases/craft/parts.h"
+#include "phases/craft/subject.h"
+#include "phases/craft/sync.h"
 #include "phases/operations.h"
-#include "phases/parts.h"
-#include "phases/subject.h"
-#include "phases/sync.h"
 
 namespace weir {
 namespace {

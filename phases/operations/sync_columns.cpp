@@ -2,10 +2,10 @@
 #include <array>
 #include <set>
 
-#include "phases/leaves.h"
+#include "phases/craft/leaves.h"
+#include "phases/craft/subject.h"
+#include "phases/craft/sync.h"
 #include "phases/operations.h"
-#include "phases/subject.h"
-#include "phases/sync.h"
 
 namespace weir {
 namespace {

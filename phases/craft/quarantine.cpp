@@ -1,11 +1,11 @@
 #include <algorithm>
 
-#include "phases/aside.h"
-#include "phases/hand_over.h"
-#include "phases/leaves.h"
-#include "phases/parts.h"
-#include "phases/subject.h"
-#include "phases/sync.h"
+#include "phases/craft/aside.h"
+#include "phases/craft/hand_over.h"
+#include "phases/craft/leaves.h"
+#include "phases/craft/parts.h"
+#include "phases/craft/subject.h"
+#include "phases/craft/sync.h"
 #include "plans/plan.h"
 
 namespace weir {

@@ -1,9 +1,9 @@
-#include "phases/sync.h"
+#include "phases/craft/sync.h"
 
 #include <algorithm>
 #include <regex>
 
-#include "phases/subject.h"
+#include "phases/craft/subject.h"
 
 namespace weir {
 namespace {

@@ -1,4 +1,4 @@
-#include "phases/aside.h"
+#include "phases/craft/aside.h"
 
 #include "plans/sql.h"
 

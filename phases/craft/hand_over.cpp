@@ -1,10 +1,10 @@
-#include "phases/hand_over.h"
+#include "phases/craft/hand_over.h"
 
 #include <algorithm>
 #include <boost/json.hpp>
 
-#include "phases/block.h"
-#include "phases/sync.h"
+#include "phases/craft/block.h"
+#include "phases/craft/sync.h"
 
 namespace weir {
 namespace {

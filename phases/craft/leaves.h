@@ -5,7 +5,7 @@
 /// transaction. Here a step that makes or drops a sync is cut so, and what a step costs is estimated.
 #include <optional>
 
-#include "phases/sync.h"
+#include "phases/craft/sync.h"
 
 namespace weir {
 

@@ -1,8 +1,8 @@
-#include "phases/writes.h"
+#include "phases/craft/writes.h"
 
 #include <algorithm>
 
-#include "phases/subject.h"
+#include "phases/craft/subject.h"
 
 namespace weir {
 namespace {

@@ -1,5 +1,5 @@
-#include "phases/parts.h"
-#include "phases/subject.h"
+#include "phases/craft/parts.h"
+#include "phases/craft/subject.h"
 
 namespace weir {
 namespace {

@@ -1,4 +1,4 @@
-#include "phases/subject.h"
+#include "phases/craft/subject.h"
 
 #include <algorithm>
 #include <array>

@@ -1,12 +1,12 @@
-#include "phases/leaves.h"
+#include "phases/craft/leaves.h"
 
 #include <algorithm>
 #include <array>
 #include <string>
 #include <utility>
 
-#include "phases/block.h"
-#include "phases/subject.h"
+#include "phases/craft/block.h"
+#include "phases/craft/subject.h"
 
 namespace weir {
 namespace {

@@ -1,9 +1,9 @@
 #include <algorithm>
 #include <array>
 
+#include "phases/craft/parts.h"
+#include "phases/craft/subject.h"
 #include "phases/operations.h"
-#include "phases/parts.h"
-#include "phases/subject.h"
 
 namespace weir {
 namespace {

@@ -1,10 +1,10 @@
 #include <algorithm>
 #include <array>
 
+#include "phases/craft/parts.h"
+#include "phases/craft/subject.h"
+#include "phases/craft/sync.h"
 #include "phases/operations.h"
-#include "phases/parts.h"
-#include "phases/subject.h"
-#include "phases/sync.h"
 
 namespace weir {
 namespace {

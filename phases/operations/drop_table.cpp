@@ -2,10 +2,10 @@
 #include <array>
 #include <set>
 
-#include "phases/aside.h"
-#include "phases/block.h"
+#include "phases/craft/aside.h"
+#include "phases/craft/block.h"
+#include "phases/craft/subject.h"
 #include "phases/operations.h"
-#include "phases/subject.h"
 
 namespace weir {
 namespace {

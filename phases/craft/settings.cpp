@@ -1,8 +1,8 @@
-#include "phases/settings.h"
+#include "phases/craft/settings.h"
 
 #include <algorithm>
 
-#include "phases/subject.h"
+#include "phases/craft/subject.h"
 
 namespace weir {
 namespace {

@@ -1,7 +1,7 @@
 #include <array>
 
+#include "phases/craft/subject.h"
 #include "phases/operations.h"
-#include "phases/subject.h"
 
 namespace weir {
 namespace {

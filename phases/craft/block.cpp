@@ -1,4 +1,4 @@
-#include "phases/block.h"
+#include "phases/craft/block.h"
 
 namespace weir {
 
