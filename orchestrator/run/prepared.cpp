@@ -117,7 +117,7 @@ std::variant<Prepared, Problems> prepare(Asker& asker, Plan const& plan) {
                     .catalog = to_json(catalog)};
 }
 
-std::variant<Prepared, Problems> prepare_live(Asker& asker, std::string const& name) {
+std::variant<Prepared, Problems> prepare_live(Asker& asker, std::string const& name, Over over) {
     auto const unknown = [&](std::string hint) {
         return Problems{{Code::unknown_plan, {}, "no run of a plan " + name + " is known here", std::move(hint)}};
     };
@@ -128,13 +128,20 @@ std::variant<Prepared, Problems> prepare_live(Asker& asker, std::string const& n
     if (auto* problem = std::get_if<Problem>(&loaded)) return Problems{*problem};
     auto record = std::get<std::optional<RunRecord>>(std::move(loaded));
     if (!record) return unknown("weir status lists the runs");
-    if (record->finished || record->undone)
-        return Problems{{Code::not_now,
-                         {},
-                         "plan " + name + " is " + std::string{how_it_ended(*record)} + " since " + record->ended_at,
-                         record->finished ? "what it dropped is gone; drop.quarantine keeps it for a while"
-                                          : "there is nothing to undo"}};
-    return live(*std::move(record));
+    if (!record->finished && !record->undone) return live(*std::move(record));
+    if (over == Over::given) {
+        Prepared ready;
+        ready.ledger = true;
+        ready.record = std::move(record);
+        return ready;
+    }
+    return Problems{{Code::not_now,
+                     {},
+                     "plan " + name + " is " + std::string{how_it_ended(*record)} + " since " + record->ended_at,
+                     record->finished
+                         ? "a run that is done cannot be undone: write a plan that brings back the old shape; next "
+                           "time drop.quarantine keeps what is dropped for a while"
+                         : "there is nothing to undo"}};
 }
 
 }  // namespace weir
