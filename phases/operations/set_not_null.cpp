@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <array>
 
+#include "phases/craft/deeds.h"
 #include "phases/craft/parts.h"
 #include "phases/craft/subject.h"
 #include "phases/craft/sync.h"
@@ -25,32 +26,23 @@ class SetNotNull : public Operation {
         if (!wanted(catalog)) return {};
         Ident const check = check_name(*catalog.find(table_), run);
         std::string const what = said(table_, column_.text());
+        auto const locks = lock_of(table_, LockMode::access_exclusive);
 
-        Step declare;
-        declare.kind = StepKind::transactional;
-        declare.title = "demand that new values of " + what + " are not null";
-        declare.locks = declare.holds = declare.undo_locks = lock_of(table_, LockMode::access_exclusive);
-        declare.forward = {
-            sql("ALTER TABLE {0} ADD CONSTRAINT {1} CHECK ({2} IS NOT NULL) NOT VALID", table_, check, column_)};
         // IF EXISTS: the third step has dropped it already when all three are undone.
-        declare.undo = {sql("ALTER TABLE {0} DROP CONSTRAINT IF EXISTS {1}", table_, check)};
-
-        Step validate;
-        validate.kind = StepKind::transactional;
-        validate.title = "check every row of " + what + " for nulls, while others read and write";
-        validate.locks = validate.holds = lock_of(table_, LockMode::share_update_exclusive);
-        validate.scans = true;
-        validate.forward = {sql("ALTER TABLE {0} VALIDATE CONSTRAINT {1}", table_, check)};
-        validate.undo_note = "the check goes with the step before";
-
-        Step set;
-        set.kind = StepKind::transactional;
-        set.title = "set " + what + " not null, proven by the check: no scan";
-        set.locks = set.holds = set.undo_locks = lock_of(table_, LockMode::access_exclusive);
-        set.forward = {sql("ALTER TABLE {0} ALTER COLUMN {1} SET NOT NULL", table_, column_),
-                       sql("ALTER TABLE {0} DROP CONSTRAINT {1}", table_, check)};
-        set.undo = {sql("ALTER TABLE {0} ALTER COLUMN {1} DROP NOT NULL", table_, column_)};
-        return {declare, validate, set};
+        auto declare =
+            ddl("demand that new values of " + what + " are not null", locks,
+                {sql("ALTER TABLE {0} ADD CONSTRAINT {1} CHECK ({2} IS NOT NULL) NOT VALID", table_, check, column_)},
+                {sql("ALTER TABLE {0} DROP CONSTRAINT IF EXISTS {1}", table_, check)});
+        auto validate = there_and_back("check every row of " + what + " for nulls, while others read and write",
+                                       under(lock_of(table_, LockMode::share_update_exclusive),
+                                             {sql("ALTER TABLE {0} VALIDATE CONSTRAINT {1}", table_, check)}),
+                                       nothing("the check goes with the step before"));
+        validate.forward.scans = true;
+        auto set = ddl("set " + what + " not null, proven by the check: no scan", locks,
+                       {sql("ALTER TABLE {0} ALTER COLUMN {1} SET NOT NULL", table_, column_),
+                        sql("ALTER TABLE {0} DROP CONSTRAINT {1}", table_, check)},
+                       {sql("ALTER TABLE {0} ALTER COLUMN {1} DROP NOT NULL", table_, column_)});
+        return {std::move(declare), std::move(validate), std::move(set)};
     }
 
     void apply(Catalog& catalog, RunId) const override {
