@@ -4,6 +4,7 @@
 #include "phases/craft/deeds.h"
 #include "phases/craft/hand_over.h"
 #include "phases/craft/leaves.h"
+#include "phases/craft/names.h"
 #include "phases/craft/parts.h"
 #include "phases/craft/subject.h"
 #include "phases/craft/sync.h"

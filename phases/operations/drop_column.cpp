@@ -1,10 +1,10 @@
 #include <algorithm>
 #include <array>
 
-#include "phases/craft/aside.h"
 #include "phases/craft/deeds.h"
 #include "phases/craft/hand_over.h"
 #include "phases/craft/leaves.h"
+#include "phases/craft/names.h"
 #include "phases/craft/parts.h"
 #include "phases/craft/subject.h"
 #include "phases/craft/sync.h"

@@ -5,6 +5,7 @@
 #include "phases/craft/aside.h"
 #include "phases/craft/block.h"
 #include "phases/craft/deeds.h"
+#include "phases/craft/names.h"
 #include "phases/craft/subject.h"
 #include "phases/operations.h"
 

@@ -1,9 +1,9 @@
 #include <algorithm>
 #include <array>
 
-#include "phases/craft/aside.h"
 #include "phases/craft/deeds.h"
 #include "phases/craft/leaves.h"
+#include "phases/craft/names.h"
 #include "phases/craft/parts.h"
 #include "phases/craft/subject.h"
 #include "phases/craft/sync.h"

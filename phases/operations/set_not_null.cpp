@@ -2,6 +2,7 @@
 #include <array>
 
 #include "phases/craft/deeds.h"
+#include "phases/craft/names.h"
 #include "phases/craft/parts.h"
 #include "phases/craft/subject.h"
 #include "phases/craft/sync.h"
@@ -70,12 +71,9 @@ class SetNotNull : public Operation {
     }
 
     Ident check_name(Table const& table, RunId run) const {
-        std::string const prefix = "weir_r" + std::to_string(static_cast<std::int64_t>(run)) + "_";
-        std::string const suffix = "_not_null";
-        if (auto whole = Ident::make(prefix + column_.text() + suffix)) return *whole;
         auto const at = std::find_if(table.columns.begin(), table.columns.end(),
                                      [&](Column const& c) { return c.name == column_.text(); });
-        return Ident::of(prefix + "column_" + std::to_string(at - table.columns.begin() + 1) + suffix);
+        return not_null_check_name(column_, static_cast<std::size_t>(at - table.columns.begin()) + 1, run);
     }
 
     TableName table_;
