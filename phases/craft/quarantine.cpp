@@ -4,6 +4,7 @@
 #include "phases/craft/hand_over.h"
 #include "phases/craft/leaves.h"
 #include "phases/craft/parts.h"
+#include "phases/craft/shape.h"
 #include "phases/craft/subject.h"
 #include "phases/craft/sync.h"
 #include "plans/plan.h"
@@ -275,14 +276,7 @@ class Purge : public Operation {
         prove.kind = StepKind::proof;
         prove.title = "prove that nothing stands in " + said(table_, aside.text()) + " alone";
         prove.aside = aside;
-        prove.rows =
-            Rows{table_,
-                 {{to, forward_of(m)}},
-                 wrong,
-                 wrong,
-                 wrong,
-                 key_of(table),
-                 {sql("SELECT weir.check_kinds(pg_catalog.to_regclass({0}))", Value{sql("{0}", table_).text()})}};
+        prove.rows = Rows{table_, {{to, forward_of(m)}}, wrong, wrong, wrong, key_of(table), {check_kinds(table_)}};
         prove.holds = lock_of(table_, LockMode::access_share);
         prove.undo_note = "nothing to undo";
         return prove;
