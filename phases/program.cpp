@@ -9,6 +9,7 @@
 #include "phases/craft/aside.h"
 #include "phases/craft/leaves.h"
 #include "phases/craft/settings.h"
+#include "phases/craft/shape.h"
 #include "phases/craft/subject.h"
 #include "phases/craft/writes.h"
 
@@ -312,9 +313,7 @@ void hold_losses_to_proofs(Steps& steps, RunId run) {
         if (proof == steps.rend())
             loss.none_while.clear();
         else
-            loss.none_while.push_back(sql("SELECT weir.check_shape({0}, {1}, {2})",
-                                          Value{sql("{0}", loss.rows.table).text()},
-                                          Int{static_cast<std::int64_t>(run)}, Value{proof->id}));
+            loss.none_while.push_back(check_shape(loss.rows.table, run, proof->id));
     }
 }
 

@@ -197,13 +197,18 @@ void RunMachine::begin_step(Step const& step, Commands& out) {
         start_ladder(step, false, out);
     } else if (!record_.begun.contains(step.id)) {
         write(EntryKind::step_begun, step.id, {}, {}, out);
-    } else if (is_standalone(step)) {
-        start_standalone(step, out);
-    } else if (step.kind == StepKind::backup) {
-        start_backup(step, out);
     } else {
-        start_batches(batches_.forward(step), step_, *step.rows, out);
+        begin_work(step, out);
     }
+}
+
+void RunMachine::begin_work(Step const& step, Commands& out) {
+    if (is_standalone(step))
+        start_standalone(step, out);
+    else if (step.kind == StepKind::backup)
+        start_backup(step, out);
+    else
+        start_batches(batches_.forward(step), step_, *step.rows, out);
 }
 
 void RunMachine::start_ladder(Step const& step, bool undo, Commands& out) {
@@ -728,42 +733,31 @@ void RunMachine::entry_came(Completed const& completed, Commands& out) {
 }
 
 void RunMachine::wrote(Entries::Entry const& entry, Commands& out) {
+    apply(record_, entry.kind, entry.step, entry.detail);
     switch (entry.kind) {
-        case EntryKind::step_begun: {
-            Step const& step = *current();
-            record_.begun.insert(step.id);
+        case EntryKind::step_begun:
             if (leaving())
                 advance(out);
-            else if (is_standalone(step))
-                start_standalone(step, out);
-            else if (step.kind == StepKind::backup)
-                start_backup(step, out);
             else
-                start_batches(batches_.forward(step), step_, *step.rows, out);
+                begin_work(*current(), out);
             return;
-        }
         case EntryKind::step_done:
         case EntryKind::step_undone:
         case EntryKind::step_told:
             step_finished(out);
             return;
-        case EntryKind::backed_up: {
-            auto const& made = entry.detail;
-            record_.backups[entry.step] = {made.file, *made.bytes};
+        case EntryKind::backed_up:
             backup_.seen();
-            say(out, BackedUp{entry.step, made.file, *made.bytes, made.sha256});
+            say(out, BackedUp{entry.step, entry.detail.file, *entry.detail.bytes, entry.detail.sha256});
             step_finished(out);
             return;
-        }
         case EntryKind::gate_opened:
-            record_.gate_opened = true;
             if (leaving())
                 advance(out);
             else
                 open_gate(out);
             return;
         case EntryKind::gate_approved:
-            record_.gate_approved = true;
             say(out, GateApproved{"contract", entry.detail.user});
             advance(out);
             return;
@@ -777,23 +771,12 @@ void RunMachine::wrote(Entries::Entry const& entry, Commands& out) {
             }
             return;
         case EntryKind::aborting:
-            record_.aborting = true;
-            if (entry.detail.accept_loss) record_.accept_loss = entry.detail.accept_loss;
             undo_begun();
             advance(out);
             return;
         case EntryKind::quarantined:
-            record_.quarantined = true;
-            advance(out);
-            return;
         case EntryKind::rolling_back:
-            record_.aborting = record_.rolling_back = true;
-            record_.accept_loss = entry.detail.accept_loss;
-            advance(out);
-            return;
         case EntryKind::reopened:
-            record_.reopened = true;
-            record_.last_abort = orders_.newest_abort();
             advance(out);
             return;
         case EntryKind::finished:

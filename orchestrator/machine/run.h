@@ -103,6 +103,7 @@ class RunMachine {
     void advance(Commands& out);
     void go_on(Commands& out);
     void begin_step(Step const& step, Commands& out);
+    void begin_work(Step const& step, Commands& out);
     void start_ladder(Step const& step, bool undo, Commands& out);
     void start_standalone(Step const& step, Commands& out);
     void standalone_moved(Commands& out);

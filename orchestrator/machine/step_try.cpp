@@ -4,6 +4,8 @@
 #include <cassert>
 #include <utility>
 
+#include "phases/craft/shape.h"
+
 namespace weir {
 namespace {
 

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "orchestrator/machine/gate.h"
+#include "phases/craft/shape.h"
 
 namespace weir {
 namespace {

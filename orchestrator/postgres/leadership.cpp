@@ -3,6 +3,7 @@
 #include <chrono>
 #include <thread>
 
+#include "orchestrator/machine/ledger_schema.h"
 #include "plans/plan.h"
 
 namespace weir {

@@ -6,6 +6,7 @@
 #include "phases/craft/leaves.h"
 #include "phases/craft/names.h"
 #include "phases/craft/parts.h"
+#include "phases/craft/shape.h"
 #include "phases/craft/subject.h"
 #include "phases/craft/sync.h"
 #include "plans/plan.h"
@@ -270,14 +271,7 @@ class Purge : public Operation {
         prove.kind = StepKind::proof;
         prove.title = "prove that nothing stands in " + said(table_, aside.text()) + " alone";
         prove.aside = aside;
-        prove.rows =
-            Rows{table_,
-                 {{to, forward_of(m)}},
-                 wrong,
-                 wrong,
-                 wrong,
-                 key_of(table),
-                 {sql("SELECT weir.check_kinds(pg_catalog.to_regclass({0}))", Value{sql("{0}", table_).text()})}};
+        prove.rows = Rows{table_, {{to, forward_of(m)}}, wrong, wrong, wrong, key_of(table), {check_kinds(table_)}};
         prove.forward.holds = lock_of(table_, LockMode::access_share);
         prove.undo = nothing("nothing to undo");
         return prove;

@@ -2,6 +2,7 @@
 
 #include <thread>
 
+#include "orchestrator/machine/ledger_schema.h"
 #include "orchestrator/postgres/uses.h"
 #include "orchestrator/postgres/world.h"
 #include "phases/operations.h"
