@@ -30,19 +30,18 @@ Batch statements(Rows const& rows, bool proof) {
     Batch all;
     if (!proof) all = rows.settings;
     all.insert(all.end(), rows.session.begin(), rows.session.end());
-    if (proof) {
+    auto const what = wanted(rows, false);
+    if (proof)
         all.push_back(sql("SELECT count(*) FROM {0} AS {1}\n  WHERE ctid >= '(…,0)' AND ctid < '(…,0)' AND {2}",
-                          rows.table, rows.table.name, rows.todo));
-    } else if (rows.erases) {
+                          rows.table, rows.table.name, what.todo));
+    else if (rows.erases)
         all.push_back(sql("DELETE FROM {0} AS {1}\n  WHERE ctid >= '(…,0)' AND ctid < '(…,0)' AND {2}", rows.table,
-                          rows.table.name, rows.todo));
-    } else {
-        std::vector<Sql> sets;
-        for (auto const& [column, value] : rows.set) sets.push_back(sql("{0} = {1}", column, value));
+                          rows.table.name, what.todo));
+    else
         all.push_back(sql("UPDATE {0} AS {1} SET {2}\n  WHERE ctid >= '(…,0)' AND ctid < '(…,0)' AND {3}", rows.table,
-                          rows.table.name, Sql::join(sets, ", "), rows.todo));
-    }
-    all.insert(all.end(), rows.guard.begin(), rows.guard.end());
+                          rows.table.name, what.set, what.todo));
+    auto const guards = guard(rows);
+    all.insert(all.end(), guards.begin(), guards.end());
     return all;
 }
 
@@ -283,7 +282,7 @@ void find_losses(Steps& steps, Plan const& plan, Catalog const& catalog) {
                 sync = &stake;
             }
         Sql const todo = sql("({0})", Sql::join(strange, " AND "));
-        Rows rows{column.table, {}, todo, todo, todo, {}, {}};
+        Rows rows{column.table, {{column.column.text(), {}, todo, todo, todo}}};
         if (auto const* table = catalog.find(column.table)) rows.session = hold(settings_of(plan, *table));
         last->undo_loses = UndoLoss{said(column.table, column.column.text()), std::move(rows), strange.front(),
                                     sync ? sync->held_while : Batch{}};

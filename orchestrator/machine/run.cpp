@@ -343,7 +343,7 @@ BackfillMachine::Config RunMachine::backfill_config(Step const& step, Rows const
 }
 
 void RunMachine::start_backfill(Step const& step, Commands& out) {
-    auto config = backfill_config(step, *step.rows, step.kind == StepKind::proof);
+    auto config = backfill_config(step, standing(*step.rows, record_.done), step.kind == StepKind::proof);
     config.changes = changes_[step.id];
     start_batches(Doing::working, std::move(config), out);
 }
@@ -376,11 +376,12 @@ void RunMachine::backfill_moved(Commands& out) {
             if (step.kind == StepKind::proof) say(out, ProofDone{step.id, table, 0, {}});
             // The guard once more: the triggers were there all the while, so what the pass saw still holds.
             write(reproving_ ? EntryKind::checked : EntryKind::step_done, step.id,
-                  step.kind == StepKind::proof ? proof_figures() : EntryDetail{}, step.rows->guard, out);
+                  step.kind == StepKind::proof ? proof_figures() : EntryDetail{},
+                  guard(standing(*step.rows, record_.done)), out);
             return;
         case BackfillMachine::State::misses:
             say(out, ProofDone{step.id, table, backfill_->rows_wrong(), backfill_->keys()});
-            stop(misses(*backfill_, step, record_.gate_opened), out);
+            stop(misses(*backfill_, standing(*step.rows, record_.done), record_.gate_opened), out);
             return;
         case BackfillMachine::State::failed:
             failed(backfill_->outcome(), out);
@@ -531,7 +532,7 @@ void RunMachine::watch_moved(Commands& out) {
         case BackfillMachine::State::done:
         case BackfillMachine::State::misses:
             say(out, ProofDone{step.id, table, backfill_->rows_wrong(), backfill_->keys()});
-            if (backfill_->rows_wrong() > 0) say(out, misses_at_gate(*backfill_, step));
+            if (backfill_->rows_wrong() > 0) say(out, misses_at_gate(*backfill_, *step.rows));
             watch_.proven();
             write(EntryKind::checked, step.id, proof_figures(), {}, out);
             return;

@@ -87,9 +87,14 @@ class SetAside : public Operation {
             bool const all_go_back = !may_not_go_back(now);
             Sql const wrong = all_go_back ? sql("NOT {0}", ok_of(then))
                                           : sql("(pg_catalog.num_nulls({0}) = 0 AND NOT {1})", aside, ok_of(then));
-            step.undo_rows =
-                Rows{table_,        {{aside, reverse_of(then)}}, wrong, wrong, all_go_back ? wrong : sql("false"),
-                     key_of(table), {guard_sync(then)}};
+            step.undo_rows = Rows{table_,
+                                  {{aside.text(),
+                                    {{aside, reverse_of(then)}},
+                                    wrong,
+                                    wrong,
+                                    all_go_back ? wrong : sql("false"),
+                                    {guard_sync(then)}}},
+                                  key_of(table)};
             if (may_not_go_back(now)) {
                 Ident const counter = lost_counter(now);
                 step.lost_counter = counter;
@@ -277,12 +282,13 @@ class Purge : public Operation {
         prove.aside = aside;
         prove.rows =
             Rows{table_,
-                 {{to, forward_of(m)}},
-                 wrong,
-                 wrong,
-                 wrong,
-                 key_of(table),
-                 {sql("SELECT weir.check_kinds(pg_catalog.to_regclass({0}))", Value{sql("{0}", table_).text()})}};
+                 {{m.to.name,
+                   {{to, forward_of(m)}},
+                   wrong,
+                   wrong,
+                   wrong,
+                   {sql("SELECT weir.check_kinds(pg_catalog.to_regclass({0}))", Value{sql("{0}", table_).text()})}}},
+                 key_of(table)};
         prove.holds = lock_of(table_, LockMode::access_share);
         prove.undo_note = "nothing to undo";
         return prove;
