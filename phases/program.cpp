@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <map>
 #include <set>
 #include <sstream>
@@ -11,6 +12,8 @@
 #include "phases/craft/settings.h"
 #include "phases/craft/subject.h"
 #include "phases/craft/writes.h"
+#include "phases/join.h"
+#include "phases/order.h"
 
 namespace weir {
 namespace {
@@ -56,12 +59,14 @@ std::vector<TableName> tables_of(Plan const& plan) {
 
 namespace {
 
+std::vector<Part> in_order(Plan const& plan) { return ChangeOrder{plan.parts}.sorted(plan.parts); }
+
 /// Walks the plan: `visit` sees each operation in the world just before it; operations after a problem on the same
 /// column are passed over, and so are those on a `tainted` one.
 template <class Visit>
 Problems walk(Plan const& plan, Catalog& catalog, Visit visit, std::set<Touched> tainted = {}) {
     Problems problems;
-    for (auto const& part : plan.parts) {
+    for (auto const& part : in_order(plan)) {
         auto const touched = part.operation->touches();
         if (std::any_of(touched.begin(), touched.end(), [&](Touched const& t) { return tainted.contains(t); })) {
             tainted.insert(touched.begin(), touched.end());
@@ -103,7 +108,7 @@ Problems quiet_problems(Plan const& plan, Catalog world) {
                             "the connected role may not keep triggers quiet: " + may->error,
                             "from PostgreSQL 15 on: GRANT SET ON PARAMETER session_replication_role TO the role that "
                             "weir uses; before, only a superuser may"});
-    for (auto const& part : plan.parts) {
+    for (auto const& part : in_order(plan)) {
         for (auto const& step : part.operation->compile(world, trial_run)) {
             if (!step.rows) continue;
             for (auto& problem : quiet_refused(*step.rows, *world.find(step.rows->table), plan.fire_triggers_at))
@@ -119,7 +124,7 @@ Problems quiet_problems(Plan const& plan, Catalog world) {
 Problems hidden_problems(Plan const& plan, Catalog world) {
     Problems problems;
     std::set<std::string> owners;
-    for (auto const& part : plan.parts) {
+    for (auto const& part : in_order(plan)) {
         for (auto const& step : part.operation->compile(world, trial_run)) {
             if (!step.rows && step.stakes.empty()) continue;
             Table const& table = *world.find(step.rows ? step.rows->table : step.stakes.front().table);
@@ -136,7 +141,7 @@ Problems hidden_problems(Plan const& plan, Catalog world) {
 Problems leaf_problems(Plan const& plan, Catalog const& catalog) {
     std::map<TableName, std::pair<Place, Steps>> by_table;
     Catalog world = catalog;
-    for (auto const& part : plan.parts) {
+    for (auto const& part : in_order(plan)) {
         auto const touched = part.operation->touches();
         if (!touched.empty()) {
             auto& steps = by_table.try_emplace(touched.front().table, part.place, Steps{}).first->second.second;
@@ -201,6 +206,7 @@ Problems validate(Plan const& plan, Catalog const& catalog) {
                                     way_out_of_quarantine("column")});
             }
         }
+    for (auto& problem : ChangeOrder{plan.parts}.circles(plan.parts)) problems.push_back(std::move(problem));
     auto found = walk(
         plan, world, [](Part const&, Catalog const&) {}, twice);
     problems.insert(problems.end(), found.begin(), found.end());
@@ -317,8 +323,9 @@ Program compile(Plan const& plan, Catalog const& catalog, RunId run) {
     Catalog world = catalog;
     std::array<int, 5> count{};
     bool needs_gate = false;
-    std::set<Phase> saved;
-    for (auto const& part : plan.parts) {
+    ChangeOrder const order{plan.parts};
+    std::vector<Compiled> parts;
+    for (auto const& part : order.sorted(plan.parts)) {
         if (part.phase == Phase::contract) {
             needs_gate = needs_gate || part.operation->needs_gate(world);
             for (auto& note : part.operation->gate_notes(world))
@@ -328,14 +335,6 @@ Program compile(Plan const& plan, Catalog const& catalog, RunId run) {
         if (auto look = part.operation->gate_look(world, run)) program.gate_looks.push_back(std::move(*look));
         auto steps = part.operation->compile(world, run);
         Batch const session = session_of(plan, catalog, *part.operation);
-        bool const destroys =
-            std::any_of(steps.begin(), steps.end(), [](Step const& s) { return !s.destroys.empty(); });
-        if (!plan.backup.empty() && destroys && saved.insert(part.phase).second) {
-            Step backup;
-            backup.kind = StepKind::backup;
-            backup.phase = part.phase;
-            program.steps.push_back(std::move(backup));
-        }
         for (auto& step : steps) {
             step.phase = part.phase;
             if (step.rows) {
@@ -358,14 +357,21 @@ Program compile(Plan const& plan, Catalog const& catalog, RunId run) {
             // ANALYZE evaluates the expressions of indexes.
             if (step.kind == StepKind::standalone)
                 prepend(step.forward, session_of(plan, catalog, *part.operation, false));
-            // One vacuum of a table in a phase is enough, if it is the last one.
-            if (step.may_fail)
-                std::erase_if(program.steps, [&](Step const& earlier) {
-                    return earlier.may_fail && earlier.phase == step.phase && earlier.forward == step.forward;
-                });
-            program.steps.push_back(std::move(step));
         }
+        parts.push_back({part.phase, part.change, std::move(steps)});
         part.operation->apply(world, run);
+    }
+    std::set<Phase> saved;
+    for (auto& part : joined(std::move(parts), order)) {
+        bool const destroys =
+            std::any_of(part.steps.begin(), part.steps.end(), [](Step const& s) { return !s.destroys.empty(); });
+        if (!plan.backup.empty() && destroys && saved.insert(part.phase).second) {
+            Step backup;
+            backup.kind = StepKind::backup;
+            backup.phase = part.phase;
+            program.steps.push_back(std::move(backup));
+        }
+        std::move(part.steps.begin(), part.steps.end(), std::back_inserter(program.steps));
     }
     find_losses(program.steps, plan, catalog);
     for (auto& step : program.steps)
@@ -386,6 +392,7 @@ Program compile(Plan const& plan, Catalog const& catalog, RunId run) {
             before([&](Step const& s) { return s.aside == step->aside && locks(s, step->rows->table); })->noted_for =
                 step->id;
     }
+    end_fragments(program.steps);
     hold_losses_to_proofs(program.steps, run);
     bool const contracts = std::any_of(program.steps.begin(), program.steps.end(),
                                        [](Step const& s) { return s.phase == Phase::contract; });
@@ -404,7 +411,7 @@ Program compile(Plan const& plan, Catalog const& catalog, RunId run) {
 }
 
 Catalog apply(Plan const& plan, Catalog catalog, RunId run) {
-    for (auto const& part : plan.parts) part.operation->apply(catalog, run);
+    for (auto const& part : in_order(plan)) part.operation->apply(catalog, run);
     return catalog;
 }
 

@@ -90,6 +90,8 @@ struct Step {
     std::vector<TableLock> undo_locks;  ///< as `locks`, for `undo`
     Batch probe;      ///< standalone only: one SELECT that gives a Probe's word; empty: harmless to repeat
     bool may_fail{};  ///< standalone only: the run goes on without it, with a warning (VACUUM)
+    /// Standalone only: this table, and one VACUUM of it in a phase is enough, if it is the last one.
+    std::optional<TableName> vacuums{};
     std::optional<Rows> rows;  ///< fill and proof
     /// What is in these tables before it is not all there after it, and no undo brings it back.
     std::vector<TableName> destroys{};

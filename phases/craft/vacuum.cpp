@@ -15,6 +15,7 @@ class Vacuum : public Operation {
         step.holds = lock_of(table_, LockMode::share_update_exclusive);
         step.scans = true;
         step.may_fail = true;
+        step.vacuums = table_;
         // Truncating the tail would take ACCESS EXCLUSIVE, here and on every replica.
         step.forward = {sql("VACUUM (ANALYZE, TRUNCATE false) {0}", table_)};
         step.undo_note = "nothing to undo";
