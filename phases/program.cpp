@@ -8,6 +8,7 @@
 
 #include "phases/craft/aside.h"
 #include "phases/craft/leaves.h"
+#include "phases/craft/role.h"
 #include "phases/craft/settings.h"
 #include "phases/craft/subject.h"
 #include "phases/craft/writes.h"
@@ -30,6 +31,7 @@ Batch statements(Rows const& rows, bool proof) {
     Batch all;
     if (!proof) all = rows.settings;
     all.insert(all.end(), rows.session.begin(), rows.session.end());
+    if (rows.role) all.push_back(sql("SET LOCAL ROLE {0}", *rows.role));
     if (proof) {
         all.push_back(sql("SELECT count(*) FROM {0} AS {1}\n  WHERE ctid >= '(…,0)' AND ctid < '(…,0)' AND {2}",
                           rows.table, rows.table.name, rows.todo));
@@ -42,6 +44,7 @@ Batch statements(Rows const& rows, bool proof) {
         all.push_back(sql("UPDATE {0} AS {1} SET {2}\n  WHERE ctid >= '(…,0)' AND ctid < '(…,0)' AND {3}", rows.table,
                           rows.table.name, Sql::join(sets, ", "), rows.todo));
     }
+    if (rows.role) all.push_back(sql("RESET ROLE"));
     all.insert(all.end(), rows.guard.begin(), rows.guard.end());
     return all;
 }
@@ -91,6 +94,7 @@ Questions questions(Plan const& plan, Catalog const& catalog) {
     });
     if (!plan.fire_triggers) asked.emplace_back(QuietQuestion{});
     for (auto& question : setting_questions(plan)) asked.push_back(std::move(question));
+    for (auto& question : role_questions(plan, catalog)) asked.push_back(std::move(question));
     return asked;
 }
 
@@ -209,6 +213,7 @@ Problems validate(Plan const& plan, Catalog const& catalog) {
         for (auto const& part : plan.parts)
             for (auto& problem : part.operation->validate_outcome(world)) problems.push_back(std::move(problem));
     for (auto& problem : refused_settings(plan, catalog)) problems.push_back(std::move(problem));
+    for (auto& problem : refused_roles(plan, catalog)) problems.push_back(std::move(problem));
     if (problems.empty()) problems = hidden_problems(plan, catalog);
     if (problems.empty() && !plan.fire_triggers) problems = quiet_problems(plan, catalog);
     if (problems.empty()) problems = leaf_problems(plan, catalog);
@@ -263,6 +268,13 @@ Batch session_of(Plan const& plan, Catalog const& catalog, Operation const& oper
     return table == nullptr ? Batch{} : hold(settings_of(plan, *table), local);
 }
 
+/// Who does what changes the operation's table.
+std::optional<Ident> role_of(Plan const& plan, Catalog const& catalog, Operation const& operation) {
+    auto const touched = operation.touches();
+    Table const* table = touched.empty() ? nullptr : catalog.find(touched.front().table);
+    return table == nullptr ? std::nullopt : std::optional{role_for(plan, *table)};
+}
+
 /// Whose values an undo drops, and what is not the plan's own among them, judged as the plan's expressions are. Counted
 /// while the sync still lives: its step is undone before the one that made the column.
 void find_losses(Steps& steps, Plan const& plan, Catalog const& catalog) {
@@ -285,6 +297,7 @@ void find_losses(Steps& steps, Plan const& plan, Catalog const& catalog) {
         Sql const todo = sql("({0})", Sql::join(strange, " AND "));
         Rows rows{column.table, {}, todo, todo, todo, {}, {}};
         if (auto const* table = catalog.find(column.table)) rows.session = hold(settings_of(plan, *table));
+        rows.role = plan.role;
         last->undo_loses = UndoLoss{said(column.table, column.column.text()), std::move(rows), strange.front(),
                                     sync ? sync->held_while : Batch{}};
     }
@@ -341,6 +354,7 @@ Program compile(Plan const& plan, Catalog const& catalog, RunId run) {
             step.phase = part.phase;
             if (step.rows) {
                 Table const& table = *world.find(step.rows->table);
+                step.rows->role = plan.role;
                 if (!plan.fire_triggers) step.rows->settings = quiet_settings();
                 step.rows->session = session;
                 step.rows->never_in_page = why_never_in_page(*step.rows, table, world.server_version);
@@ -351,10 +365,14 @@ Program compile(Plan const& plan, Catalog const& catalog, RunId run) {
             if (step.undo_rows) {
                 if (!plan.fire_triggers) step.undo_rows->settings = quiet_settings();
                 step.undo_rows->session = session;
+                step.undo_rows->role = plan.role;
             }
             if (step.kind == StepKind::transactional) {
-                prepend(step.forward, session);
-                prepend(step.undo, session);
+                auto const role = role_of(plan, catalog, *part.operation);
+                for (auto* batch : {&step.forward, &step.undo}) {
+                    if (role) *batch = under(*role, *batch);
+                    prepend(*batch, session);
+                }
             }
             // ANALYZE evaluates the expressions of indexes.
             if (step.kind == StepKind::standalone)

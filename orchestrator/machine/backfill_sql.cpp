@@ -127,6 +127,12 @@ Sql note_hot(LeafFile const& leaf) {
         Int{leaf.oid});
 }
 
+/// The ledger is weir's own: what the statement finds goes by way of settings.
+Batch as_role(Rows const& rows, Sql const& statement) {
+    if (!rows.role) return {statement};
+    return {sql("SET LOCAL ROLE {0}", *rows.role), statement, sql("RESET ROLE")};
+}
+
 Sql key_text(Rows const& rows) {
     Ident const alias = rows.table.name;
     std::vector<Sql> parts;
@@ -200,32 +206,39 @@ Batch open_batch(Rows const& rows, Epoch epoch, LeafFile const& leaf, bool write
     return batch;
 }
 
-Sql write_rows(Rows const& rows, Sql const& todo, PageSpan const& span, OnLocked locked) {
+Batch write_rows(Rows const& rows, Sql const& todo, PageSpan const& span, OnLocked locked) {
     Ident const alias = rows.table.name;
     Sql const verb = rows.erases ? sql("DELETE FROM ONLY {0} AS {1}", span.leaf.name, alias)
                                  : sql("UPDATE ONLY {0} AS {1} SET {2}", span.leaf.name, alias, assignments(rows));
+    auto const and_tell = [&](Sql const& write) {
+        auto batch = as_role(rows, write);
+        if (rows.role) batch.push_back(sql("SELECT pg_catalog.current_setting('weir.rows')"));
+        return batch;
+    };
     if (locked == OnLocked::wait)
-        return sql(
-            "WITH u AS ({0} WHERE {1} AND {2} RETURNING 1)\nSELECT pg_catalog.set_config('weir.rows', "
-            "pg_catalog.count(*)::pg_catalog.text, "
-            "true) FROM u",
-            verb, in_span(rows, span), todo);
-    return sql(
+        return and_tell(
+            sql("WITH u AS ({0} WHERE {1} AND {2} RETURNING 1)\nSELECT pg_catalog.set_config('weir.rows', "
+                "pg_catalog.count(*)::pg_catalog.text, "
+                "true) FROM u",
+                verb, in_span(rows, span), todo));
+    return and_tell(sql(
         R"(WITH l AS MATERIALIZED (SELECT {1}.ctid FROM ONLY {0} AS {1} WHERE {2} AND {3} FOR {5} SKIP LOCKED),
 u AS ({4} WHERE {1}.ctid OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT l.ctid FROM l)) AND {3} RETURNING 1)
 SELECT pg_catalog.set_config('weir.rows', pg_catalog.count(*)::pg_catalog.text, true) FROM u)",
-        span.leaf.name, alias, in_span(rows, span), todo, verb, rows.erases ? sql("UPDATE") : sql("NO KEY UPDATE"));
+        span.leaf.name, alias, in_span(rows, span), todo, verb, rows.erases ? sql("UPDATE") : sql("NO KEY UPDATE")));
 }
 
 Batch fill_span(Rows const& rows, Sql const& todo, PageSpan const& span, OnLocked locked, bool horizon) {
-    return {
-        note_hot(span.leaf), write_rows(rows, todo, span, locked),
-        sql(R"(UPDATE weir.progress p SET next_page = {0}, rows = p.rows OPERATOR(pg_catalog.+) pg_catalog.current_setting('weir.rows')::bigint,
+    Batch batch{note_hot(span.leaf)};
+    append(batch, write_rows(rows, todo, span, locked));
+    batch.push_back(sql(
+        R"(UPDATE weir.progress p SET next_page = {0}, rows = p.rows OPERATOR(pg_catalog.+) pg_catalog.current_setting('weir.rows')::bigint,
   hot = p.hot OPERATOR(pg_catalog.+) pg_catalog.pg_stat_get_xact_tuples_hot_updated({2}) OPERATOR(pg_catalog.-) pg_catalog.current_setting('weir.hot')::bigint
 WHERE {1} RETURNING pg_catalog.current_setting('weir.rows'),
   pg_catalog.pg_stat_get_xact_tuples_hot_updated({2}) OPERATOR(pg_catalog.-) pg_catalog.current_setting('weir.hot')::bigint,
   pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text, {3})",
-            Int{span.to}, its_progress(span), Int{span.leaf.oid}, horizon ? horizon_now() : sql("NULL"))};
+        Int{span.to}, its_progress(span), Int{span.leaf.oid}, horizon ? horizon_now() : sql("NULL")));
+    return batch;
 }
 
 /// A page at a time: its scan prunes the page, and the limit takes the next few rows that are not right. The table's
@@ -234,41 +247,68 @@ Batch sweep_span(Rows const& rows, Sql const& todo, PageSpan const& span, std::i
                  bool horizon) {
     Ident const alias = rows.table.name;
     Ident const numbers = Ident::of(alias.text() == "weir page" ? "weir pages" : "weir page");
-    return {
-        note_hot(span.leaf),
-        sql(R"(WITH u AS (UPDATE ONLY {0} AS {1} SET {2} WHERE {1}.ctid OPERATOR(pg_catalog.=) ANY (ARRAY(
+    Batch batch{note_hot(span.leaf)};
+    append(
+        batch,
+        as_role(rows,
+                sql(R"(WITH u AS (UPDATE ONLY {0} AS {1} SET {2} WHERE {1}.ctid OPERATOR(pg_catalog.=) ANY (ARRAY(
   SELECT x.ctid FROM pg_catalog.generate_series({3}, {4}) AS {8}(n),
     LATERAL (SELECT {1}.ctid FROM ONLY {0} AS {1}
       WHERE {1}.ctid OPERATOR(pg_catalog.>=) pg_catalog.concat('(', {8}.n, ',0)')::pg_catalog.tid
         AND {1}.ctid OPERATOR(pg_catalog.<) pg_catalog.concat('(', {8}.n OPERATOR(pg_catalog.+) 1, ',0)')::pg_catalog.tid
         AND {5} LIMIT {6}{7}) x)) AND {5} RETURNING 1)
 SELECT pg_catalog.set_config('weir.rows', pg_catalog.count(*)::pg_catalog.text, true) FROM u)",
-            span.leaf.name, alias, assignments(rows), Int{span.from}, Int{span.to - 1}, todo, Int{rows_a_page},
-            locked == OnLocked::pass ? sql(" FOR NO KEY UPDATE SKIP LOCKED") : sql(""), numbers),
-        sql(R"(UPDATE weir.progress p SET rows = p.rows OPERATOR(pg_catalog.+) pg_catalog.current_setting('weir.rows')::bigint,
+                    span.leaf.name, alias, assignments(rows), Int{span.from}, Int{span.to - 1}, todo, Int{rows_a_page},
+                    locked == OnLocked::pass ? sql(" FOR NO KEY UPDATE SKIP LOCKED") : sql(""), numbers)));
+    batch.push_back(sql(
+        R"(UPDATE weir.progress p SET rows = p.rows OPERATOR(pg_catalog.+) pg_catalog.current_setting('weir.rows')::bigint,
   hot = p.hot OPERATOR(pg_catalog.+) pg_catalog.pg_stat_get_xact_tuples_hot_updated({1}) OPERATOR(pg_catalog.-) pg_catalog.current_setting('weir.hot')::bigint
 WHERE {0} RETURNING pg_catalog.current_setting('weir.rows'),
   pg_catalog.pg_stat_get_xact_tuples_hot_updated({1}) OPERATOR(pg_catalog.-) pg_catalog.current_setting('weir.hot')::bigint,
   pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text, {2})",
-            its_progress(span), Int{span.leaf.oid}, horizon ? horizon_now() : sql("NULL"))};
+        its_progress(span), Int{span.leaf.oid}, horizon ? horizon_now() : sql("NULL")));
+    return batch;
 }
 
-Sql count_span(Rows const& rows, Sql const& wrong, PageSpan const& span, bool counts) {
-    return sql(
-        R"(WITH n AS MATERIALIZED (SELECT pg_catalog.count(*) AS n, pg_catalog.count(*) FILTER (WHERE {3}) AS wrong
-  FROM ONLY {0} AS {1} WHERE {2}),
-d AS (UPDATE weir.progress p SET next_page = {4}, rows = p.rows OPERATOR(pg_catalog.+) n.n FROM n WHERE {5}{6})
+Batch count_span(Rows const& rows, Sql const& wrong, PageSpan const& span, bool counts) {
+    Sql const counted =
+        sql("SELECT pg_catalog.count(*) AS n, pg_catalog.count(*) FILTER (WHERE {0}) AS wrong\n"
+            "  FROM ONLY {1} AS {2} WHERE {3}",
+            wrong, span.leaf.name, rows.table.name, in_span(rows, span));
+    Sql const note =
+        sql(R"(
+d AS (UPDATE weir.progress p SET next_page = {0}, rows = p.rows OPERATOR(pg_catalog.+) n.n FROM n WHERE {1}{2})
 SELECT n.n, n.wrong FROM n)",
-        span.leaf.name, rows.table.name, in_span(rows, span), wrong, Int{span.to}, its_progress(span),
-        counts ? sql("") : sql(" AND n.wrong OPERATOR(pg_catalog.=) 0"));
+            Int{span.to}, its_progress(span), counts ? sql("") : sql(" AND n.wrong OPERATOR(pg_catalog.=) 0"));
+    if (!rows.role) return {sql("WITH n AS MATERIALIZED ({0}),{1}", counted, note)};
+    auto batch = as_role(rows, sql("SELECT pg_catalog.set_config('weir.rows', c.n::pg_catalog.text, true), "
+                                   "pg_catalog.set_config('weir.wrong', c.wrong::pg_catalog.text, true) FROM ({0}) c",
+                                   counted));
+    batch.push_back(
+        sql("WITH n AS MATERIALIZED (SELECT pg_catalog.current_setting('weir.rows')::bigint AS n, "
+            "pg_catalog.current_setting('weir.wrong')::bigint AS wrong),{0}",
+            note));
+    return batch;
 }
 
-Sql name_misses(Rows const& rows, Sql const& wrong, PageSpan const& span, std::int64_t misses) {
-    return sql(R"(WITH k AS (SELECT {6} AS k FROM ONLY {0} AS {1} WHERE {2} AND {3} LIMIT 10),
-d AS (UPDATE weir.progress p SET next_page = {4}, misses = p.misses OPERATOR(pg_catalog.+) {7} WHERE {5})
+Batch name_misses(Rows const& rows, Sql const& wrong, PageSpan const& span, std::int64_t misses) {
+    Sql const keys = sql("SELECT {0} AS k FROM ONLY {1} AS {2} WHERE {3} AND {4} LIMIT 10", key_text(rows),
+                         span.leaf.name, rows.table.name, in_span(rows, span), wrong);
+    Sql const note = sql(R"(
+d AS (UPDATE weir.progress p SET next_page = {0}, misses = p.misses OPERATOR(pg_catalog.+) {2} WHERE {1})
 SELECT k.k FROM k)",
-               span.leaf.name, rows.table.name, in_span(rows, span), wrong, Int{span.to}, its_progress(span),
-               key_text(rows), Int{misses});
+                         Int{span.to}, its_progress(span), Int{misses});
+    if (!rows.role) return {sql("WITH k AS ({0}),{1}", keys, note)};
+    auto batch = as_role(
+        rows,
+        sql("SELECT pg_catalog.set_config('weir.keys', coalesce(pg_catalog.json_agg(c.k), '[]')::pg_catalog.text, "
+            "true) FROM ({0}) c",
+            keys));
+    batch.push_back(
+        sql("WITH k AS (SELECT e.k FROM pg_catalog.json_array_elements_text("
+            "pg_catalog.current_setting('weir.keys')::pg_catalog.json) e(k)),{0}",
+            note));
+    return batch;
 }
 
 }  // namespace weir

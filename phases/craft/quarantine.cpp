@@ -93,8 +93,9 @@ class SetAside : public Operation {
             if (may_not_go_back(now)) {
                 Ident const counter = lost_counter(now);
                 step.lost_counter = counter;
-                step.forward.push_back(sql("CREATE SEQUENCE weir_sync.{0}", counter));
-                step.forward.push_back(sql("GRANT SELECT, USAGE ON SEQUENCE weir_sync.{0} TO PUBLIC", counter));
+                step.forward.push_back(sql("CREATE SEQUENCE weir_sync.{0}", counter).by_weir());
+                step.forward.push_back(
+                    sql("GRANT SELECT, USAGE ON SEQUENCE weir_sync.{0} TO PUBLIC", counter).by_weir());
                 step.undo.push_back(nothing_lost(run));
             }
         }
@@ -212,7 +213,8 @@ BEGIN
   END IF;
 END
 )",
-                                           number)));
+                                           number)))
+            .by_weir();
     }
 
     TableName table_;
@@ -241,7 +243,8 @@ class Purge : public Operation {
             Mapping const m = mapping_of(table_, table, *live);
             drop.stands_on_proof = true;
             drop.forward = drop_sync(m);
-            if (may_not_go_back(m)) drop.forward.push_back(sql("DROP SEQUENCE weir_sync.{0}", lost_counter(m)));
+            if (may_not_go_back(m))
+                drop.forward.push_back(sql("DROP SEQUENCE weir_sync.{0}", lost_counter(m)).by_weir());
         }
         drop.forward.push_back(nothing_taken_along(table_, aside));
         drop.forward.push_back(sql("ALTER TABLE {0} DROP COLUMN {1}", table_, aside));

@@ -53,6 +53,8 @@ class Bench {
     /// As the case's role.
     std::variant<Catalog, Problem> world(Plan const& plan) const;
     Driven drive(Plan const& plan, Drive how) const;
+    /// Commands of DDL that neither the tables' owner gave, nor weir in its own schemas; a line each.
+    std::string by_others() const;
     /// The schema, weir_sync included and the ledger left out.
     std::string schema() const;
     /// The rows of the plan's tables as text, without the columns named.
@@ -62,6 +64,7 @@ class Bench {
     GoldenCase golden_;
     Database database_;
     std::string conninfo_;
+    std::string owner_, user_;  ///< of the tables; who runs weir
 };
 
 }  // namespace weir::tests
