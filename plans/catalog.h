@@ -201,8 +201,25 @@ struct RoleQuestion {
     auto operator<=>(RoleQuestion const&) const = default;
 };
 
-using Question =
-    std::variant<ExpressionQuestion, MappingQuestion, QuietQuestion, DropQuestion, SettingQuestion, RoleQuestion>;
+/// A column that gets a twin of another type, or of its own, and then stands aside.
+struct ScratchColumn {
+    std::string column;
+    std::string twin;         ///< the name under which definitions with the new type are wanted
+    std::string aside;        ///< the name under which those with its own type are wanted
+    std::string type{};       ///< of the twin, as ALTER COLUMN takes it; empty: its own
+    std::string collation{};  ///< of the twin, `"schema"."name"`; empty: the type's own
+    auto operator<=>(ScratchColumn const&) const = default;
+};
+
+/// How would the server itself write what hangs on these columns, were they called otherwise and of other types?
+struct ScratchQuestion {
+    TableName table;
+    std::vector<ScratchColumn> columns;
+    auto operator<=>(ScratchQuestion const&) const = default;
+};
+
+using Question = std::variant<ExpressionQuestion, MappingQuestion, QuietQuestion, DropQuestion, SettingQuestion,
+                              RoleQuestion, ScratchQuestion>;
 using Questions = std::vector<Question>;
 
 /// A foreign key from a table, or one of its partitions alone, to another table, with all that makes it anew.
@@ -261,6 +278,17 @@ struct RoleAnswer {
     bool operator==(RoleAnswer const&) const = default;
 };
 
+/// One thing that hangs on a column of a ScratchQuestion, as the server writes it.
+struct Definition {
+    /// `index`: from USING on. `check`: CHECK (…). `statistics`: (kinds) ON columns, where it does not have all kinds.
+    /// And expressions: `default`, `generated`, `using` and `with check` of a policy, `filter` of a publication.
+    std::string kind;
+    std::string name;   ///< of the index, constraint, column, policy or publication; `schema.name` of statistics
+    std::string twin;   ///< with the twins
+    std::string aside;  ///< with the columns aside
+    bool operator==(Definition const&) const = default;
+};
+
 struct Answer {
     std::string sqlstate;              ///< empty: the server accepts it
     std::string error;                 ///< the server's words when it does not
@@ -278,6 +306,7 @@ struct Answer {
     /// What in it depends on settings of the session: functions that are not immutable, constants of times; sorted.
     std::vector<std::string> by_settings{};
     std::optional<RoleAnswer> role{};                      ///< of a RoleQuestion
+    std::optional<std::vector<Definition>> definitions{};  ///< of a ScratchQuestion, by kind and name
     bool operator==(Answer const&) const = default;
 };
 
@@ -321,8 +350,9 @@ std::optional<Aside> aside_of(std::string_view name, std::string_view comment);
 
 /// The answer to a DropQuestion, as the server gives it in one document.
 std::variant<Belongings, Problem> belongings_from_json(std::string_view text);
-/// The answer to a RoleQuestion, the same way.
+/// The answers to a RoleQuestion and to a ScratchQuestion, the same way.
 std::variant<RoleAnswer, Problem> role_from_json(std::string_view text);
+std::variant<std::vector<Definition>, Problem> definitions_from_json(std::string_view text);
 
 std::variant<Catalog, Problem> catalog_from_json(std::string_view text);
 

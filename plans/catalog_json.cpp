@@ -32,6 +32,9 @@ BOOST_DESCRIBE_STRUCT(QuietQuestion, (), ())
 BOOST_DESCRIBE_STRUCT(DropQuestion, (), (table))
 BOOST_DESCRIBE_STRUCT(SettingQuestion, (), (name, value, schemas))
 BOOST_DESCRIBE_STRUCT(RoleQuestion, (), (table, role))
+BOOST_DESCRIBE_STRUCT(ScratchColumn, (), (column, twin, aside, type, collation))
+BOOST_DESCRIBE_STRUCT(ScratchQuestion, (), (table, columns))
+BOOST_DESCRIBE_STRUCT(Definition, (), (kind, name, twin, aside))
 BOOST_DESCRIBE_STRUCT(RoleAnswer, (),
                       (role, exists, roles, may_become, owns, not_owned, uses_schema, uses_plpgsql, sees_some_rows))
 BOOST_DESCRIBE_STRUCT(Reference, (),
@@ -42,7 +45,7 @@ BOOST_DESCRIBE_STRUCT(Belongings, (),
                       (comment, role, may_rename, relations, outward, obstacles, references, published, mentions))
 BOOST_DESCRIBE_STRUCT(Answer, (),
                       (sqlstate, error, immutable, columns, reverse_columns, null_is_value, type, calls_volatile,
-                       belongings, reads_table, system_columns, by_settings, role))
+                       belongings, reads_table, system_columns, by_settings, role, definitions))
 BOOST_DESCRIBE_STRUCT(Catalog, (),
                       (server_version, database, lock_slots, locks_per_transaction, tables, other_relations, answers,
                        aside_tables))
@@ -73,7 +76,7 @@ T blank() {
         return {blank<TableName>(), {}, {}, {}, {}, {}, {}};
     else if constexpr (std::is_same_v<T, DropQuestion>)
         return {blank<TableName>()};
-    else if constexpr (std::is_same_v<T, RoleQuestion>)
+    else if constexpr (std::is_same_v<T, RoleQuestion> || std::is_same_v<T, ScratchQuestion>)
         return {blank<TableName>(), {}};
     else if constexpr (std::is_same_v<T, Question>)
         return QuietQuestion{};
@@ -89,7 +92,7 @@ void each_member(Each const& each) {
     boost::mp11::mp_for_each<describe::describe_members<T, describe::mod_public>>(each);
 }
 
-constexpr std::array kinds{"expression", "mapping", "quiet", "drop", "setting", "role"};
+constexpr std::array kinds{"expression", "mapping", "quiet", "drop", "setting", "role", "scratch"};
 static_assert(kinds.size() == std::variant_size_v<Question>);
 
 // ---- writing
@@ -358,6 +361,11 @@ std::variant<Belongings, Problem> belongings_from_json(std::string_view text) {
 std::variant<RoleAnswer, Problem> role_from_json(std::string_view text) {
     return read_document<RoleAnswer>(text, "the server's answer",
                                      [](json::value const& v, RoleAnswer& out) { read(v, out); });
+}
+
+std::variant<std::vector<Definition>, Problem> definitions_from_json(std::string_view text) {
+    return read_document<std::vector<Definition>>(
+        text, "the server's answer", [](json::value const& v, std::vector<Definition>& out) { read(v, out); });
 }
 
 std::string to_json(Catalog const& catalog) {

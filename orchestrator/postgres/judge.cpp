@@ -3,6 +3,7 @@
 #include <boost/json.hpp>
 
 #include "orchestrator/postgres/belongings.h"
+#include "orchestrator/postgres/scratch.h"
 #include "orchestrator/postgres/trial.h"
 #include "plans/expression.h"
 
@@ -216,6 +217,8 @@ Batch ask(QuietQuestion const&, Batch const&) {
     return batch;
 }
 
+Batch ask(ScratchQuestion const& question, Batch const&) { return ask_scratch(question); }
+
 /// Of partitions and of inheritance children alike.
 Batch ask(RoleQuestion const& question, Batch const&) {
     return {sql("SET LOCAL search_path = pg_catalog, pg_temp"),
@@ -418,6 +421,12 @@ Answer judge_answer(Question const& question, Outcome const& outcome) {
         auto found = role_from_json(said->words);
         if (auto const* problem = std::get_if<Problem>(&found)) return unreadable(problem->message);
         answer.role = std::get<RoleAnswer>(std::move(found));
+        return answer;
+    }
+    if (std::holds_alternative<ScratchQuestion>(question)) {
+        auto found = definitions_from_json(said->words);
+        if (auto const* problem = std::get_if<Problem>(&found)) return unreadable(problem->message);
+        answer.definitions = std::get<std::vector<Definition>>(std::move(found));
         return answer;
     }
     if (std::holds_alternative<DropQuestion>(question)) {
