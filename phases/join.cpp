@@ -24,7 +24,7 @@ Step const* leading(Compiled const& part) {
 
 bool alike(Step const& a, Step const& b) {
     return a.kind == b.kind && a.rows->table == b.rows->table && a.rows->settings == b.rows->settings &&
-           a.rows->session == b.rows->session;
+           a.rows->session == b.rows->session && a.rows->role == b.rows->role;
 }
 
 template <class T>

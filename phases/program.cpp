@@ -9,6 +9,7 @@
 
 #include "phases/craft/aside.h"
 #include "phases/craft/leaves.h"
+#include "phases/craft/role.h"
 #include "phases/craft/settings.h"
 #include "phases/craft/shape.h"
 #include "phases/craft/subject.h"
@@ -34,6 +35,7 @@ Batch statements(Rows const& rows, bool proof) {
     Batch all;
     if (!proof) all = rows.settings;
     all.insert(all.end(), rows.session.begin(), rows.session.end());
+    if (rows.role) all.push_back(sql("SET LOCAL ROLE {0}", *rows.role));
     auto const what = wanted(rows, false);
     if (proof)
         all.push_back(sql("SELECT count(*) FROM {0} AS {1}\n  WHERE ctid >= '(…,0)' AND ctid < '(…,0)' AND {2}",
@@ -44,6 +46,7 @@ Batch statements(Rows const& rows, bool proof) {
     else
         all.push_back(sql("UPDATE {0} AS {1} SET {2}\n  WHERE ctid >= '(…,0)' AND ctid < '(…,0)' AND {3}", rows.table,
                           rows.table.name, what.set, what.todo));
+    if (rows.role) all.push_back(sql("RESET ROLE"));
     auto const guards = guard(rows);
     all.insert(all.end(), guards.begin(), guards.end());
     return all;
@@ -96,6 +99,7 @@ Questions questions(Plan const& plan, Catalog const& catalog) {
     });
     if (!plan.fire_triggers) asked.emplace_back(QuietQuestion{});
     for (auto& question : setting_questions(plan)) asked.push_back(std::move(question));
+    for (auto& question : role_questions(plan, catalog)) asked.push_back(std::move(question));
     return asked;
 }
 
@@ -215,6 +219,7 @@ Problems validate(Plan const& plan, Catalog const& catalog) {
         for (auto const& part : plan.parts)
             for (auto& problem : part.operation->validate_outcome(world)) problems.push_back(std::move(problem));
     for (auto& problem : refused_settings(plan, catalog)) problems.push_back(std::move(problem));
+    for (auto& problem : refused_roles(plan, catalog)) problems.push_back(std::move(problem));
     if (problems.empty()) problems = hidden_problems(plan, catalog);
     if (problems.empty() && !plan.fire_triggers) problems = quiet_problems(plan, catalog);
     if (problems.empty()) problems = leaf_problems(plan, catalog);
@@ -279,6 +284,13 @@ Batch session_of(Plan const& plan, Catalog const& catalog, Operation const& oper
     return table == nullptr ? Batch{} : hold(settings_of(plan, *table), local);
 }
 
+/// Who does what changes the operation's table.
+std::optional<Ident> role_of(Plan const& plan, Catalog const& catalog, Operation const& operation) {
+    auto const touched = operation.touches();
+    Table const* table = touched.empty() ? nullptr : catalog.find(touched.front().table);
+    return table == nullptr ? std::nullopt : std::optional{role_for(plan, *table)};
+}
+
 /// Whose values an undo drops, and what is not the plan's own among them, judged as the plan's expressions are. Counted
 /// while the sync still lives: its step is undone before the one that made the column.
 void find_losses(Steps& steps, Plan const& plan, Catalog const& catalog) {
@@ -301,6 +313,7 @@ void find_losses(Steps& steps, Plan const& plan, Catalog const& catalog) {
         Sql const todo = sql("({0})", Sql::join(strange, " AND "));
         Rows rows{column.table, {{column.column.text(), {}, todo, todo, todo}}};
         if (auto const* table = catalog.find(column.table)) rows.session = hold(settings_of(plan, *table));
+        rows.role = plan.role;
         last->undo.loses = UndoLoss{said(column.table, column.column.text()), std::move(rows), strange.front(),
                                     sync ? sync->held_while : Batch{}};
     }
@@ -348,6 +361,7 @@ Program compile(Plan const& plan, Catalog const& catalog, RunId run) {
             step.phase = part.phase;
             if (step.rows) {
                 Table const& table = *world.find(step.rows->table);
+                step.rows->role = plan.role;
                 if (!plan.fire_triggers) step.rows->settings = quiet_settings();
                 step.rows->session = session;
                 step.rows->never_in_page = why_never_in_page(*step.rows, table, world.server_version);
@@ -358,11 +372,14 @@ Program compile(Plan const& plan, Catalog const& catalog, RunId run) {
             if (step.undo.proves) {
                 if (!plan.fire_triggers) step.undo.proves->settings = quiet_settings();
                 step.undo.proves->session = session;
+                step.undo.proves->role = plan.role;
             }
             fill_in_repairs(step);
+            auto const role = role_of(plan, catalog, *part.operation);
             for (auto* deed : {&step.forward, &step.undo}) {
                 // For what stands alone, too: ANALYZE evaluates the expressions of indexes.
                 auto const before = deed->standalone ? session_of(plan, catalog, *part.operation, false) : session;
+                if (role && !deed->standalone) deed->statements = by_role(*role, deed->statements);
                 prepend(deed->statements, before);
                 prepend(deed->repair, before);
             }

@@ -194,7 +194,32 @@ struct SettingQuestion {
     auto operator<=>(SettingQuestion const&) const = default;
 };
 
-using Question = std::variant<ExpressionQuestion, MappingQuestion, QuietQuestion, DropQuestion, SettingQuestion>;
+/// May the connected role become `role`, and may that change the table with all its partitions?
+struct RoleQuestion {
+    TableName table;
+    std::string role;  ///< empty: the table's owner
+    auto operator<=>(RoleQuestion const&) const = default;
+};
+
+/// A column that gets a twin of another type, or of its own, and then stands aside.
+struct ScratchColumn {
+    std::string column;
+    std::string twin;         ///< the name under which definitions with the new type are wanted
+    std::string aside;        ///< the name under which those with its own type are wanted
+    std::string type{};       ///< of the twin, as ALTER COLUMN takes it; empty: its own
+    std::string collation{};  ///< of the twin, `"schema"."name"`; empty: the type's own
+    auto operator<=>(ScratchColumn const&) const = default;
+};
+
+/// How would the server itself write what hangs on these columns, were they called otherwise and of other types?
+struct ScratchQuestion {
+    TableName table;
+    std::vector<ScratchColumn> columns;
+    auto operator<=>(ScratchQuestion const&) const = default;
+};
+
+using Question = std::variant<ExpressionQuestion, MappingQuestion, QuietQuestion, DropQuestion, SettingQuestion,
+                              RoleQuestion, ScratchQuestion>;
 using Questions = std::vector<Question>;
 
 /// A foreign key from a table, or one of its partitions alone, to another table, with all that makes it anew.
@@ -210,7 +235,7 @@ struct Reference {
     bool plain{};           ///< nothing of its definition is beyond the fields above
     bool to_partitioned{};  ///< `to` is partitioned
     bool may_lock{};        ///< the connected role may lock `to`
-    bool may_refer{};       ///< it may make foreign keys to it
+    bool may_refer{};       ///< the role that changes the table may make foreign keys to it
     std::optional<std::string> comment{};
     std::vector<TableName> to_refers{};  ///< other tables that `to` has foreign keys to; sorted
     bool operator==(Reference const&) const = default;
@@ -225,7 +250,8 @@ struct Obstacle {
 
 struct Belongings {
     std::optional<std::string> comment;  ///< the table's own
-    bool may_rename{};                   ///< the connected role may give a relation of its schema another name
+    std::string role;                    ///< which changes the table
+    bool may_rename{};                   ///< `role` may give a relation of its schema another name
     std::vector<TableName> relations;    ///< that go with it: partitions, indexes, sequences; sorted
     std::vector<Dependent> outward;      ///< what of it depends on columns of other tables; sorted
     std::vector<Obstacle> obstacles;     ///< sorted
@@ -233,6 +259,34 @@ struct Belongings {
     std::vector<std::string> published;  ///< by these publications, and not by its own name; sorted
     std::vector<std::string> mentions;   ///< functions whose text has its name, as a whole word; sorted
     bool operator==(Belongings const&) const = default;
+};
+
+/// Of a RoleQuestion. As a role that may do all of it has them, save for its name.
+struct RoleAnswer {
+    std::string role;  ///< its name
+    bool exists{true};
+    std::vector<std::string> roles{};  ///< where it does not exist: those that do, sorted
+    bool may_become{true};             ///< SET ROLE
+    bool owns{true};                   ///< has the rights of the table's owner
+    /// Of partitions and inheritance children, at any depth, those whose owner's rights it has not; as people write
+    /// them, sorted.
+    std::vector<std::string> not_owned{};
+    bool uses_schema{true};
+    bool uses_plpgsql{true};
+    /// Row-level security is forced on the table, or on a part of it, and the role does not bypass it.
+    bool sees_some_rows{};
+    bool operator==(RoleAnswer const&) const = default;
+};
+
+/// One thing that hangs on a column of a ScratchQuestion, as the server writes it.
+struct Definition {
+    /// `index`: from USING on. `check`: CHECK (…). `statistics`: (kinds) ON columns, where it does not have all kinds.
+    /// And expressions: `default`, `generated`, `using` and `with check` of a policy, `filter` of a publication.
+    std::string kind;
+    std::string name;   ///< of the index, constraint, column, policy or publication; `schema.name` of statistics
+    std::string twin;   ///< with the twins
+    std::string aside;  ///< with the columns aside
+    bool operator==(Definition const&) const = default;
 };
 
 struct Answer {
@@ -251,6 +305,8 @@ struct Answer {
     std::vector<std::string> system_columns{};  ///< of the row, that it reads and a write changes: `ctid`, `xmin`
     /// What in it depends on settings of the session: functions that are not immutable, constants of times; sorted.
     std::vector<std::string> by_settings{};
+    std::optional<RoleAnswer> role{};                      ///< of a RoleQuestion
+    std::optional<std::vector<Definition>> definitions{};  ///< of a ScratchQuestion, by kind and name
     bool operator==(Answer const&) const = default;
 };
 
@@ -294,6 +350,9 @@ std::optional<Aside> aside_of(std::string_view name, std::string_view comment);
 
 /// The answer to a DropQuestion, as the server gives it in one document.
 std::variant<Belongings, Problem> belongings_from_json(std::string_view text);
+/// The answers to a RoleQuestion and to a ScratchQuestion, the same way.
+std::variant<RoleAnswer, Problem> role_from_json(std::string_view text);
+std::variant<std::vector<Definition>, Problem> definitions_from_json(std::string_view text);
 
 std::variant<Catalog, Problem> catalog_from_json(std::string_view text);
 

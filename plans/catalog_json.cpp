@@ -31,15 +31,21 @@ BOOST_DESCRIBE_STRUCT(MappingQuestion, (), (table, from, to, from_type, to_type,
 BOOST_DESCRIBE_STRUCT(QuietQuestion, (), ())
 BOOST_DESCRIBE_STRUCT(DropQuestion, (), (table))
 BOOST_DESCRIBE_STRUCT(SettingQuestion, (), (name, value, schemas))
+BOOST_DESCRIBE_STRUCT(RoleQuestion, (), (table, role))
+BOOST_DESCRIBE_STRUCT(ScratchColumn, (), (column, twin, aside, type, collation))
+BOOST_DESCRIBE_STRUCT(ScratchQuestion, (), (table, columns))
+BOOST_DESCRIBE_STRUCT(Definition, (), (kind, name, twin, aside))
+BOOST_DESCRIBE_STRUCT(RoleAnswer, (),
+                      (role, exists, roles, may_become, owns, not_owned, uses_schema, uses_plpgsql, sees_some_rows))
 BOOST_DESCRIBE_STRUCT(Reference, (),
                       (name, table, to, definition, columns, to_columns, match, on_update, on_delete, set_columns,
                        deferrable, deferred, validated, plain, to_partitioned, may_lock, may_refer, comment, to_refers))
 BOOST_DESCRIBE_STRUCT(Obstacle, (), (what, of))
 BOOST_DESCRIBE_STRUCT(Belongings, (),
-                      (comment, may_rename, relations, outward, obstacles, references, published, mentions))
+                      (comment, role, may_rename, relations, outward, obstacles, references, published, mentions))
 BOOST_DESCRIBE_STRUCT(Answer, (),
                       (sqlstate, error, immutable, columns, reverse_columns, null_is_value, type, calls_volatile,
-                       belongings, reads_table, system_columns, by_settings))
+                       belongings, reads_table, system_columns, by_settings, role, definitions))
 BOOST_DESCRIBE_STRUCT(Catalog, (),
                       (server_version, database, lock_slots, locks_per_transaction, tables, other_relations, answers,
                        aside_tables))
@@ -70,6 +76,8 @@ T blank() {
         return {blank<TableName>(), {}, {}, {}, {}, {}, {}};
     else if constexpr (std::is_same_v<T, DropQuestion>)
         return {blank<TableName>()};
+    else if constexpr (std::is_same_v<T, RoleQuestion> || std::is_same_v<T, ScratchQuestion>)
+        return {blank<TableName>(), {}};
     else if constexpr (std::is_same_v<T, Question>)
         return QuietQuestion{};
     else
@@ -84,7 +92,7 @@ void each_member(Each const& each) {
     boost::mp11::mp_for_each<describe::describe_members<T, describe::mod_public>>(each);
 }
 
-constexpr std::array kinds{"expression", "mapping", "quiet", "drop", "setting"};
+constexpr std::array kinds{"expression", "mapping", "quiet", "drop", "setting", "role", "scratch"};
 static_assert(kinds.size() == std::variant_size_v<Question>);
 
 // ---- writing
@@ -348,6 +356,16 @@ std::variant<T, Problem> read_document(std::string_view text, std::string_view w
 std::variant<Belongings, Problem> belongings_from_json(std::string_view text) {
     return read_document<Belongings>(text, "the server's answer",
                                      [](json::value const& v, Belongings& out) { read(v, out); });
+}
+
+std::variant<RoleAnswer, Problem> role_from_json(std::string_view text) {
+    return read_document<RoleAnswer>(text, "the server's answer",
+                                     [](json::value const& v, RoleAnswer& out) { read(v, out); });
+}
+
+std::variant<std::vector<Definition>, Problem> definitions_from_json(std::string_view text) {
+    return read_document<std::vector<Definition>>(
+        text, "the server's answer", [](json::value const& v, std::vector<Definition>& out) { read(v, out); });
 }
 
 std::string to_json(Catalog const& catalog) {

@@ -109,6 +109,7 @@ std::string identity(Frame const& frame) {
         }
         whole["settings"] = std::move(session);
     }
+    if (plan.role) whole["role"] = plan.role->text();
     // Where it is written to may change.
     if (!plan.backup.empty()) whole["backup"] = true;
     return json::serialize(whole);

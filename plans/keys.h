@@ -44,6 +44,9 @@ inline constexpr std::array top{
     Key{"settings", Use::optional,
         "what expressions and fired triggers see of timezone, search_path and the like; default: what a new session of "
         "the table's owner gets"},
+    Key{"role", Use::optional,
+        "the role that changes the tables, and that batches run as; default: each table's owner changes it, and "
+        "batches run as weir's own role"},
     Key{"replicas", Use::optional, "replicas that must be there, each by its application_name"},
     Key{"schedule", Use::optional, "when the backfill may work"},
     Key{"drop", Use::optional, "how long a dropped column or table is kept aside"},

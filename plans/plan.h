@@ -131,10 +131,14 @@ struct Plan {
     bool fire_triggers{true};            ///< else batches keep the application's triggers quiet
     Place fire_triggers_at;
     std::vector<PlanSetting> session;  ///< `settings`, by name
+    /// `role`: who changes the tables, and whom batches run as. Nothing: each table's owner changes it, and batches run
+    /// as weir's own role.
+    std::optional<Ident> role;
+    Place role_at;
     Settings settings;
     Notify notify;
-    /// Canonical text of `changes`, the phase lists, `gates`, `drop`, `fire_triggers: no`, `settings` and whether
-    /// there is a `backup`: what may not change once the run began.
+    /// Canonical text of `changes`, the phase lists, `gates`, `drop`, `fire_triggers: no`, `settings`, `role` and
+    /// whether there is a `backup`: what may not change once the run began.
     std::string identity;
 };
 

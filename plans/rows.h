@@ -1,6 +1,7 @@
 #pragma once
 /// What a fill writes and a proof reads of one table. Several operations may want something of its rows: each of them
 /// is a fragment, and all are done in one pass.
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -41,6 +42,8 @@ struct Rows {
     /// What the fragments and all that a write fires see: for every transaction that writes or counts, after whatever
     /// of it is weir's own.
     Batch session{};
+    /// Whom the statement that writes them runs as; nothing: weir.
+    std::optional<Ident> role{};
     /// The rows of `todo` are deleted; there is one fragment. `todo` may come to mean more rows at any time (now(), a
     /// subquery): rows that the proof finds and deletes are no misses, however often. A miss is a row that still
     /// matches after the deletion in the same transaction, where now() is the same.

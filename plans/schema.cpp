@@ -177,6 +177,7 @@ json::object top_schema(std::string_view key) {
     if (key == "schedule") return from_keys(keys::schedule, schedule_schema);
     if (key == "notify") return from_keys(keys::notify, notify_schema);
     if (key == "fire_triggers") return one_of_words({"yes", "no"});
+    if (key == "role") return reference("name");
     if (key == "replicas")
         return {{"type", "array"},
                 {"maxItems", keys::replicas_max},

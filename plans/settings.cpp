@@ -29,6 +29,7 @@ class SettingsReader : NodeReader {
         if (auto const* node = top.at("approvals")) read_approvals(*node);
         if (auto const* node = top.at("fire_triggers")) read_fire_triggers(*node);
         if (auto const* node = top.at("settings")) read_session(*node);
+        if (auto const* node = top.at("role")) read_role(*node);
         if (auto const* node = top.at("drop")) read_drop(*node);
         if (auto const* node = top.at("backup")) read_backup(*node);
         if (auto const* node = top.at("batch")) read_batch(*this, *node, plan_.settings);
@@ -131,6 +132,16 @@ class SettingsReader : NodeReader {
         }
         std::sort(plan_.session.begin(), plan_.session.end(),
                   [](PlanSetting const& a, PlanSetting const& b) { return a.name < b.name; });
+    }
+
+    void read_role(YamlNode const& node) {
+        auto const* text = scalar(node, "role", "the name of a role");
+        if (text == nullptr) return;
+        plan_.role = Ident::make(*text);
+        plan_.role_at = node.place;
+        if (!plan_.role)
+            say(Code::bad_name, node, quote(*text) + " cannot be the name of a role",
+                "write it as it is stored, in 1 to 63 bytes");
     }
 
     bool read_set(YamlNode const& node, PlanSetting& into) {

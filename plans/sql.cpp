@@ -81,6 +81,12 @@ void UserExpr::write(std::string& out) const { out += "(" + text_ + "\n)"; }
 
 void TypeName::write(std::string& out) const { out += text_; }
 
+Sql Sql::by_weir() const {
+    auto same = *this;
+    same.by_ = By::weir;
+    return same;
+}
+
 Sql Sql::body(Sql const& inside) {
     std::string tag;
     for (int n = 0;; ++n) {

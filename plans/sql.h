@@ -164,10 +164,19 @@ struct SqlText {
     }
 };
 
+/// Whose rights a statement of a step runs with.
+enum class By : std::uint8_t {
+    owner,  ///< of the table that it is about: what it makes is then as if the owner had made it
+    weir,   ///< weir's own role: for what stands in its schemas, and for what only asks
+};
+
 class Sql {
   public:
     Sql() = default;
     std::string const& text() const { return text_; }
+    By by() const { return by_; }
+    /// The same statement, by weir. Fragments of it count for nothing.
+    Sql by_weir() const;
     bool empty() const { return text_.empty(); }
     void write(std::string& out) const { out += text_; }
     bool operator==(Sql const&) const = default;
@@ -183,6 +192,7 @@ class Sql {
   private:
     static std::string fill(std::string_view literal, std::vector<std::string> const& parts);
     std::string text_;
+    By by_{By::owner};
 };
 
 template <SqlPart... A>

@@ -123,6 +123,12 @@ Sql note_hot(LeafFile const& leaf) {
         Int{leaf.oid});
 }
 
+/// The ledger is weir's own: what the statement finds goes by way of settings.
+Batch as_role(Rows const& rows, Sql const& statement) {
+    if (!rows.role) return {statement};
+    return {sql("SET LOCAL ROLE {0}", *rows.role), statement, sql("RESET ROLE")};
+}
+
 Sql key_text(Rows const& rows) {
     Ident const alias = rows.table.name;
     std::vector<Sql> parts;
@@ -196,33 +202,40 @@ Batch open_batch(Rows const& rows, Epoch epoch, LeafFile const& leaf, bool write
     return batch;
 }
 
-Sql write_rows(Rows const& rows, Wanted const& want, PageSpan const& span, OnLocked locked) {
+Batch write_rows(Rows const& rows, Wanted const& want, PageSpan const& span, OnLocked locked) {
     Ident const alias = rows.table.name;
     Sql const verb = rows.erases ? sql("DELETE FROM ONLY {0} AS {1}", span.leaf.name, alias)
                                  : sql("UPDATE ONLY {0} AS {1} SET {2}", span.leaf.name, alias, want.set);
+    auto const and_tell = [&](Sql const& write) {
+        auto batch = as_role(rows, write);
+        if (rows.role) batch.push_back(sql("SELECT pg_catalog.current_setting('weir.rows')"));
+        return batch;
+    };
     if (locked == OnLocked::wait)
-        return sql(
-            "WITH u AS ({0} WHERE {1} AND {2} RETURNING 1)\nSELECT pg_catalog.set_config('weir.rows', "
-            "pg_catalog.count(*)::pg_catalog.text, "
-            "true) FROM u",
-            verb, in_span(rows, span), want.todo);
-    return sql(
+        return and_tell(
+            sql("WITH u AS ({0} WHERE {1} AND {2} RETURNING 1)\nSELECT pg_catalog.set_config('weir.rows', "
+                "pg_catalog.count(*)::pg_catalog.text, "
+                "true) FROM u",
+                verb, in_span(rows, span), want.todo));
+    return and_tell(sql(
         R"(WITH l AS MATERIALIZED (SELECT {1}.ctid FROM ONLY {0} AS {1} WHERE {2} AND {3} FOR {5} SKIP LOCKED),
 u AS ({4} WHERE {1}.ctid OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT l.ctid FROM l)) AND {3} RETURNING 1)
 SELECT pg_catalog.set_config('weir.rows', pg_catalog.count(*)::pg_catalog.text, true) FROM u)",
         span.leaf.name, alias, in_span(rows, span), want.todo, verb,
-        rows.erases ? sql("UPDATE") : sql("NO KEY UPDATE"));
+        rows.erases ? sql("UPDATE") : sql("NO KEY UPDATE")));
 }
 
 Batch fill_span(Rows const& rows, Wanted const& want, PageSpan const& span, OnLocked locked, bool horizon) {
-    return {
-        note_hot(span.leaf), write_rows(rows, want, span, locked),
-        sql(R"(UPDATE weir.progress p SET next_page = {0}, rows = p.rows OPERATOR(pg_catalog.+) pg_catalog.current_setting('weir.rows')::bigint,
+    Batch batch{note_hot(span.leaf)};
+    append(batch, write_rows(rows, want, span, locked));
+    batch.push_back(sql(
+        R"(UPDATE weir.progress p SET next_page = {0}, rows = p.rows OPERATOR(pg_catalog.+) pg_catalog.current_setting('weir.rows')::bigint,
   hot = p.hot OPERATOR(pg_catalog.+) pg_catalog.pg_stat_get_xact_tuples_hot_updated({2}) OPERATOR(pg_catalog.-) pg_catalog.current_setting('weir.hot')::bigint
 WHERE {1} RETURNING pg_catalog.current_setting('weir.rows'),
   pg_catalog.pg_stat_get_xact_tuples_hot_updated({2}) OPERATOR(pg_catalog.-) pg_catalog.current_setting('weir.hot')::bigint,
   pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text, {3})",
-            Int{span.to}, its_progress(span), Int{span.leaf.oid}, horizon ? horizon_now() : sql("NULL"))};
+        Int{span.to}, its_progress(span), Int{span.leaf.oid}, horizon ? horizon_now() : sql("NULL")));
+    return batch;
 }
 
 /// A page at a time: its scan prunes the page, and the limit takes the next few rows that are not right. The table's
@@ -231,54 +244,99 @@ Batch sweep_span(Rows const& rows, Wanted const& want, PageSpan const& span, std
                  bool horizon) {
     Ident const alias = rows.table.name;
     Ident const numbers = Ident::of(alias.text() == "weir page" ? "weir pages" : "weir page");
-    return {
-        note_hot(span.leaf),
-        sql(R"(WITH u AS (UPDATE ONLY {0} AS {1} SET {2} WHERE {1}.ctid OPERATOR(pg_catalog.=) ANY (ARRAY(
+    Batch batch{note_hot(span.leaf)};
+    append(batch,
+           as_role(rows,
+                   sql(R"(WITH u AS (UPDATE ONLY {0} AS {1} SET {2} WHERE {1}.ctid OPERATOR(pg_catalog.=) ANY (ARRAY(
   SELECT x.ctid FROM pg_catalog.generate_series({3}, {4}) AS {8}(n),
     LATERAL (SELECT {1}.ctid FROM ONLY {0} AS {1}
       WHERE {1}.ctid OPERATOR(pg_catalog.>=) pg_catalog.concat('(', {8}.n, ',0)')::pg_catalog.tid
         AND {1}.ctid OPERATOR(pg_catalog.<) pg_catalog.concat('(', {8}.n OPERATOR(pg_catalog.+) 1, ',0)')::pg_catalog.tid
         AND {5} LIMIT {6}{7}) x)) AND {5} RETURNING 1)
 SELECT pg_catalog.set_config('weir.rows', pg_catalog.count(*)::pg_catalog.text, true) FROM u)",
-            span.leaf.name, alias, want.set, Int{span.from}, Int{span.to - 1}, want.todo, Int{rows_a_page},
-            locked == OnLocked::pass ? sql(" FOR NO KEY UPDATE SKIP LOCKED") : sql(""), numbers),
-        sql(R"(UPDATE weir.progress p SET rows = p.rows OPERATOR(pg_catalog.+) pg_catalog.current_setting('weir.rows')::bigint,
+                       span.leaf.name, alias, want.set, Int{span.from}, Int{span.to - 1}, want.todo, Int{rows_a_page},
+                       locked == OnLocked::pass ? sql(" FOR NO KEY UPDATE SKIP LOCKED") : sql(""), numbers)));
+    batch.push_back(sql(
+        R"(UPDATE weir.progress p SET rows = p.rows OPERATOR(pg_catalog.+) pg_catalog.current_setting('weir.rows')::bigint,
   hot = p.hot OPERATOR(pg_catalog.+) pg_catalog.pg_stat_get_xact_tuples_hot_updated({1}) OPERATOR(pg_catalog.-) pg_catalog.current_setting('weir.hot')::bigint
 WHERE {0} RETURNING pg_catalog.current_setting('weir.rows'),
   pg_catalog.pg_stat_get_xact_tuples_hot_updated({1}) OPERATOR(pg_catalog.-) pg_catalog.current_setting('weir.hot')::bigint,
   pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text, {2})",
-            its_progress(span), Int{span.leaf.oid}, horizon ? horizon_now() : sql("NULL"))};
+        its_progress(span), Int{span.leaf.oid}, horizon ? horizon_now() : sql("NULL")));
+    return batch;
 }
 
-Sql count_span(Rows const& rows, Sql const& wrong, PageSpan const& span, bool counts) {
-    return sql(
-        R"(WITH n AS MATERIALIZED (SELECT pg_catalog.count(*) AS n, pg_catalog.count(*) FILTER (WHERE {3}) AS wrong
-  FROM ONLY {0} AS {1} WHERE {2}),
-d AS (UPDATE weir.progress p SET next_page = {4}, rows = p.rows OPERATOR(pg_catalog.+) n.n FROM n WHERE {5}{6})
+Batch count_span(Rows const& rows, Sql const& wrong, PageSpan const& span, bool counts) {
+    Sql const counted =
+        sql("SELECT pg_catalog.count(*) AS n, pg_catalog.count(*) FILTER (WHERE {0}) AS wrong\n"
+            "  FROM ONLY {1} AS {2} WHERE {3}",
+            wrong, span.leaf.name, rows.table.name, in_span(rows, span));
+    Sql const note =
+        sql(R"(
+d AS (UPDATE weir.progress p SET next_page = {0}, rows = p.rows OPERATOR(pg_catalog.+) n.n FROM n WHERE {1}{2})
 SELECT n.n, n.wrong FROM n)",
-        span.leaf.name, rows.table.name, in_span(rows, span), wrong, Int{span.to}, its_progress(span),
-        counts ? sql("") : sql(" AND n.wrong OPERATOR(pg_catalog.=) 0"));
+            Int{span.to}, its_progress(span), counts ? sql("") : sql(" AND n.wrong OPERATOR(pg_catalog.=) 0"));
+    if (!rows.role) return {sql("WITH n AS MATERIALIZED ({0}),{1}", counted, note)};
+    auto batch = as_role(rows, sql("SELECT pg_catalog.set_config('weir.rows', c.n::pg_catalog.text, true), "
+                                   "pg_catalog.set_config('weir.wrong', c.wrong::pg_catalog.text, true) FROM ({0}) c",
+                                   counted));
+    batch.push_back(
+        sql("WITH n AS MATERIALIZED (SELECT pg_catalog.current_setting('weir.rows')::bigint AS n, "
+            "pg_catalog.current_setting('weir.wrong')::bigint AS wrong),{0}",
+            note));
+    return batch;
 }
 
-Sql name_misses(Rows const& rows, Wanted const& want, PageSpan const& span, std::int64_t misses) {
+namespace {
+
+/// Up to ten rows of the span that are wrong, as `k.k`: by key. Where there are several fragments, with those that it
+/// is wrong for, and for each of them how many rows of the span are wrong, as `k.c0`, …
+Sql wrong_rows(Rows const& rows, Wanted const& want, PageSpan const& span) {
     if (want.wrong_each.size() == 1)
-        return sql(R"(WITH k AS (SELECT {6} AS k FROM ONLY {0} AS {1} WHERE {2} AND {3} LIMIT 10),
-d AS (UPDATE weir.progress p SET next_page = {4}, misses = p.misses OPERATOR(pg_catalog.+) {7} WHERE {5})
-SELECT k.k FROM k)",
-                   span.leaf.name, rows.table.name, in_span(rows, span), want.wrong, Int{span.to}, its_progress(span),
-                   key_text(rows), Int{misses});
+        return sql("SELECT {0} AS k FROM ONLY {1} AS {2} WHERE {3} AND {4} LIMIT 10", key_text(rows), span.leaf.name,
+                   rows.table.name, in_span(rows, span), want.wrong);
     std::vector<Sql> each, names, counts;
     for (std::size_t i = 0; i < want.wrong_each.size(); ++i) {
         Ident const flag = Ident::of("w" + std::to_string(i));
         each.push_back(sql("({0}) IS TRUE AS {1}", want.wrong_each[i], flag));
-        names.push_back(sql("CASE WHEN k.{0} THEN {1} END", flag, Value{rows.fragments[i].column}));
-        counts.push_back(sql("pg_catalog.count(*) FILTER (WHERE k.{0}) OVER ()", flag));
+        names.push_back(sql("CASE WHEN w.{0} THEN {1} END", flag, Value{rows.fragments[i].column}));
+        counts.push_back(
+            sql("pg_catalog.count(*) FILTER (WHERE w.{0}) OVER () AS {1}", flag, Ident::of("c" + std::to_string(i))));
     }
-    return sql(R"(WITH k AS (SELECT {6} AS k, {8} FROM ONLY {0} AS {1} WHERE {2} AND {3}),
-d AS (UPDATE weir.progress p SET next_page = {4}, misses = p.misses OPERATOR(pg_catalog.+) {7} WHERE {5})
-SELECT pg_catalog.concat(k.k, ' (', pg_catalog.concat_ws(', ', {9}), ')'), {10} FROM k LIMIT 10)",
-               span.leaf.name, rows.table.name, in_span(rows, span), want.wrong, Int{span.to}, its_progress(span),
-               key_text(rows), Int{misses}, Sql::join(each, ", "), Sql::join(names, ", "), Sql::join(counts, ", "));
+    return sql(R"(SELECT pg_catalog.concat(w.k, ' (', pg_catalog.concat_ws(', ', {6}), ')') AS k, {7}
+  FROM (SELECT {0} AS k, {5} FROM ONLY {1} AS {2} WHERE {3} AND {4}) w LIMIT 10)",
+               key_text(rows), span.leaf.name, rows.table.name, in_span(rows, span), want.wrong, Sql::join(each, ", "),
+               Sql::join(names, ", "), Sql::join(counts, ", "));
+}
+
+}  // namespace
+
+Batch name_misses(Rows const& rows, Wanted const& want, PageSpan const& span, std::int64_t misses) {
+    std::vector<Ident> fields{Ident::of("k")};
+    if (want.wrong_each.size() > 1)
+        for (std::size_t i = 0; i < want.wrong_each.size(); ++i) fields.push_back(Ident::of("c" + std::to_string(i)));
+    std::vector<Sql> shown, packed, unpacked;
+    for (std::size_t i = 0; i < fields.size(); ++i) {
+        shown.push_back(sql("k.{0}", fields[i]));
+        packed.push_back(sql("c.{0}", fields[i]));
+        unpacked.push_back(
+            sql("e.v OPERATOR(pg_catalog.->>) {0} AS {1}", Int{static_cast<std::int64_t>(i)}, fields[i]));
+    }
+    Sql const found = wrong_rows(rows, want, span);
+    Sql const note = sql(R"(
+d AS (UPDATE weir.progress p SET next_page = {0}, misses = p.misses OPERATOR(pg_catalog.+) {2} WHERE {1})
+SELECT {3} FROM k)",
+                         Int{span.to}, its_progress(span), Int{misses}, Sql::join(shown, ", "));
+    if (!rows.role) return {sql("WITH k AS ({0}),{1}", found, note)};
+    auto batch = as_role(rows, sql("SELECT pg_catalog.set_config('weir.keys', "
+                                   "coalesce(pg_catalog.json_agg(pg_catalog.json_build_array({1})), "
+                                   "'[]')::pg_catalog.text, true) FROM ({0}) c",
+                                   found, Sql::join(packed, ", ")));
+    batch.push_back(
+        sql("WITH k AS (SELECT {1} FROM pg_catalog.json_array_elements("
+            "pg_catalog.current_setting('weir.keys')::pg_catalog.json) e(v)),{0}",
+            note, Sql::join(unpacked, ", ")));
+    return batch;
 }
 
 }  // namespace weir

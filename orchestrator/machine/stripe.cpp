@@ -76,14 +76,14 @@ Batch StripeWorker::batch(State what, BackfillContext const& context, Millis now
     } else if (what == State::filling_unlocked) {
         add(fill_span(rows, context.want, range, OnLocked::pass, horizon));
     } else if (what == State::counting) {
-        add({count_span(rows, context.want.wrong, range, config.counts)});
+        add(count_span(rows, context.want.wrong, range, config.counts));
     } else if (what == State::refilling) {
-        add({write_rows(rows, context.want, range, OnLocked::wait)});
+        add(write_rows(rows, context.want, range, OnLocked::wait));
         // In the same transaction now() is the same: what is left could not be deleted.
-        if (rows.erases) add({count_span(rows, context.want.wrong, range, config.counts)});
+        if (rows.erases) add(count_span(rows, context.want.wrong, range, config.counts));
     } else {
         assert(what == State::naming);
-        add({name_misses(rows, context.want, range, misses_)});
+        add(name_misses(rows, context.want, range, misses_));
     }
     return batch;
 }

@@ -255,6 +255,7 @@ Batch Undo::still_so(Step const& step) const {
     auto const& rows = step.undo.loses->rows;
     Value const table{sql("{0}", rows.table).text()};
     still.insert(still.end(), rows.session.begin(), rows.session.end());
+    if (rows.role) still.push_back(sql("SET LOCAL ROLE {0}", *rows.role));
     still.push_back(sql("DO {0}", Sql::body(sql(R"(
 #variable_conflict use_column
 DECLARE "weir lost" pg_catalog.int8;
@@ -273,6 +274,7 @@ END
 )",
                                                 table, Int{counted_again_at_most}, rows.table, rows.table.name,
                                                 counted->second.todo, Int{counted->second.rows + more_accepted_}))));
+    if (rows.role) still.push_back(sql("RESET ROLE"));
     return still;
 }
 

@@ -63,7 +63,7 @@ Sql references() {
       'plain', k.confmatchtype IN ('s', 'f') AND pg_get_constraintdef(k.oid) !~ '\m(PERIOD|NOT ENFORCED)\M',
       'to_partitioned', c.relkind = 'p',
       'may_lock', has_table_privilege(c.oid, 'UPDATE, DELETE, TRUNCATE'),
-      'may_refer', has_table_privilege(c.oid, 'REFERENCES'),
+      'may_refer', has_table_privilege(changes, c.oid, 'REFERENCES'),
       'comment', obj_description(k.oid, 'pg_constraint'),
       'to_refers', (SELECT coalesce(json_agg(json_build_array(schema, name) ORDER BY schema COLLATE "C", name COLLATE "C"), '[]')
                     FROM (SELECT DISTINCT y.nspname AS schema, x.relname AS name
@@ -85,7 +85,8 @@ Sql document() {
   WITH {0}
   SELECT json_build_object(
     'comment', obj_description(root, 'pg_class'),
-    'may_rename', (SELECT has_schema_privilege(c.relnamespace, 'CREATE') FROM pg_class c WHERE c.oid = root),
+    'role', pg_get_userbyid(changes),
+    'may_rename', (SELECT has_schema_privilege(changes, c.relnamespace, 'CREATE') FROM pg_class c WHERE c.oid = root),
     'relations', (SELECT coalesce(json_agg(json_build_array(n.nspname, c.relname)
                                            ORDER BY n.nspname COLLATE "C", c.relname COLLATE "C"), '[]')
                   FROM own JOIN pg_class c ON own.classid = 'pg_class'::regclass AND c.oid = own.objid AND c.oid <> root
@@ -118,18 +119,20 @@ Sql document() {
 
 }  // namespace
 
-Batch ask_belongings(DropQuestion const& question) {
+Batch ask_belongings(DropQuestion const& question, std::string const& role) {
     return {sql("SET LOCAL search_path = pg_catalog, pg_temp"),
             sql("DO {0}", Sql::body(sql(R"(
 DECLARE
   root oid := {0}::regclass;
+  changes oid := coalesce((SELECT r.oid FROM pg_roles r WHERE r.rolname = {3}),
+                          (SELECT c.relowner FROM pg_class c WHERE c.oid = root));
   word text := '(^|[^[:alnum:]_$])' || regexp_replace({1}, '([^[:alnum:]])', '\\\1', 'g') || '($|[^[:alnum:]_$])';
 BEGIN
   RAISE EXCEPTION USING ERRCODE = 'WE100', MESSAGE = ({2});
 END
 )",
                                         Value{sql("{0}", question.table).text()}, Value{question.table.name.text()},
-                                        document())))};
+                                        document(), Value{role})))};
 }
 
 }  // namespace weir

@@ -3,6 +3,8 @@
 #include <boost/json.hpp>
 
 #include "orchestrator/postgres/belongings.h"
+#include "orchestrator/postgres/scratch.h"
+#include "orchestrator/postgres/trial.h"
 #include "plans/expression.h"
 
 namespace weir {
@@ -215,7 +217,44 @@ Batch ask(QuietQuestion const&, Batch const&) {
     return batch;
 }
 
-Batch ask(DropQuestion const& question, Batch const&) { return ask_belongings(question); }
+Batch ask(ScratchQuestion const& question, Batch const&) { return ask_scratch(question); }
+
+/// Of partitions and of inheritance children alike.
+Batch ask(RoleQuestion const& question, Batch const&) {
+    return {sql("SET LOCAL search_path = pg_catalog, pg_temp"),
+            sql("DO {0}", Sql::body(sql(R"(
+BEGIN
+  RAISE EXCEPTION USING ERRCODE = 'WE100', MESSAGE = (
+    WITH RECURSIVE root AS (
+      SELECT c.oid, c.relowner, c.relnamespace FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+      WHERE n.nspname = {0} AND c.relname = {1}),
+    tree(relid) AS (
+      SELECT oid FROM root UNION SELECT h.inhrelid FROM tree JOIN pg_inherits h ON h.inhparent = tree.relid),
+    asked AS (
+      SELECT r.oid, r.rolname, r.rolsuper OR r.rolbypassrls AS sees_all FROM pg_roles r
+      WHERE CASE WHEN {2} = '' THEN r.oid = (SELECT relowner FROM root) ELSE r.rolname = {2} END)
+    SELECT coalesce((SELECT json_build_object(
+      'role', a.rolname,
+      'may_become', pg_has_role(session_user, a.oid,
+        CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END),
+      'owns', (SELECT pg_has_role(a.oid, root.relowner, 'USAGE') FROM root),
+      'not_owned', (SELECT coalesce(json_agg({3} ORDER BY {3} COLLATE "C"), '[]')
+        FROM tree JOIN pg_class r ON r.oid = tree.relid JOIN pg_namespace o ON o.oid = r.relnamespace
+        WHERE r.oid <> (SELECT oid FROM root) AND NOT pg_has_role(a.oid, r.relowner, 'USAGE')),
+      'uses_schema', (SELECT has_schema_privilege(a.oid, root.relnamespace, 'USAGE') FROM root),
+      'uses_plpgsql', has_language_privilege(a.oid, 'plpgsql', 'USAGE'),
+      'sees_some_rows', NOT a.sees_all AND EXISTS (SELECT FROM tree JOIN pg_class r ON r.oid = tree.relid
+        WHERE r.relrowsecurity AND r.relforcerowsecurity)) FROM asked a, root),
+      (SELECT json_build_object('role', {2}, 'exists', false,
+        'roles', coalesce(json_agg(r.rolname ORDER BY r.rolname COLLATE "C"), '[]')) FROM pg_roles r
+        WHERE r.rolname !~ '^pg_'))::text);
+END
+)",
+                                        Value{question.table.schema.text()}, Value{question.table.name.text()},
+                                        Value{question.role},
+                                        sql("CASE WHEN o.nspname = 'public' THEN r.relname::text ELSE o.nspname || '.' "
+                                            "|| r.relname END"))))};
+}
 
 Batch ask(SettingQuestion const& question, Batch const&) {
     auto batch = tools();
@@ -345,38 +384,60 @@ std::vector<std::string> texts(json::object const& object, std::string_view name
 
 }  // namespace
 
-Batch judge_batch(Question const& question, Batch const& session) {
-    return std::visit([&](auto const& asked) { return ask(asked, session); }, question);
+Batch judge_batch(Question const& question, Batch const& session, std::string const& role) {
+    return trial(std::visit(
+        [&](auto const& asked) {
+            if constexpr (std::is_same_v<std::decay_t<decltype(asked)>, DropQuestion>)
+                return ask_belongings(asked, role);
+            else
+                return ask(asked, session);
+        },
+        question));
 }
 
 Answer judge_answer(Question const& question, Outcome const& outcome) {
     Answer answer;
-    if (outcome.sqlstate != "WE100") {
-        answer.sqlstate = outcome.sqlstate.empty() ? "XX000" : outcome.sqlstate;
-        // The questions read no row: the words can quote the plan alone, unless a function puts them together, such as
-        // that of an event trigger.
+    auto const said = trial_answer(outcome);
+    if (!said) {
+        // What a function raises, such as that of an event trigger, may be put together of rows.
         bool const raised = outcome.sqlstate.starts_with("P0");
-        auto const& said = outcome.said.empty() || raised ? outcome.message : outcome.said.reveal();
-        answer.error = said.empty() ? "the server gave no answer" : said;
+        auto const& words = outcome.said.empty() || raised ? outcome.message : outcome.said.reveal();
+        answer.sqlstate = outcome.sqlstate.empty() ? "XX000" : outcome.sqlstate;
+        answer.error = words.empty() ? "the server gave no answer" : words;
+        return answer;
+    }
+    if (said->sqlstate != "WE100") {
+        // The questions read no row: the words can quote the plan alone.
+        answer.sqlstate = said->sqlstate.empty() ? "XX000" : said->sqlstate;
+        answer.error = said->words.empty() ? "the server gave no answer" : said->words;
+        return answer;
+    }
+    auto const unreadable = [&](std::string words) {
+        answer.sqlstate = "XX000";
+        answer.error = std::move(words);
+        return answer;
+    };
+    if (std::holds_alternative<RoleQuestion>(question)) {
+        auto found = role_from_json(said->words);
+        if (auto const* problem = std::get_if<Problem>(&found)) return unreadable(problem->message);
+        answer.role = std::get<RoleAnswer>(std::move(found));
+        return answer;
+    }
+    if (std::holds_alternative<ScratchQuestion>(question)) {
+        auto found = definitions_from_json(said->words);
+        if (auto const* problem = std::get_if<Problem>(&found)) return unreadable(problem->message);
+        answer.definitions = std::get<std::vector<Definition>>(std::move(found));
         return answer;
     }
     if (std::holds_alternative<DropQuestion>(question)) {
-        auto found = belongings_from_json(outcome.message);
-        if (auto const* problem = std::get_if<Problem>(&found)) {
-            answer.sqlstate = "XX000";
-            answer.error = problem->message;
-        } else {
-            answer.belongings = std::get<Belongings>(std::move(found));
-        }
+        auto found = belongings_from_json(said->words);
+        if (auto const* problem = std::get_if<Problem>(&found)) return unreadable(problem->message);
+        answer.belongings = std::get<Belongings>(std::move(found));
         return answer;
     }
     json::error_code error;
-    auto const value = json::parse(json::string_view{outcome.message.data(), outcome.message.size()}, error);
-    if (error || !value.is_object()) {
-        answer.sqlstate = "XX000";
-        answer.error = "the server's answer cannot be read";
-        return answer;
-    }
+    auto const value = json::parse(said->words, error);
+    if (error || !value.is_object()) return unreadable("the server's answer cannot be read");
     auto const& object = value.get_object();
     answer.immutable = truth(object, "immutable");
     answer.calls_volatile = truth(object, "calls_volatile");

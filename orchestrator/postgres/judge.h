@@ -1,6 +1,6 @@
 #pragma once
-/// What the server says of a plan's expressions and settings, asked without leaving a trace: one string whose last
-/// statement raises an error of its own (WE100) that carries the answer, so that everything before it is rolled back.
+/// What the server says of a plan's expressions and settings, and of roles and tables, asked without leaving a trace:
+/// not in the database, nor in the server's log (orchestrator/postgres/trial.h).
 #include "orchestrator/machine/protocol.h"
 #include "plans/catalog.h"
 
@@ -28,10 +28,12 @@ namespace weir {
 /// the table when its text has the table's name as a word.
 ///
 /// Of a setting, the server says whether it takes the value, and WE102 for a schema that does not exist.
-Batch judge_batch(Question const& question, Batch const& session = {});
+///
+/// `role` is who would drop a table; empty: its owner.
+Batch judge_batch(Question const& question, Batch const& session = {}, std::string const& role = {});
 
-/// REQUIRES: `outcome` is what judge_batch(question) gave, and its fate is `refused`: that is how the answer comes.
-/// With another fate (lost, canceled, lock_busy) there is no answer, and sqlstate and error tell why.
+/// REQUIRES: `outcome` is what judge_batch(question) gave. With another fate than `done` there is no answer, and
+/// sqlstate and error tell why.
 Answer judge_answer(Question const& question, Outcome const& outcome);
 
 }  // namespace weir

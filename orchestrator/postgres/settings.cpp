@@ -4,6 +4,7 @@
 #include <boost/json.hpp>
 
 #include "orchestrator/postgres/ask.h"
+#include "orchestrator/postgres/trial.h"
 #include "plans/keys.h"
 
 namespace weir {
@@ -34,9 +35,9 @@ Batch settings_batch(std::vector<TableName> const& tables) {
     }
     // TO DEFAULT gives what the session began with, and `source` then tells whose word that is. Whose value stands
     // behind that of a role or a client, no session can see.
-    return {
-        sql("SET LOCAL search_path = pg_catalog, pg_temp"),
-        sql("DO {0}", Sql::body(sql(R"(
+    return trial(
+        {sql("SET LOCAL search_path = pg_catalog, pg_temp"),
+         sql("DO {0}", Sql::body(sql(R"(
 DECLARE
   names CONSTANT text[] := ARRAY[{0}]::text[];
   ours jsonb; began jsonb; list jsonb; found jsonb := '{{}}';
@@ -110,14 +111,15 @@ BEGIN
   RAISE EXCEPTION USING ERRCODE = 'WE100', MESSAGE = found::text;
 END
 )",
-                                    Sql::join(names, ", "), Sql::join(schemas, ", "), Sql::join(relations, ", "))))};
+                                     Sql::join(names, ", "), Sql::join(schemas, ", "), Sql::join(relations, ", "))))});
 }
 
 std::variant<std::map<std::string, std::vector<SessionSetting>>, Problem> settings_answer(Outcome const& outcome) {
-    if (outcome.sqlstate != "WE100") return problem_of(outcome, "cannot read the settings of the tables' owners");
+    auto const answer = trial_answer(outcome);
+    if (!answer) return problem_of(outcome, "cannot read the settings of the tables' owners");
     std::map<std::string, std::vector<SessionSetting>> all;
     try {
-        auto const read = json::parse(json::string_view{outcome.message.data(), outcome.message.size()});
+        auto const read = json::parse(answer->words);
         for (auto const& [owner, list] : read.as_object()) {
             auto& settings = all[std::string{owner.data(), owner.size()}];
             for (auto const& one : list.as_array()) settings.push_back(setting(one.as_object()));

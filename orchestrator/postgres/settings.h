@@ -19,7 +19,7 @@ namespace weir {
 Batch settings_batch(std::vector<TableName> const& tables);
 
 /// By owner. Only what weir's sessions need not have of themselves, and what is hidden. REQUIRES: `outcome` is what
-/// settings_batch() gave; its fate is `refused`: that is how the answer comes.
+/// settings_batch() gave.
 std::variant<std::map<std::string, std::vector<SessionSetting>>, Problem> settings_answer(Outcome const& outcome);
 
 }  // namespace weir

@@ -156,7 +156,7 @@ std::variant<std::vector<Use>, Problem> uses_of(Asker& asker, RunId run) {
         Question const drop = DropQuestion{*kept.table};
         auto const found = asker.ask(judge_batch(drop));
         auto const judged = judge_answer(drop, found);
-        if (!judged.belongings && found.sqlstate == "WE100")
+        if (!judged.belongings && found.fate == Fate::done)
             return Problem{Code::statement_refused,
                            {},
                            "cannot see who uses what is in quarantine: " + judged.error,

@@ -5,8 +5,9 @@
 #include "orchestrator/postgres/catalog_reader.h"
 #include "orchestrator/postgres/judge.h"
 #include "orchestrator/postgres/settings.h"
-#include "phases/program.h"
+#include "phases/craft/role.h"
 #include "phases/craft/settings.h"
+#include "phases/program.h"
 
 namespace weir {
 namespace {
@@ -17,7 +18,18 @@ Batch session_for(Question const& question, Plan const& plan, Catalog const& cat
     if (auto const* expression = std::get_if<ExpressionQuestion>(&question)) name = &expression->table;
     if (auto const* mapping = std::get_if<MappingQuestion>(&question)) name = &mapping->table;
     Table const* table = name == nullptr ? nullptr : catalog.find(*name);
-    return table == nullptr ? Batch{} : hold(settings_of(plan, *table));
+    if (table == nullptr) return {};
+    auto session = hold(settings_of(plan, *table));
+    if (plan.role) session.insert(session.begin(), sql("SET LOCAL ROLE {0}", *plan.role));
+    return session;
+}
+
+/// A role that the plan names and weir cannot be, or that has no rights: expressions could not be judged as it.
+bool no_such_role(Plan const& plan, Catalog const& catalog) {
+    return plan.role && std::any_of(catalog.answers.begin(), catalog.answers.end(), [](auto const& one) {
+               auto const& role = one.second.role;
+               return role && !(role->exists && role->may_become && role->owns);
+           });
 }
 
 /// What only reads is asked again when others' DDL met it crosswise, or took an object away while it was described.
@@ -53,9 +65,10 @@ std::variant<Catalog, Problem> read_world(Asker& asker, Plan const& plan) {
         if (auto const found = by_owner.find(table.owner); found != by_owner.end()) table.settings = found->second;
     }
     auto const own = setting_questions(plan);
-    for (auto const& question : own)
-        catalog.answers.emplace(question, judge_answer(question, ask_again(asker, judge_batch(question))));
-    if (any_refused(own, catalog)) return catalog;
+    for (auto const& questions : {own, role_questions(plan, catalog)})
+        for (auto const& question : questions)
+            catalog.answers.emplace(question, judge_answer(question, ask_again(asker, judge_batch(question))));
+    if (any_refused(own, catalog) || no_such_role(plan, catalog)) return catalog;
     // An answer may let a later operation ask: walk until nobody asks anything new.
     for (bool asked = true; asked;) {
         asked = false;
@@ -64,7 +77,8 @@ std::variant<Catalog, Problem> read_world(Asker& asker, Plan const& plan) {
             asked = true;
             catalog.answers.emplace(
                 question,
-                judge_answer(question, ask_again(asker, judge_batch(question, session_for(question, plan, catalog)))));
+                judge_answer(question, ask_again(asker, judge_batch(question, session_for(question, plan, catalog),
+                                                                    plan.role ? plan.role->text() : std::string{}))));
         }
     }
     return catalog;

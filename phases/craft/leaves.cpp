@@ -190,7 +190,8 @@ Steps dropped_in_parts(Step whole, Mapping const& m, Ident const& aside, std::st
         append(statements, replace_sync(then));
     else
         statements.push_back(sql("CREATE OR REPLACE FUNCTION weir_sync.{0}() RETURNS trigger LANGUAGE plpgsql AS {1}",
-                                 n.last, Sql::body(sql("\nBEGIN\n  RETURN NEW;\nEND\n"))));
+                                 n.last, Sql::body(sql("\nBEGIN\n  RETURN NEW;\nEND\n")))
+                                 .by_weir());
     statements.push_back(
         sql("COMMENT ON TRIGGER {0} ON {1} IS {2}", n.last_update, m.table, Value{sync_comment(sync_of(then))}));
 

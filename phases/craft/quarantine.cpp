@@ -101,8 +101,8 @@ class SetAside : public Operation {
             if (may_not_go_back(now)) {
                 Ident const counter = lost_counter(now);
                 step.undo.lost_counter = counter;
-                forward.push_back(sql("CREATE SEQUENCE weir_sync.{0}", counter));
-                forward.push_back(sql("GRANT SELECT, USAGE ON SEQUENCE weir_sync.{0} TO PUBLIC", counter));
+                forward.push_back(sql("CREATE SEQUENCE weir_sync.{0}", counter).by_weir());
+                forward.push_back(sql("GRANT SELECT, USAGE ON SEQUENCE weir_sync.{0} TO PUBLIC", counter).by_weir());
                 undo.push_back(nothing_lost(run));
             }
         }
@@ -214,7 +214,8 @@ BEGIN
   END IF;
 END
 )",
-                                           number)));
+                                           number)))
+            .by_weir();
     }
 
     TableName table_;
@@ -242,7 +243,7 @@ class Purge : public Operation {
             Mapping const m = mapping_of(table_, table, *live);
             drop.stands_on_proof = true;
             forward = drop_sync(m);
-            if (may_not_go_back(m)) forward.push_back(sql("DROP SEQUENCE weir_sync.{0}", lost_counter(m)));
+            if (may_not_go_back(m)) forward.push_back(sql("DROP SEQUENCE weir_sync.{0}", lost_counter(m)).by_weir());
         }
         forward.push_back(nothing_taken_along(table_, aside));
         forward.push_back(sql("ALTER TABLE {0} DROP COLUMN {1}", table_, aside));

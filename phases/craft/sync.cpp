@@ -151,10 +151,11 @@ Ident both_counter(Mapping const& m) { return sync_names(m).both; }
 namespace {
 
 Sql function_of(Ident const& function, bool replace, Sql const& body) {
-    return replace ? sql("CREATE OR REPLACE FUNCTION {0}() RETURNS trigger LANGUAGE plpgsql AS {1}", in_sync(function),
-                         Sql::body(body))
-                   : sql("CREATE FUNCTION {0}() RETURNS trigger LANGUAGE plpgsql AS {1}", in_sync(function),
-                         Sql::body(body));
+    Sql const made = replace ? sql("CREATE OR REPLACE FUNCTION {0}() RETURNS trigger LANGUAGE plpgsql AS {1}",
+                                   in_sync(function), Sql::body(body))
+                             : sql("CREATE FUNCTION {0}() RETURNS trigger LANGUAGE plpgsql AS {1}", in_sync(function),
+                                   Sql::body(body));
+    return made.by_weir();
 }
 
 /// No rollback takes it back, and whoever may write the table may do it.
@@ -277,33 +278,37 @@ Batch create_sync(Mapping const& m) {
     Ident const b = Ident::of(m.to.name);
 
     Batch made;
-    made.push_back(
-        sql("CREATE FUNCTION {0}({1}) RETURNS {2} LANGUAGE sql IMMUTABLE PARALLEL SAFE\n"
-            "  RETURN {3}",
-            in_sync(n.forward), parameters(inputs(m)), cast_target(m.to.type),
-            returned(m.to, m.forward ? sql("{0}", *m.forward) : sql("{0}", a))));
+    made.push_back(sql("CREATE FUNCTION {0}({1}) RETURNS {2} LANGUAGE sql IMMUTABLE PARALLEL SAFE\n"
+                       "  RETURN {3}",
+                       in_sync(n.forward), parameters(inputs(m)), cast_target(m.to.type),
+                       returned(m.to, m.forward ? sql("{0}", *m.forward) : sql("{0}", a)))
+                       .by_weir());
     if (m.two_way)
-        made.push_back(
-            sql("CREATE FUNCTION {0}({1}) RETURNS {2} LANGUAGE sql IMMUTABLE PARALLEL SAFE\n"
-                "  RETURN {3}",
-                in_sync(n.reverse), parameters({m.to}), cast_target(m.from.type),
-                returned(m.from, m.reverse ? sql("{0}", *m.reverse) : sql("{0}", b))));
+        made.push_back(sql("CREATE FUNCTION {0}({1}) RETURNS {2} LANGUAGE sql IMMUTABLE PARALLEL SAFE\n"
+                           "  RETURN {3}",
+                           in_sync(n.reverse), parameters({m.to}), cast_target(m.from.type),
+                           returned(m.from, m.reverse ? sql("{0}", *m.reverse) : sql("{0}", b)))
+                           .by_weir());
     Sql ok = sql("pg_catalog.record_image_eq(ROW({0}), ROW({1}))", b,
                  stored(m.to, m.from, m.forward.has_value(), forward_of(m)));
     if (m.two_way)
         ok = sql("{0}\n    OR ({1} AND pg_catalog.record_image_eq(ROW({2}), ROW({3})))", ok, given(sql("{0}", b)), a,
                  stored(m.from, m.to, m.reverse.has_value(), sql("{0}({1})", in_sync(n.reverse), b)));
     made.push_back(sql("CREATE FUNCTION {0}({1}) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE\n  RETURN {2}",
-                       in_sync(n.ok), parameters(all_columns(m)), ok));
-    made.push_back(sql("CREATE SEQUENCE {0}", in_sync(both_counter(m))));
-    made.push_back(sql("GRANT SELECT, USAGE ON SEQUENCE {0} TO PUBLIC", in_sync(both_counter(m))));
+                       in_sync(n.ok), parameters(all_columns(m)), ok)
+                       .by_weir());
+    made.push_back(sql("CREATE SEQUENCE {0}", in_sync(both_counter(m))).by_weir());
+    made.push_back(sql("GRANT SELECT, USAGE ON SEQUENCE {0} TO PUBLIC", in_sync(both_counter(m))).by_weir());
     if (m.two_way) made.push_back(first_function(m, false));
-    // A trigger's function needs no right of the writer's, but what it calls does; PUBLIC may have lost it by default.
+    made.push_back(last_function(m, false));
+    // PUBLIC may have lost it by default. What a trigger's function calls is called by the writer; the function itself
+    // needs it where the trigger is made: by the owner, and by whoever attaches a partition.
     std::vector<Sql> called{sql("{0}({1})", in_sync(n.forward), types(inputs(m))),
                             sql("{0}({1})", in_sync(n.ok), types(all_columns(m)))};
     if (m.two_way) called.push_back(sql("{0}({1})", in_sync(n.reverse), types({m.to})));
-    made.push_back(sql("GRANT EXECUTE ON FUNCTION {0} TO PUBLIC", Sql::join(called, ", ")));
-    made.push_back(last_function(m, false));
+    if (m.two_way) called.push_back(sql("{0}()", in_sync(n.first)));
+    called.push_back(sql("{0}()", in_sync(n.last)));
+    made.push_back(sql("GRANT EXECUTE ON FUNCTION {0} TO PUBLIC", Sql::join(called, ", ")).by_weir());
 
     Sql const a_changed =
         sql("pg_catalog.record_image_ne(ROW({0}), ROW({1}))", fields(true, inputs(m)), fields(false, inputs(m)));
@@ -351,7 +356,7 @@ Batch drop_what_is(Mapping const& m, Sql const& there) {
         made.push_back(sql("DROP TRIGGER {0}{1} ON {2}", there, name, m.table));
     };
     auto const function = [&](Sql const& name, Sql const& of) {
-        made.push_back(sql("DROP FUNCTION {0}{1}({2})", there, name, of));
+        made.push_back(sql("DROP FUNCTION {0}{1}({2})", there, name, of).by_weir());
     };
     trigger(n.last_update);
     trigger(n.last_insert);
@@ -364,7 +369,7 @@ Batch drop_what_is(Mapping const& m, Sql const& there) {
     function(in_sync(n.ok), types(all_columns(m)));
     if (m.two_way) function(in_sync(n.reverse), types({m.to}));
     function(in_sync(n.forward), types(inputs(m)));
-    made.push_back(sql("DROP SEQUENCE IF EXISTS {0}", in_sync(both_counter(m))));
+    made.push_back(sql("DROP SEQUENCE IF EXISTS {0}", in_sync(both_counter(m))).by_weir());
     return made;
 }
 
@@ -373,7 +378,7 @@ Batch drop_what_is(Mapping const& m, Sql const& there) {
 Batch drop_sync(Mapping const& m) { return drop_what_is(m, sql("")); }
 
 Batch undo_sync(Mapping const& m) {
-    Batch made{sql("SELECT {0} FROM {1} LIMIT 0", names(inputs(m)), m.table)};
+    Batch made{sql("SELECT {0} FROM {1} LIMIT 0", names(inputs(m)), m.table).by_weir()};
     for (auto& statement : drop_what_is(m, sql("IF EXISTS "))) made.push_back(std::move(statement));
     return made;
 }
@@ -381,7 +386,8 @@ Batch undo_sync(Mapping const& m) {
 Sql guard_sync(Mapping const& m) {
     // The tag finds all objects of the sync: two triggers or four, three functions or five.
     return sql("SELECT weir.check_sync({0}, {1}, {2}, {3})", Value{sql("{0}", m.table).text()},
-               Int{static_cast<std::int64_t>(m.run)}, Int{m.number}, Int{m.two_way ? 4 : 2});
+               Int{static_cast<std::int64_t>(m.run)}, Int{m.number}, Int{m.two_way ? 4 : 2})
+        .by_weir();
 }
 
 Fragment synced_fragment(Mapping const& m) {

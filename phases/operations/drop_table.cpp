@@ -291,10 +291,10 @@ class SetTableAside : public Operation {
         };
         std::string const at_once = "write drop: { quarantine: 0s }: then it is dropped at once";
         if (judged && !own.may_rename)
-            refuse(
-                Code::no_privilege,
-                "the connected role may not give a table of schema " + d_.table.schema.text() + " another name",
-                "GRANT CREATE ON SCHEMA \"" + d_.table.schema.text() + "\" TO the role that weir uses, or " + at_once);
+            refuse(Code::no_privilege,
+                   "role " + own.role + ", which changes it, may not give a table of schema " + d_.table.schema.text() +
+                       " another name",
+                   "GRANT CREATE ON SCHEMA \"" + d_.table.schema.text() + "\" TO \"" + own.role + "\", or " + at_once);
         for (auto const& publication : own.published)
             refuse(Code::not_supported,
                    "publication " + publication + " publishes it, and would go on under a name that no subscriber has",
@@ -311,10 +311,10 @@ class SetTableAside : public Operation {
                 refuse(Code::not_supported, key + " could not be rebuilt: " + r.definition,
                        "drop the foreign key in an earlier migration, or " + at_once);
             else if (!r.may_refer)
-                refuse(
-                    Code::no_privilege,
-                    "the connected role may not make foreign keys to " + r.to.text() + ", and so not rebuild " + r.name,
-                    "GRANT REFERENCES ON that table TO the role that weir uses, or " + at_once);
+                refuse(Code::no_privilege,
+                       "role " + own.role + ", which changes it, may not make foreign keys to " + r.to.text() +
+                           ", and so not rebuild " + r.name,
+                       "GRANT REFERENCES ON that table TO \"" + own.role + "\", or " + at_once);
         }
         return problems;
     }

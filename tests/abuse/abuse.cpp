@@ -59,11 +59,11 @@ void Abuse::abuse(int few, int all, std::function<void(Dice&)> const& round) {
 
 std::unique_ptr<Oracle> Abuse::make(Dice const& dice, int leaves) {
     make_oracle(*this, rows, leaves);
-    return std::make_unique<Oracle>(db.conninfo, Oracle::Options{.sessions = 3,
-                                                                 .rows = rows,
-                                                                 .seed = dice.start(),
-                                                                 .retries_in_doubt = false,
-                                                                 .disk_gets_full = disk_gets_full});
+    return std::make_unique<Oracle>(share_out(*this), Oracle::Options{.sessions = 3,
+                                                                      .rows = rows,
+                                                                      .seed = dice.start(),
+                                                                      .retries_in_doubt = false,
+                                                                      .disk_gets_full = disk_gets_full});
 }
 
 Abuse::Calm const& Abuse::calm(int leaves) {

@@ -24,11 +24,61 @@ namespace asio = boost::asio;
 void make_roles() {
     static bool const made = [] {
         query(Cluster::shared().conninfo(),
-              "CREATE ROLE golden_app LOGIN; CREATE ROLE golden_reader; CREATE ROLE \"golden \"\"odd\"\" role\"");
+              "CREATE ROLE golden_app LOGIN; CREATE ROLE golden_reader; CREATE ROLE \"golden \"\"odd\"\" role\"; "
+              "CREATE ROLE golden_owner; CREATE ROLE golden_weir LOGIN; GRANT golden_owner TO golden_weir");
+        // Before 15 nobody but a superuser may set them.
+        query(Cluster::shared().conninfo(), R"(
+DO $$ BEGIN
+  IF current_setting('server_version_num')::int >= 150000 THEN
+    GRANT SET ON PARAMETER deadlock_timeout, session_replication_role TO golden_weir;
+  ELSE
+    ALTER ROLE golden_weir SUPERUSER;
+  END IF;
+END $$)");
         return true;
     }();
     static_cast<void>(made);
 }
+
+/// The tables, and what else of before.sql has an owner, belong to one role; another reads and writes them; weir is a
+/// third.
+constexpr auto owners = R"(
+DO $$
+DECLARE one record;
+BEGIN
+  FOR one IN SELECT n.oid::regnamespace AS name FROM pg_namespace n
+    WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' LOOP
+    EXECUTE format('GRANT USAGE, CREATE ON SCHEMA %s TO golden_owner', one.name);
+    EXECUTE format('GRANT USAGE ON SCHEMA %s TO golden_app', one.name);
+    EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA %s TO golden_app', one.name);
+  END LOOP;
+  FOR one IN SELECT c.oid::regclass AS name, c.relkind FROM pg_class c
+    WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND c.relowner = 'postgres'::regrole
+      AND c.relnamespace NOT IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace, 'pg_toast'::regnamespace)
+      AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
+                        AND c.relkind = 'S' AND d.deptype IN ('a', 'i')) LOOP
+    EXECUTE format('ALTER %s %s OWNER TO golden_owner', CASE one.relkind WHEN 'v' THEN 'VIEW'
+      WHEN 'm' THEN 'MATERIALIZED VIEW' WHEN 'f' THEN 'FOREIGN TABLE' WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, one.name);
+  END LOOP;
+  EXECUTE format('GRANT CREATE ON DATABASE %I TO golden_weir', current_database());
+END $$)";
+
+/// Who gave each command of DDL. What it makes in a trial is rolled back with that.
+constexpr auto who = R"(
+CREATE TABLE lab.commands (tag text, kind text, identity text, by text);
+GRANT ALL ON lab.commands TO PUBLIC;
+CREATE FUNCTION lab.note() RETURNS event_trigger LANGUAGE plpgsql AS $$
+BEGIN
+  INSERT INTO lab.commands SELECT c.command_tag, c.object_type, c.object_identity, current_user
+  FROM pg_catalog.pg_event_trigger_ddl_commands() c;
+END $$;
+CREATE FUNCTION lab.note_drop() RETURNS event_trigger LANGUAGE plpgsql AS $$
+BEGIN
+  INSERT INTO lab.commands SELECT tg_tag, c.object_type, c.object_identity, current_user
+  FROM pg_catalog.pg_event_trigger_dropped_objects() c;
+END $$;
+CREATE EVENT TRIGGER note ON ddl_command_end EXECUTE FUNCTION lab.note();
+CREATE EVENT TRIGGER note_drop ON sql_drop EXECUTE FUNCTION lab.note_drop())";
 
 /// The locks that a transaction holds when it commits: a deferred trigger fires last. Partitions count for their root,
 /// and a table that it renames or drops is called as it was before.
@@ -247,9 +297,14 @@ std::variant<Plan, Problems> plan_of(GoldenCase const& golden, std::string const
 Bench::Bench(GoldenCase golden) : golden_{std::move(golden)} {
     make_roles();
     database_ = Cluster::shared().create_database();
-    conninfo_ = golden_.role.empty() ? database_.conninfo : Cluster::shared().conninfo(database_.name, golden_.role);
+    auto const alone = !golden_.role.empty();
+    owner_ = alone ? golden_.role : "golden_owner";
+    user_ = alone ? golden_.role : "golden_weir";
+    conninfo_ = Cluster::shared().conninfo(database_.name, user_);
     query(database_.conninfo, golden_.text("before.sql"));
+    if (!alone) query(database_.conninfo, owners);
     query(database_.conninfo, lab);
+    query(database_.conninfo, who);
     {
         // So that what a run leaves in weir_sync is part of every comparison.
         asio::io_context io;
@@ -280,6 +335,13 @@ std::variant<Catalog, Problem> Bench::world(Plan const& plan) const {
     // Each server has its own settings.
     if (catalog != nullptr)
         for (auto& [name, table] : catalog->tables) table.settings.clear();
+    // And other roles, by its other cases.
+    if (catalog != nullptr)
+        for (auto& [question, answer] : catalog->answers)
+            if (answer.role)
+                std::erase_if(answer.role->roles, [](std::string const& role) {
+                    return role != "golden_app" && role != "golden_owner" && role != "golden_weir";
+                });
     if (catalog != nullptr)
         std::erase_if(catalog->other_relations, [](TableName const& name) { return name.schema.text() == "lab"; });
     return world;
@@ -388,6 +450,18 @@ Driven Bench::drive(Asker& leader, asio::io_context& io, RunMachine::Config conf
         if (auto const* warned = std::get_if<Warned>(&event.what)) driven.problem += warned->message + "\n";
     }
     return driven;
+}
+
+std::string Bench::by_others() const {
+    std::string all;
+    for (auto const& row :
+         query(database_.conninfo, R"(
+SELECT DISTINCT c.tag || ' ' || c.kind || ' ' || coalesce(c.identity, '') || ' by ' || c.by FROM lab.commands c
+WHERE c.tag NOT IN ('GRANT', 'REVOKE') AND c.identity !~ '^(lab|pg_temp(_[0-9]+)?)\.' AND c.by <> CASE
+  WHEN c.identity ~ '^(for )?(weir|weir_sync)(\.|$)|( on| for) weir\.' THEN )" +
+                                       sql_literal(user_) + " ELSE " + sql_literal(owner_) + " END ORDER BY 1"))
+        all += row[0].value_or("") + "\n";
+    return all;
 }
 
 std::string Bench::schema() const { return schema_dump(database_.conninfo, {"weir", "lab"}); }

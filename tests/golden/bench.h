@@ -60,6 +60,8 @@ class Bench {
     Driven drive(Plan const& plan, Drive how) const;
     /// A program made by hand: its live run goes on, or a new one begins.
     Driven drive(Program program, Drive how) const;
+    /// Commands of DDL that neither the tables' owner gave, nor weir in its own schemas; a line each.
+    std::string by_others() const;
     /// The schema, weir_sync included and the ledger left out.
     std::string schema() const;
     /// The rows of the plan's tables as text, without the columns named.
@@ -72,6 +74,7 @@ class Bench {
     GoldenCase golden_;
     Database database_;
     std::string conninfo_;
+    std::string owner_, user_;  ///< of the tables; who runs weir
 };
 
 }  // namespace weir::tests

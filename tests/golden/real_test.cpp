@@ -238,6 +238,7 @@ TEST_P(Real, IsUndoneAfterStepsThenEndsAsSimulatedWithLocksAsDeclared) {
         expect_truth(bench_, {purged});
     }
     EXPECT_EQ(compared(world_of(bench_, plan_)), compared(apply(plan_, before, driven.program.run)));
+    EXPECT_EQ(bench_.by_others(), "");
     if (GetParam().has("after.sql")) {
         EXPECT_EQ(query_value(bench_.database().conninfo, GetParam().text("after.sql")), "t");
     }

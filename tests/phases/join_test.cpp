@@ -113,7 +113,10 @@ Plan plan(std::vector<One> const& parts) {
 
 Catalog world() {
     Catalog catalog;
-    for (auto const* name : {"t", "u"}) catalog.tables[table(name)].kind = "r";
+    for (auto const* name : {"t", "u"}) {
+        catalog.tables[table(name)].kind = "r";
+        catalog.tables[table(name)].owner = "owner";
+    }
     return catalog;
 }
 

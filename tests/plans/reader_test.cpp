@@ -384,6 +384,16 @@ TEST(Reader, FiresTriggersUnlessTheFirstPlanSaidNo) {
     EXPECT_NE(with("").identity, with("fire_triggers: no\n").identity);
 }
 
+TEST(Reader, KnowsWhoChangesTheTables) {
+    EXPECT_EQ(with("").role, std::nullopt);
+    auto const plan = with("role: Shop \"owner\"\n");
+    ASSERT_TRUE(plan.role);
+    EXPECT_EQ(plan.role->text(), "Shop \"owner\"");
+    EXPECT_EQ(plan.role_at.line, 5);
+    EXPECT_NE(plan.identity, with("").identity);
+    EXPECT_NE(plan.identity, with("role: other\n").identity);
+}
+
 TEST(Reader, AcceptsEveryBound) {
     for (auto const* rest : {"batch: { target: 1ms, workers: 1 }\n", "batch: { target: 10s, workers: 8 }\n",
                              "locks: { timeout: 10s, give_up: 1s }\n", "locks: { timeout: 5ms, give_up: 365d }\n",

@@ -155,6 +155,31 @@ void make_users(Bench const& bench, int rows) {
     bench.sql("VACUUM ANALYZE users");
 }
 
+std::string share_out(Bench& bench) {
+    bench.sql(R"(
+DO $$
+DECLARE one record;
+BEGIN
+  IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'bench_weir') THEN
+    CREATE ROLE bench_owner;
+    CREATE ROLE bench_app LOGIN;
+    CREATE ROLE bench_weir LOGIN;
+    GRANT bench_owner, pg_monitor, pg_signal_backend TO bench_weir;
+    IF current_setting('server_version_num')::int >= 150000 THEN
+      GRANT SET ON PARAMETER deadlock_timeout, session_replication_role TO bench_weir;
+    END IF;
+  END IF;
+  EXECUTE format('GRANT CREATE ON DATABASE %I TO bench_weir', current_database());
+  FOR one IN SELECT c.oid::regclass AS name FROM pg_class c
+      WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') LOOP
+    EXECUTE format('ALTER TABLE %s OWNER TO bench_owner', one.name);
+    EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON %s TO bench_app', one.name);
+  END LOOP;
+END $$)");
+    bench.user = "bench_weir";
+    return bench.cluster.conninfo(bench.db.name, "bench_app");
+}
+
 std::string differing(Bench const& bench, std::string const& column) {
     return bench.value("SELECT count(*) FROM users u FULL JOIN witness w USING (id) WHERE u." + column +
                        " IS DISTINCT FROM w.value");

@@ -91,6 +91,11 @@ class Bench {
     bool at_gate(Process& process, std::chrono::milliseconds deadline = 30s) const;
 };
 
+/// As in production three roles that are no superusers: `bench_owner` owns the tables of `public`, `bench_weir`, a
+/// member of it with the further grants of docs/security.md, runs weir from here on, and `bench_app` reads and writes.
+/// Its conninfo.
+std::string share_out(Bench& bench);
+
 /// users(id, name not null, note) with so many rows, and the plan that renames name to full_name.
 inline constexpr std::string_view rename_plan = R"(weir: 1
 name: rename-it

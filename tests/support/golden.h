@@ -1,7 +1,8 @@
 #pragma once
 /// The golden cases: one folder each under tests/golden, read by every suite that looks at them.
 ///
-///   before.sql     the world before; a first line `-- as: ROLE` says who runs weir (else the superuser)
+///   before.sql     the world before; a first line `-- as: ROLE` says who owns the tables and runs weir (else
+///                  golden_owner owns what the superuser made, and golden_weir, a member of it, runs weir)
 ///   earlier.yaml   optional: a plan that was run to its end before
 ///   plan.yaml      the plan
 ///   catalog.json   what the reader makes of that world, the server's answers included; server and database normalised
@@ -19,7 +20,7 @@ namespace weir::tests {
 struct GoldenCase {
     std::string name;
     std::string folder;
-    std::string role;  ///< empty: the superuser
+    std::string role;  ///< empty: golden_weir, for tables of golden_owner
     /// The text of a file of the folder; empty when there is none.
     std::string text(std::string const& file) const;
     bool has(std::string const& file) const;

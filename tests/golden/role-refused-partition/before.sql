@@ -1,0 +1,4 @@
+CREATE TABLE users (id int, name text) PARTITION BY LIST (id);
+CREATE TABLE users_1 PARTITION OF users FOR VALUES IN (1);
+CREATE TABLE users_2 PARTITION OF users FOR VALUES IN (2);
+ALTER TABLE users_2 OWNER TO golden_reader;
