@@ -17,7 +17,8 @@ bool undoes(Attempt const& a) { return a.way == Way::undo || a.way == Way::weigh
 bool always(Attempt const&) { return true; }
 bool weighed(Attempt const& a) { return a.way == Way::weighed_undo; }
 bool stuck(Attempt const& a) { return a.way != Way::forward; }
-bool in_batches(Attempt const& a) { return a.work != Work::statement; }
+bool in_batches(Attempt const& a) { return a.work == Work::batches || a.work == Work::deletions; }
+bool alone(Attempt const& a) { return a.work == Work::alone; }
 bool deletes(Attempt const& a) { return a.work == Work::deletions; }
 
 enum class Words : std::uint8_t {
@@ -65,6 +66,9 @@ constexpr std::array answers{
         "mend the plan or the rows, and run again"},
     Answer{"", in_batches, Code::statement_refused, Words::server,
            "mend what the server names, and run again: it goes on where the batches stand"},
+    Answer{"", alone, Code::statement_refused, Words::server,
+           "mend what the server names, and run again: what is left of this try is removed before the next, and by "
+           "{back}"},
     Answer{"", always, Code::statement_refused, Words::server,
            "mend what the server names, and run again; nothing of this step is left behind"},
 };
@@ -93,6 +97,7 @@ Problem by_sqlstate(Outcome const& outcome, Attempt const& attempt) {
                 {},
                 where(attempt) + says,
                 no_room_hint(outcome, in_batches(attempt) ? "run again: it goes on where the batches stand"
+                                      : alone(attempt)    ? "run again: what is left of this try is removed before"
                                                           : "run again; nothing of this step is left behind"),
                 words_of(outcome)};
     auto const& answer = *std::find_if(answers.begin(), answers.end(), [&](Answer const& one) {

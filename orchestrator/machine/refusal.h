@@ -14,6 +14,7 @@ namespace weir {
 struct Attempt {
     enum class Work : std::uint8_t {
         statement,  ///< of a step: all of it or nothing
+        alone,      ///< the same, and what failed may be there in part
         batches,    ///< that write or count the rows of a table
         deletions,  ///< the same, and the rows are deleted
     };

@@ -940,6 +940,7 @@ void RunMachine::failed(Outcome const& outcome, Commands& out) {
                                                                        : Attempt::Way::forward;
     if (Step const* step = current(); step != nullptr) {
         if (doing_ != Doing::connecting) attempt.step = "step " + step->id + " (" + step->title + ")";
+        if (doing_ == Doing::standalone) attempt.work = Attempt::Work::alone;
         if (step->rows && !undoing()) {
             attempt.work = step->rows->erases ? Attempt::Work::deletions : Attempt::Work::batches;
             attempt.table = step->rows->table.text();

@@ -16,7 +16,7 @@ using Way = Attempt::Way;
 Attempt attempt(Work work = Work::statement, Way way = Way::forward) {
     return {"step expand.1 (change it)",
             "users-full-name",
-            work == Work::statement ? "" : "public.users",
+            work == Work::batches || work == Work::deletions ? "public.users" : "",
             "weir abort users-full-name",
             work,
             way};
@@ -54,6 +54,8 @@ TEST(Refusal, BySqlstateAndByWhatWasTried) {
     using enum Code;
     for (auto const& [sqlstate, work, way, code, hint] :
          {Case{"WE003", Work::statement, Way::forward, trigger_changed, "weir abort users-full-name undoes the run"},
+          Case{"23505", Work::alone, Way::forward, statement_refused,
+               "removed before the next, and by weir abort users-"},
           Case{"WE003", Work::batches, Way::forward_alone, trigger_changed, "neither on nor back"},
           Case{"WE003", Work::statement, Way::undo, trigger_changed, "neither on nor back"},
           Case{"WE003", Work::statement, Way::weighed_undo, trigger_changed, "abort users-full-name counts what they"},
