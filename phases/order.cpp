@@ -1,21 +1,22 @@
 #include "phases/order.h"
 
 #include <algorithm>
+#include <cassert>
 #include <string>
+#include <utility>
 
 namespace weir {
 namespace {
 
-bool same(Touched const& read, Touched const& made) {
-    return read.table == made.table && (read.column == made.column || read.column.empty() || made.column.empty());
-}
+/// Which change makes a column, by table; an empty column is the table.
+using Makers = std::map<TableName, std::vector<std::pair<std::string, int>>>;
 
-bool reads_of(Operation const& reader, Operation const& maker) {
-    auto const reads = reader.reads();
-    auto const makes = maker.makes();
-    return std::any_of(reads.begin(), reads.end(), [&](Touched const& read) {
-        return std::any_of(makes.begin(), makes.end(), [&](Touched const& made) { return same(read, made); });
-    });
+Makers makers_of(std::vector<Part> const& parts) {
+    Makers makers;
+    for (auto const& part : parts)
+        if (part.change != 0)
+            for (auto const& made : part.operation->makes()) makers[made.table].emplace_back(made.column, part.change);
+    return makers;
 }
 
 std::string named(std::vector<Part> const& parts, int change) {
@@ -30,16 +31,23 @@ std::string named(std::vector<Part> const& parts, int change) {
 }  // namespace
 
 ChangeOrder::ChangeOrder(std::vector<Part> const& parts) {
-    for (auto const& reader : parts) {
-        if (reader.change == 0) continue;
-        auto& needs = needs_[reader.change];
-        for (auto const& maker : parts)
-            if (maker.change != 0 && maker.change != reader.change && reads_of(*reader.operation, *maker.operation))
-                needs.insert(maker.change);
+    auto const makers = makers_of(parts);
+    for (auto const& part : parts) {
+        if (part.change == 0) continue;
+        auto& needs = needs_[part.change];
+        for (auto const& read : part.operation->reads()) {
+            auto const there = makers.find(read.table);
+            if (there == makers.end()) continue;
+            for (auto const& [column, change] : there->second)
+                if (change != part.change && (column == read.column || column.empty() || read.column.empty()))
+                    needs.insert(change);
+        }
     }
-    for (auto const& [through, unused] : needs_)
+    for (auto const& [through, its_own] : needs_) {
+        if (its_own.empty()) continue;
         for (auto& [change, needs] : needs_)
-            if (needs.contains(through)) needs.insert(needs_[through].begin(), needs_[through].end());
+            if (needs.contains(through)) needs.insert(its_own.begin(), its_own.end());
+    }
 }
 
 bool ChangeOrder::depends(int change, int on) const {
@@ -48,6 +56,7 @@ bool ChangeOrder::depends(int change, int on) const {
 }
 
 std::vector<Part> ChangeOrder::sorted(std::vector<Part> parts) const {
+    if (std::all_of(needs_.begin(), needs_.end(), [](auto const& one) { return one.second.empty(); })) return parts;
     std::map<int, std::size_t> rank;
     while (rank.size() < needs_.size()) {
         auto const ready = [&](auto const& one) {
@@ -56,6 +65,7 @@ std::vector<Part> ChangeOrder::sorted(std::vector<Part> parts) const {
             });
         };
         auto const next = std::find_if(needs_.begin(), needs_.end(), ready);
+        assert(next != needs_.end());
         rank.emplace(next->first, rank.size());
     }
     auto const place = [&](Part const& part) {
