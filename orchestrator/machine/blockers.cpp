@@ -1,6 +1,7 @@
 #include "orchestrator/machine/blockers.h"
 
 #include <algorithm>
+#include <cassert>
 #include <string_view>
 #include <utility>
 
@@ -86,6 +87,7 @@ Sql wrote() {
 }  // namespace
 
 Sql look_for(std::vector<TableLock> const& locks, Millis spared) {
+    assert(!locks.empty());
     std::vector<Sql> wanted;
     for (auto const& lock : locks) {
         std::vector<Sql> modes;

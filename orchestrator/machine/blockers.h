@@ -36,7 +36,7 @@ struct Blocker {
 
 /// Who holds or awaits a lock that conflicts with one of `locks`, partitions included; longest first, at most 20. No
 /// session of another database, not our own. Without pg_read_all_stats the sessions of other roles hide their age and
-/// query. Rows as blockers_of() reads them.
+/// query. Rows as blockers_of() reads them. REQUIRES a lock.
 Sql look_for(std::vector<TableLock> const& locks, Millis spared = spared_after);
 std::vector<Blocker> blockers_of(std::vector<Row> const& rows);
 std::vector<std::string> texts_of(std::vector<Blocker> const& blockers);

@@ -1,4 +1,5 @@
 #include "orchestrator/machine/ledger_schema.h"
+#include "phases/craft/names.h"
 
 namespace weir {
 namespace {
@@ -28,7 +29,7 @@ WITH RECURSIVE tree AS (
 hooks AS (
   SELECT g.tgrelid AS relid, pg_catalog.concat('trigger ', g.tgname, ' #', g.tgenabled, g.xmin) AS item
     FROM pg_catalog.pg_trigger g JOIN tree t ON t.relid = g.tgrelid
-    WHERE g.tgtype & 3 = 3 AND g.tgname::text !~ '^[ ~]weir_r(un)?[0-9]'
+    WHERE g.tgtype & 3 = 3 AND g.tgname::text !~ '{0}'
   UNION ALL
   SELECT r.ev_class, pg_catalog.concat('rule ', r.rulename, ' #', r.ev_enabled, r.xmin)
     FROM pg_catalog.pg_rewrite r JOIN tree t ON t.relid = r.ev_class),
@@ -47,7 +48,8 @@ SELECT c.oid, pg_catalog.pg_relation_filenode(c.oid),
     || CASE WHEN c.oid <> root THEN ARRAY['partition attached #' || t.attached] || m.leafs END
 FROM tree t JOIN pg_catalog.pg_class c ON c.oid = t.relid AND c.relkind = 'r'
   LEFT JOIN mine m ON m.relid = c.oid CROSS JOIN columns k
-)")));
+)",
+                      own_triggers())));
 }
 
 /// Raises WE008 when rows stand, or would stand, where weir neither fills nor proves: in an inheritance child or in a
@@ -205,7 +207,7 @@ BEGIN
       AND (g.tgtype::pg_catalog.int4 OPERATOR(pg_catalog.&) 3) OPERATOR(pg_catalog.=) 3
       AND (g.tgtype::pg_catalog.int4 OPERATOR(pg_catalog.&) 20) OPERATOR(pg_catalog.<>) 0
       AND g.tgenabled OPERATOR(pg_catalog.<>) 'D'
-      AND g.tgname::pg_catalog.text OPERATOR(pg_catalog.!~) '^[ ~]weir_r(un)?[0-9]'
+      AND g.tgname::pg_catalog.text OPERATOR(pg_catalog.!~) '{0}'
       AND (g.tgname::pg_catalog.text COLLATE pg_catalog."C" OPERATOR(pg_catalog.<) ' weir_s'
         OR g.tgname::pg_catalog.text COLLATE pg_catalog."C" OPERATOR(pg_catalog.>) '~weir_r')
     ORDER BY g.tgname, g.tgrelid LIMIT 1;
@@ -216,7 +218,8 @@ BEGIN
         outside.tgrelid::pg_catalog.regclass);
   END IF;
 END
-)")));
+)",
+                      own_triggers())));
 }
 
 }  // namespace

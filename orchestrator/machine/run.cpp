@@ -193,7 +193,7 @@ void RunMachine::go_on(Commands& out) {
 void RunMachine::begin_step(Step const& step, Commands& out) {
     step_began_ = at_.steady;
     say(out, StepBegan{step.id, step.title, step.phase});
-    if (step.kind == StepKind::transactional) {
+    if (is_transactional(step)) {
         start_ladder(step, false, out);
     } else if (!record_.begun.contains(step.id)) {
         write({EntryKind::step_begun, step.id, {}, {}}, out);
@@ -203,7 +203,7 @@ void RunMachine::begin_step(Step const& step, Commands& out) {
 }
 
 void RunMachine::begin_work(Step const& step, Commands& out) {
-    if (step.kind == StepKind::standalone)
+    if (is_standalone(step))
         start_standalone(step, out);
     else if (step.kind == StepKind::backup)
         start_backup(step, out);
@@ -233,15 +233,15 @@ void RunMachine::ladder_moved(Commands& out) {
 bool RunMachine::prove_again(Outcome const& outcome, Commands& out) {
     if (!Batches::outdated(outcome)) return false;
     Step const& step = *current();
-    auto const purpose = !undoing()       ? Batches::Purpose::proof_again
-                         : step.undo_rows ? Batches::Purpose::comes_back
-                                          : Batches::Purpose::losses;
+    auto const purpose = !undoing()         ? Batches::Purpose::proof_again
+                         : step.undo.proves ? Batches::Purpose::comes_back
+                                            : Batches::Purpose::losses;
     say(out, Batches::begun_because(outcome, purpose, step));
     if (purpose == Batches::Purpose::losses) {
         undo_.weigh_again(step_);
         follow(then::Weigh{}, out);
     } else if (purpose == Batches::Purpose::comes_back) {
-        start_batches(purpose, step_, *step.undo_rows, out);
+        start_batches(purpose, step_, *step.undo.proves, out);
     } else {
         batches_.prove_again(static_cast<std::size_t>(&proof_of(config_.program, step) - config_.program.steps.data()));
         advance(out);
@@ -251,7 +251,7 @@ bool RunMachine::prove_again(Outcome const& outcome, Commands& out) {
 
 void RunMachine::start_standalone(Step const& step, Commands& out) {
     in_the_way_.forget();
-    standalone_.emplace(step, config_.settings.lock_timeout);
+    standalone_.emplace(undoing() ? step.undo : step.forward, config_.settings.lock_timeout);
     doing_ = Doing::standalone;
     standalone_->start(ids_, out);
 }
@@ -259,6 +259,7 @@ void RunMachine::start_standalone(Step const& step, Commands& out) {
 void RunMachine::standalone_moved(Commands& out) {
     Step const& step = *current();
     auto const& outcome = standalone_->outcome();
+    std::string const way = undoing() ? "undo of step " : "step ";
     switch (standalone_->state()) {
         case Standalone::State::probing:
         case Standalone::State::repairing:
@@ -266,14 +267,14 @@ void RunMachine::standalone_moved(Commands& out) {
         case Standalone::State::resting:
             return;
         case Standalone::State::tolerated:
-            say(out, Warned{"step " + step.id + " (" + step.title + ") did not work: " + outcome.message,
+            say(out, Warned{way + step.id + " (" + step.title + ") did not work: " + outcome.message,
                             "the run goes on; do it by hand when there is time", words_of(outcome)});
             [[fallthrough]];
         case Standalone::State::done:
-            write({EntryKind::step_done, step.id, {}, {}}, out);
+            write({undoing() ? EntryKind::step_undone : EntryKind::step_done, step.id, {}, {}}, out);
             return;
         case Standalone::State::no_result:
-            stop({Code::statement_refused, {}, "step " + step.id + " ran, and the server does not show its result", ""},
+            stop({Code::statement_refused, {}, way + step.id + " ran, and the server does not show its result", ""},
                  out);
             return;
         case Standalone::State::stopped:
@@ -529,7 +530,10 @@ void RunMachine::undo_next(Commands& out) {
         case Undo::Next::step:
             step_ = undo_.step();
             step_began_ = at_.steady;
-            start_ladder(*current(), true, out);
+            if (current()->undo.standalone)
+                start_standalone(*current(), out);
+            else
+                start_ladder(*current(), true, out);
             return;
         case Undo::Next::over:
             break;
@@ -540,7 +544,8 @@ void RunMachine::undo_next(Commands& out) {
     }
     Batch counters;
     for (auto const& step : config_.program.steps)
-        if (step.lost_counter) counters.push_back(sql("DROP SEQUENCE IF EXISTS weir_sync.{0}", *step.lost_counter));
+        if (step.undo.lost_counter)
+            counters.push_back(sql("DROP SEQUENCE IF EXISTS weir_sync.{0}", *step.undo.lost_counter));
     write({EntryKind::rolled_back, "", {}, std::move(counters)}, out);
 }
 
@@ -587,6 +592,7 @@ void RunMachine::wrote(Entries::Entry const& entry, Commands& out) {
                 begin_work(*current(), out);
             return;
         case EntryKind::step_done:
+        case EntryKind::step_undone:
         case EntryKind::step_told:
             step_finished(out);
             return;
@@ -634,7 +640,6 @@ void RunMachine::wrote(Entries::Entry const& entry, Commands& out) {
             quit({*exit_, RunState::stopped}, out);
             return;
         case EntryKind::began:
-        case EntryKind::step_undone:
         case EntryKind::approval:
         case EntryKind::paused:
         case EntryKind::resumed:

@@ -2,6 +2,8 @@
 
 #include <string>
 
+#include "phases/craft/names.h"
+
 namespace weir {
 namespace {
 
@@ -13,9 +15,6 @@ Value flat_json() {
     std::string const member = text + R"(\s*:\s*()" + text + R"(|-?(0|[1-9]\d{0,17})|true|false|null))";
     return Value{R"(^\s*\{\s*)" + member + R"((\s*,\s*)" + member + R"()*\s*\}\s*$)"};
 }
-
-/// Weir's own triggers, by the prefix of their names.
-Sql ours() { return sql("^[ ~]weir_r(un)?[0-9]"); }
 
 /// What depends on column `a` of table `c`, or on the same column of one of its partitions, and is not a part of it.
 /// What a partition has from its parent is named there.
@@ -43,7 +42,7 @@ Sql dependents() {
           AND (s.relid = c.oid OR NOT (g.oid IS NOT NULL OR coalesce(i.relispartition, false) OR coalesce(w.tgparentid <> 0, false)
                                        OR coalesce(k.conparentid <> 0 OR k.coninhcount > 0, false)))
           AND k.contype IS DISTINCT FROM 'n') found)",
-               ours());
+               own_triggers());
 }
 
 Sql columns() {
@@ -116,7 +115,7 @@ Sql syncs() {
                       AND jsonb_typeof(j->'two_way') = 'boolean'
                  THEN (j->>'run')::numeric > 0 AND (j->>'number')::numeric BETWEEN 1 AND 1000000
                  ELSE false END) live)",
-               ours(), flat_json(), flat_array());
+               own_triggers(), flat_json(), flat_array());
 }
 
 /// The names of the columns of `relation` that a list of numbers holds, in its order; without the zeros of expressions.
@@ -179,7 +178,7 @@ Sql triggers() {
     JOIN pg_class r ON r.oid = g.tgrelid JOIN pg_namespace o ON o.oid = r.relnamespace
     JOIN pg_proc p ON p.oid = g.tgfoid JOIN pg_namespace q ON q.oid = p.pronamespace
     WHERE NOT g.tgisinternal AND (g.tgrelid = c.oid OR g.tgparentid = 0) AND g.tgname !~ '{0}')",
-               ours(), said(sql("o.nspname"), sql("r.relname")), names_of(sql("g.tgrelid"), sql("g.tgattr")),
+               own_triggers(), said(sql("o.nspname"), sql("r.relname")), names_of(sql("g.tgrelid"), sql("g.tgattr")),
                said(sql("q.nspname"), sql("p.proname")));
 }
 

@@ -1,6 +1,7 @@
 #include "orchestrator/postgres/uses.h"
 
 #include "orchestrator/postgres/judge.h"
+#include "phases/craft/names.h"
 #include "plans/catalog.h"
 #include "plans/expression.h"
 
@@ -66,7 +67,7 @@ LEFT JOIN pg_catalog.pg_rewrite r ON d.classid = 'pg_catalog.pg_rewrite'::pg_cat
 LEFT JOIN pg_catalog.pg_class v ON v.oid = r.ev_class AND v.relkind IN ('v', 'm')
 LEFT JOIN pg_catalog.pg_trigger t ON d.classid = 'pg_catalog.pg_trigger'::pg_catalog.regclass AND t.oid = d.objid
 WHERE d.classid <> 'pg_catalog.pg_attrdef'::pg_catalog.regclass
-  AND (t.oid IS NULL OR t.tgname !~ '^[ ~]weir_r(un)?[0-9]+_[0-9]+_(first|last)_[iu]$')
+  AND (t.oid IS NULL OR t.tgname !~ '{1}+_[0-9]+_(first|last)_[iu]$')
 UNION ALL
 SELECT DISTINCT q.number, 'mentions', 'function ' || p.oid::pg_catalog.regprocedure
 FROM q JOIN pg_catalog.pg_proc p ON p.prosrc ~* q.tab AND (p.prosrc ~* q.aside OR p.prosrc ~* q.was)
@@ -76,14 +77,14 @@ WHERE p.prosqlbody IS NULL AND n.nspname NOT IN ('pg_catalog', 'information_sche
 UNION ALL
 SELECT q.number, 'both', s.last_value || ' INSERTs'
 FROM q JOIN pg_catalog.pg_attribute a ON a.attrelid = q.rel AND a.attnum = q.att
-JOIN pg_catalog.pg_trigger t ON t.tgrelid = q.rel AND t.tgname ~ '^~weir_r(un)?[0-9]+_[0-9]+_last_u$'
+JOIN pg_catalog.pg_trigger t ON t.tgrelid = q.rel AND t.tgname ~ '{1}+_[0-9]+_last_u$'
   AND pg_catalog.strpos(pg_catalog.obj_description(t.oid, 'pg_trigger'),
                         '"from":' || pg_catalog.to_json(a.attname::text)) > 0
 JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid
 JOIN pg_catalog.pg_sequences s ON s.schemaname = 'weir_sync' AND s.last_value IS NOT NULL
   AND s.sequencename = pg_catalog.regexp_replace(p.proname, '_last$', '_both')
 ORDER BY 2, 3, 1 LIMIT 100)",
-                                                             as_list(kept))};
+                                                             as_list(kept), own_triggers())};
 }
 
 Batch list_mentions_of_tables(std::vector<Kept> const& kept) {
