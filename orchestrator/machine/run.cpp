@@ -47,7 +47,7 @@ RunMachine::RunMachine(Config config)
               config_.user},
       undo_{(config_.rollback || config_.abort) &&
             (config_.told_again || config_.approve.contains("all") || config_.approve.contains("contract"))} {
-    watch_ = GateWatch{config_.proofs_took};
+    gate_proofs_ = GateProofs{config_.proofs_took};
 }
 
 GateMachine::Config RunMachine::gate_config() const {
@@ -290,7 +290,7 @@ void RunMachine::start_batches(Batches::Purpose purpose, std::size_t step, Rows 
     Reply reply{at_, ids_, out};
     batches_.begin({purpose, step, config_.program.steps[step], rows}, record_, config_.settings, reply);
     doing_ = Doing::batches;
-    if (!batches_.of_undo() && !watching()) pace_.begin(at_);
+    if (!batches_.of_undo() && !proving_at_gate()) pace_.begin(at_);
     judge_pace(out);
     batches_moved(out);
 }
@@ -299,8 +299,8 @@ void RunMachine::batches_moved(Commands& out) {
     if (doing_ != Doing::batches) return;
     if (batches_.purpose() == Batches::Purpose::losses) {
         follow(losses().counted(batches_.backfill(), ids_, out), out);
-    } else if (watching() && batches_.backfill().state() == BackfillMachine::State::stopped) {
-        watch_next(out);
+    } else if (proving_at_gate() && batches_.backfill().state() == BackfillMachine::State::stopped) {
+        prove_at_gate(out);
     } else {
         Reply reply{at_, ids_, out};
         follow(batches_.moved(*current(), record_.gate_opened, reply), out);
@@ -349,7 +349,7 @@ void RunMachine::step_finished(Commands& out) {
         say(out, StepUndone{step.id, step.title, took});
     } else {
         record_.done.insert(step.id);
-        if (GateWatch::repeats(step)) watch_.made(took);
+        if (GateProofs::repeats(step)) gate_proofs_.made(took);
         say(out, StepDone{step.id, step.title, step.phase, took});
     }
     advance(out);
@@ -364,7 +364,7 @@ void RunMachine::open_gate(Commands& out) {
         return;
     }
     gate_.open(at_, entries_, ids_, out);
-    watch_.rest(at_.steady);
+    gate_proofs_.rest(at_.steady);
     if (gate_.approved())
         approved(out);
     else if (gate_.asks())
@@ -381,7 +381,7 @@ void RunMachine::approved(Commands& out) {
 
 void RunMachine::pass_gate(Commands& out) {
     if (doing_ == Doing::gate) approved(out);
-    if (watching()) leave(false, out);
+    if (proving_at_gate()) leave(false, out);
 }
 
 void RunMachine::gate_came(Completed const& completed, Commands& out) {
@@ -406,25 +406,26 @@ void RunMachine::gate_came(Completed const& completed, Commands& out) {
 void RunMachine::on_tick(Commands& out) {
     // Nobody else would say why it stands still.
     if (unlimited() && hands_.first_pid() != 0) in_the_way_.behind(hands_.first_pid(), ids_, out);
-    if (doing_ == Doing::gate || watching()) {
+    if (doing_ == Doing::gate || proving_at_gate()) {
         gate_.ask(ids_, out);
         gate_.look(false, ids_, out);
     }
     judge_pace(out);
     batches_moved(out);
-    if (doing_ != Doing::gate || !orders_.paused_by().empty() || !watch_.due(at_.steady) || !schedule_reason().empty())
+    if (doing_ != Doing::gate || !orders_.paused_by().empty() || !gate_proofs_.due(at_.steady) ||
+        !schedule_reason().empty())
         return;
-    watch_.begin(at_.steady);
-    watch_next(out);
+    gate_proofs_.begin(at_.steady);
+    prove_at_gate(out);
 }
 
 /// What a repeated proof finds is told, and what is still NULL is filled.
-void RunMachine::watch_next(Commands& out) {
+void RunMachine::prove_at_gate(Commands& out) {
     if (leaving()) {
         advance(out);
         return;
     }
-    Step const* step = gate_.approved() ? nullptr : watch_.next(config_.program, record_, at_.steady);
+    Step const* step = gate_.approved() ? nullptr : gate_proofs_.next(config_.program, record_, at_.steady);
     if (step == nullptr) {
         doing_ = Doing::gate;
         if (gate_.approved())
@@ -433,7 +434,7 @@ void RunMachine::watch_next(Commands& out) {
             gate_.look(true, ids_, out);
         return;
     }
-    start_batches(Batches::Purpose::at_gate, watch_.step(), *step->rows, out);
+    start_batches(Batches::Purpose::at_gate, gate_proofs_.step(), *step->rows, out);
 }
 
 // ---- undo and the end -------------------------------------------------------------------------------------------
@@ -616,8 +617,8 @@ void RunMachine::wrote(Entries::Entry const& entry, Commands& out) {
                 batches_.proven();
                 step_finished(out);
             } else {
-                watch_.proven();
-                watch_next(out);
+                gate_proofs_.proven();
+                prove_at_gate(out);
             }
             return;
         case EntryKind::aborting:
@@ -713,7 +714,7 @@ void RunMachine::judge_pace(Commands& out) {
     auto const work = doing_ == Doing::batches ? batches_.work() : PaceJudge::Work::none;
     auto const verdict = pace_.judge(work, config_.settings, orders_.paused_by(), at_, out);
     if (work == PaceJudge::Work::none) return;
-    if (verdict.closes && config_.no_wait && !batches_.of_undo() && !watching()) batches_.stop(false, out);
+    if (verdict.closes && config_.no_wait && !batches_.of_undo() && !proving_at_gate()) batches_.stop(false, out);
     Reply reply{at_, ids_, out};
     batches_.pace(verdict, reply);
 }
@@ -728,7 +729,7 @@ void RunMachine::on_order(Ordered const& order, Commands& out) {
             [[fallthrough]];
         case Orders::Effect::resumed:
             judge_pace(out);
-            if (!watching()) batches_moved(out);
+            if (!proving_at_gate()) batches_moved(out);
             if (doing_ == Doing::paused && orders_.paused_by().empty()) advance(out);
             return;
         case Orders::Effect::paused:
@@ -765,7 +766,7 @@ void RunMachine::stop_child(bool now, Commands& out) {
         ladder_->stop(now, out);
     } else if (doing_ == Doing::batches) {
         // A proof that is repeated can be given up at once: the gate does not wait for it.
-        batches_.stop(now || watching(), out);
+        batches_.stop(now || proving_at_gate(), out);
         batches_moved(out);
     } else if (doing_ == Doing::standalone) {
         standalone_->stop(out);
@@ -842,7 +843,7 @@ void RunMachine::quit(then::Quit const& how, Commands& out) {
     if (lost_.empty()) say(out, RunDone{how.state, at_.steady - run_began_, how.until, how.until_at});
     exit_ = how.exit;
     doing_ = Doing::over;
-    out.emplace_back(Finish{how.exit, lost_, hands_.ready(), lost_at_work_, watch_.took()});
+    out.emplace_back(Finish{how.exit, lost_, hands_.ready(), lost_at_work_, gate_proofs_.took()});
 }
 
 }  // namespace weir

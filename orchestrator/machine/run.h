@@ -26,7 +26,7 @@
 #include "orchestrator/machine/batches.h"
 #include "orchestrator/machine/entries.h"
 #include "orchestrator/machine/gate.h"
-#include "orchestrator/machine/gate_watch.h"
+#include "orchestrator/machine/gate_proofs.h"
 #include "orchestrator/machine/hands.h"
 #include "orchestrator/machine/in_the_way.h"
 #include "orchestrator/machine/ladder.h"
@@ -113,7 +113,7 @@ class RunMachine {
     void batches_moved(Commands& out);
     bool prove_again(Outcome const& outcome, Commands& out);
     void on_tick(Commands& out);
-    void watch_next(Commands& out);
+    void prove_at_gate(Commands& out);
     void step_finished(Commands& out);
     void start_backup(Step const& step, Commands& out);
     void backup_came(Completed const& completed, Commands& out);
@@ -155,7 +155,7 @@ class RunMachine {
     bool leaving() const { return intent_ != Intent::go_on; }
     bool undoing() const { return record_.aborting; }
     /// A proof is repeated while the gate is open.
-    bool watching() const { return doing_ == Doing::batches && batches_.purpose() == Batches::Purpose::at_gate; }
+    bool proving_at_gate() const { return doing_ == Doing::batches && batches_.purpose() == Batches::Purpose::at_gate; }
     Step const* current() const;
 
     Config config_;
@@ -174,7 +174,7 @@ class RunMachine {
     Entries entries_;
     Backup backup_;
     GateMachine gate_;
-    GateWatch watch_;
+    GateProofs gate_proofs_;
     QuarantineRest quarantine_;
     Intent intent_;
     Orders orders_;
