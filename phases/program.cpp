@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <map>
 #include <set>
 #include <sstream>
@@ -12,6 +13,8 @@
 #include "phases/craft/shape.h"
 #include "phases/craft/subject.h"
 #include "phases/craft/writes.h"
+#include "phases/join.h"
+#include "phases/order.h"
 
 namespace weir {
 namespace {
@@ -31,19 +34,18 @@ Batch statements(Rows const& rows, bool proof) {
     Batch all;
     if (!proof) all = rows.settings;
     all.insert(all.end(), rows.session.begin(), rows.session.end());
-    if (proof) {
+    auto const what = wanted(rows, false);
+    if (proof)
         all.push_back(sql("SELECT count(*) FROM {0} AS {1}\n  WHERE ctid >= '(…,0)' AND ctid < '(…,0)' AND {2}",
-                          rows.table, rows.table.name, rows.todo));
-    } else if (rows.erases) {
+                          rows.table, rows.table.name, what.todo));
+    else if (rows.erases)
         all.push_back(sql("DELETE FROM {0} AS {1}\n  WHERE ctid >= '(…,0)' AND ctid < '(…,0)' AND {2}", rows.table,
-                          rows.table.name, rows.todo));
-    } else {
-        std::vector<Sql> sets;
-        for (auto const& [column, value] : rows.set) sets.push_back(sql("{0} = {1}", column, value));
+                          rows.table.name, what.todo));
+    else
         all.push_back(sql("UPDATE {0} AS {1} SET {2}\n  WHERE ctid >= '(…,0)' AND ctid < '(…,0)' AND {3}", rows.table,
-                          rows.table.name, Sql::join(sets, ", "), rows.todo));
-    }
-    all.insert(all.end(), rows.guard.begin(), rows.guard.end());
+                          rows.table.name, what.set, what.todo));
+    auto const guards = guard(rows);
+    all.insert(all.end(), guards.begin(), guards.end());
     return all;
 }
 
@@ -58,12 +60,14 @@ std::vector<TableName> tables_of(Plan const& plan) {
 
 namespace {
 
+std::vector<Part> in_order(Plan const& plan) { return ChangeOrder{plan.parts}.sorted(plan.parts); }
+
 /// Walks the plan: `visit` sees each operation in the world just before it; operations after a problem on the same
 /// column are passed over, and so are those on a `tainted` one.
 template <class Visit>
 Problems walk(Plan const& plan, Catalog& catalog, Visit visit, std::set<Touched> tainted = {}) {
     Problems problems;
-    for (auto const& part : plan.parts) {
+    for (auto const& part : in_order(plan)) {
         auto const touched = part.operation->touches();
         if (std::any_of(touched.begin(), touched.end(), [&](Touched const& t) { return tainted.contains(t); })) {
             tainted.insert(touched.begin(), touched.end());
@@ -105,7 +109,7 @@ Problems quiet_problems(Plan const& plan, Catalog world) {
                             "the connected role may not keep triggers quiet: " + may->error,
                             "from PostgreSQL 15 on: GRANT SET ON PARAMETER session_replication_role TO the role that "
                             "weir uses; before, only a superuser may"});
-    for (auto const& part : plan.parts) {
+    for (auto const& part : in_order(plan)) {
         for (auto const& step : part.operation->compile(world, trial_run)) {
             if (!step.rows) continue;
             for (auto& problem : quiet_refused(*step.rows, *world.find(step.rows->table), plan.fire_triggers_at))
@@ -121,7 +125,7 @@ Problems quiet_problems(Plan const& plan, Catalog world) {
 Problems hidden_problems(Plan const& plan, Catalog world) {
     Problems problems;
     std::set<std::string> owners;
-    for (auto const& part : plan.parts) {
+    for (auto const& part : in_order(plan)) {
         for (auto const& step : part.operation->compile(world, trial_run)) {
             if (!step.rows && step.stakes.empty()) continue;
             Table const& table = *world.find(step.rows ? step.rows->table : step.stakes.front().table);
@@ -138,7 +142,7 @@ Problems hidden_problems(Plan const& plan, Catalog world) {
 Problems leaf_problems(Plan const& plan, Catalog const& catalog) {
     std::map<TableName, std::pair<Place, Steps>> by_table;
     Catalog world = catalog;
-    for (auto const& part : plan.parts) {
+    for (auto const& part : in_order(plan)) {
         auto const touched = part.operation->touches();
         if (!touched.empty()) {
             auto& steps = by_table.try_emplace(touched.front().table, part.place, Steps{}).first->second.second;
@@ -203,6 +207,7 @@ Problems validate(Plan const& plan, Catalog const& catalog) {
                                     way_out_of_quarantine("column")});
             }
         }
+    for (auto& problem : ChangeOrder{plan.parts}.circles(plan.parts)) problems.push_back(std::move(problem));
     auto found = walk(
         plan, world, [](Part const&, Catalog const&) {}, twice);
     problems.insert(problems.end(), found.begin(), found.end());
@@ -294,7 +299,7 @@ void find_losses(Steps& steps, Plan const& plan, Catalog const& catalog) {
                 sync = &stake;
             }
         Sql const todo = sql("({0})", Sql::join(strange, " AND "));
-        Rows rows{column.table, {}, todo, todo, todo, {}, {}};
+        Rows rows{column.table, {{column.column.text(), {}, todo, todo, todo}}};
         if (auto const* table = catalog.find(column.table)) rows.session = hold(settings_of(plan, *table));
         last->undo.loses = UndoLoss{said(column.table, column.column.text()), std::move(rows), strange.front(),
                                     sync ? sync->held_while : Batch{}};
@@ -327,8 +332,9 @@ Program compile(Plan const& plan, Catalog const& catalog, RunId run) {
     Catalog world = catalog;
     std::array<int, 5> count{};
     bool needs_gate = false;
-    std::set<Phase> saved;
-    for (auto const& part : plan.parts) {
+    ChangeOrder const order{plan.parts};
+    std::vector<Compiled> parts;
+    for (auto const& part : order.sorted(plan.parts)) {
         if (part.phase == Phase::contract) {
             needs_gate = needs_gate || part.operation->needs_gate(world);
             for (auto& note : part.operation->gate_notes(world))
@@ -338,14 +344,6 @@ Program compile(Plan const& plan, Catalog const& catalog, RunId run) {
         if (auto look = part.operation->gate_look(world, run)) program.gate_looks.push_back(std::move(*look));
         auto steps = part.operation->compile(world, run);
         Batch const session = session_of(plan, catalog, *part.operation);
-        bool const destroys =
-            std::any_of(steps.begin(), steps.end(), [](Step const& s) { return !s.destroys.empty(); });
-        if (!plan.backup.empty() && destroys && saved.insert(part.phase).second) {
-            Step backup;
-            backup.kind = StepKind::backup;
-            backup.phase = part.phase;
-            program.steps.push_back(std::move(backup));
-        }
         for (auto& step : steps) {
             step.phase = part.phase;
             if (step.rows) {
@@ -368,15 +366,21 @@ Program compile(Plan const& plan, Catalog const& catalog, RunId run) {
                 prepend(deed->statements, before);
                 prepend(deed->repair, before);
             }
-            // One vacuum of a table in a phase is enough, if it is the last one.
-            if (step.forward.may_fail)
-                std::erase_if(program.steps, [&](Step const& earlier) {
-                    return earlier.forward.may_fail && earlier.phase == step.phase &&
-                           earlier.forward.statements == step.forward.statements;
-                });
-            program.steps.push_back(std::move(step));
         }
+        parts.push_back({part.phase, part.change, std::move(steps)});
         part.operation->apply(world, run);
+    }
+    std::set<Phase> saved;
+    for (auto& part : joined(std::move(parts), order)) {
+        bool const destroys =
+            std::any_of(part.steps.begin(), part.steps.end(), [](Step const& s) { return !s.destroys.empty(); });
+        if (!plan.backup.empty() && destroys && saved.insert(part.phase).second) {
+            Step backup;
+            backup.kind = StepKind::backup;
+            backup.phase = part.phase;
+            program.steps.push_back(std::move(backup));
+        }
+        std::move(part.steps.begin(), part.steps.end(), std::back_inserter(program.steps));
     }
     find_losses(program.steps, plan, catalog);
     for (auto& step : program.steps)
@@ -398,6 +402,7 @@ Program compile(Plan const& plan, Catalog const& catalog, RunId run) {
             before([&](Step const& s) { return s.aside == step->aside && locks(s, step->rows->table); })->noted_for =
                 step->id;
     }
+    end_fragments(program.steps);
     hold_losses_to_proofs(program.steps, run);
     bool const contracts = std::any_of(program.steps.begin(), program.steps.end(),
                                        [](Step const& s) { return s.phase == Phase::contract; });
@@ -416,7 +421,7 @@ Program compile(Plan const& plan, Catalog const& catalog, RunId run) {
 }
 
 Catalog apply(Plan const& plan, Catalog catalog, RunId run) {
-    for (auto const& part : plan.parts) part.operation->apply(catalog, run);
+    for (auto const& part : in_order(plan)) part.operation->apply(catalog, run);
     return catalog;
 }
 

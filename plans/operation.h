@@ -32,10 +32,17 @@ class Operation {
     virtual Questions questions(Catalog const&) const { return {}; }
     /// Everything that keeps it from being applied here, each with a hint. Empty: compile() and apply() may be called.
     virtual Problems validate(Catalog const&) const = 0;
-    /// REQUIRES validate() to be empty. Ids are given by the program. Pure: the same arguments give the same steps.
+    /// REQUIRES validate() to be empty. Ids are given by the program. Pure: the same arguments give the same steps. A
+    /// fill or a proof at their beginning, and a vacuum, are what the operation wants of a table: the program makes one
+    /// of those of all changes in a phase (phases/join.h).
     virtual Steps compile(Catalog const&, RunId) const = 0;
     virtual void apply(Catalog&, RunId) const = 0;
     virtual std::vector<Touched> touches() const = 0;
+    /// Columns that are there, or hold what they are to hold, by this alone; and columns that it needs so. A change
+    /// that reads what another one makes comes after it, wherever it stands under `changes`. An empty column is the
+    /// table.
+    virtual std::vector<Touched> makes() const { return {}; }
+    virtual std::vector<Touched> reads() const { return {}; }
     /// What is wrong with the world that the whole plan leaves behind, as far as this operation is concerned.
     virtual Problems validate_outcome(Catalog const&) const { return {}; }
     /// The application must have been deployed before this may run in contract: the default gate is manual then.

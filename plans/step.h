@@ -9,6 +9,7 @@
 
 #include "plans/event.h"
 #include "plans/lock.h"
+#include "plans/rows.h"
 #include "plans/sql.h"
 
 namespace weir {
@@ -27,37 +28,6 @@ enum class StepKind : std::uint8_t {
 enum class Probe : std::uint8_t { absent, done, damaged };
 std::optional<Probe> probe(std::string_view word);
 
-struct Assignment {
-    Ident column;
-    Sql value;  ///< over the columns of the row, by bare name
-};
-
-/// The work of a fill or a proof on one table; the predicates are over the columns of a row, by bare name, and the
-/// table stands under its own name as alias, leaf or not.
-struct Rows {
-    TableName table;
-    std::vector<Assignment> set;  ///< what a fill writes
-    Sql todo;                     ///< true for a row that is not right yet: `NOT ok`, or `column IS NULL AND where`
-    Sql miss_after_gate;          ///< the same once the new application writes; what the proof then counts
-    Sql fill_after_gate;          ///< and which of those a fill may still write: `new IS NULL` and todo
-    std::vector<Ident> key;       ///< names a row in messages; ctid when empty
-    /// Raises (SQLSTATE WE003) unless the sync's triggers are those of its step: present, ALWAYS, untouched. Empty: no
-    /// sync.
-    Batch guard;
-    /// SET LOCAL statements for every batch that writes.
-    Batch settings{};
-    /// What `set`, `todo` and all that a write fires see: for every transaction that writes or counts, after whatever
-    /// of it is weir's own.
-    Batch session{};
-    /// The rows of `todo` are deleted; `set` is empty. `todo` may come to mean more rows at any time (now(), a
-    /// subquery): rows that the proof finds and deletes are no misses, however often. A miss is a row that still
-    /// matches after the deletion in the same transaction, where now() is the same.
-    bool erases{};
-    /// Why an update of `set` can never stay on its page, for people: `the index users_name_idx is on the column`.
-    /// Empty: it may.
-    std::string never_in_page{};
-};
-
 /// What a step says of a column that an undo may drop, so that the values in it can be judged before.
 struct ColumnStake {
     TableName table;
@@ -71,12 +41,12 @@ struct ColumnStake {
     Batch held_while{};
 };
 
-/// Rows whose values an undo would drop and the old shape cannot hold: those of `rows.todo`.
+/// Rows whose values an undo would drop and the old shape cannot hold: those that the one fragment of `rows` wants.
 struct UndoLoss {
     std::string column;  ///< for people: `users.full_name`
     Rows rows;
-    /// Every row with a value in the column: for when the server refuses `rows.todo`, because what it reads was
-    /// dropped.
+    /// Every row with a value in the column: for when the server refuses the fragment's predicate, because what it
+    /// reads was dropped.
     Sql any;
     /// As long as this raises nothing (else SQLSTATE WE003, WE007) there are none. Empty: they must be counted.
     Batch none_while{};
@@ -132,7 +102,9 @@ struct Step {
     /// and for the proof `noted_for`, which compile() finds.
     std::string noted_for{};
     std::vector<std::string> notes{};  ///< what the operator should know of it: the triggers that it fires
-    std::optional<Rows> rows;          ///< fill and proof
+    /// `forward` vacuums this table; one VACUUM of it in a phase is enough, if it is the last one.
+    std::optional<TableName> vacuums{};
+    std::optional<Rows> rows;  ///< fill and proof
     /// What is in these tables before it is not all there after it, and no undo brings it back.
     std::vector<TableName> destroys{};
     std::vector<ColumnStake> stakes{};

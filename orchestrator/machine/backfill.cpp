@@ -195,6 +195,7 @@ void BackfillMachine::count(std::vector<StripeRow> const& rows, Reply& reply) {
                                  .sweep = config.sweep});
     // What was wrong before is looked at again.
     figures.rows_done = figures.rows_wrong = 0;
+    figures.wrong_each.clear();
     figures.keys.clear();
     std::int64_t estimate = 0;
     for (auto const& row : rows) {
@@ -242,7 +243,7 @@ void BackfillMachine::searched(Outcome const& outcome, Reply& reply) {
 /// Every page of the pass is done.
 void BackfillMachine::end_pass(Reply& reply) {
     auto const& config = context_.config;
-    bool const twice = config.proof && !config.counts && config.rows.guard.empty();
+    bool const twice = config.proof && !config.counts && !guarded(config.rows);
     if (!config.counts && context_.figures.rows_wrong > 0)
         stage_ = Stage::misses;
     else if (!twice ||

@@ -60,6 +60,8 @@ class BackfillMachine {
     std::int64_t rows_done() const { return context_.figures.rows_done; }      ///< written; of a proof: looked at
     std::int64_t rows_filled() const { return context_.figures.rows_filled; }  ///< by a proof, because they were wrong
     std::int64_t rows_wrong() const { return context_.figures.rows_wrong; }
+    /// `rows_wrong()` by fragment, where there are several; a row may be wrong for more than one.
+    std::vector<std::int64_t> const& wrong_each() const { return context_.figures.wrong_each; }
     std::vector<Sealed> const& keys() const { return context_.figures.keys; }
     std::int64_t pages() const { return context_.leaves.pages(); }
     std::int64_t pages_done() const { return context_.leaves.pages_done(); }

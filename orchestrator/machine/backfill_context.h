@@ -44,16 +44,19 @@ struct BackfillFigures {
     std::int64_t rows_done{};    ///< written; of a proof: looked at
     std::int64_t rows_filled{};  ///< by a proof, because they were wrong
     std::int64_t rows_wrong{};
-    std::vector<Sealed> keys;  ///< of some that are wrong
+    std::vector<std::int64_t> wrong_each;  ///< of each fragment, where there are several
+    std::vector<Sealed> keys;              ///< of some that are wrong, where there are several with what is wrong
 };
 
 struct BackfillContext {
     explicit BackfillContext(BackfillConfig given)
         : config{std::move(given)},
+          want{wanted(config.rows, config.gate_opened)},
           pool{config.all ? config.workers : 1, config.workers},
           check{config.afresh, config.changes} {}
 
     BackfillConfig config;
+    Wanted want;  ///< of the rows, as the gate stands
     WorkerPool pool;
     FullTableCheck check;
     Leaves leaves;
@@ -63,10 +66,6 @@ struct BackfillContext {
     bool may_write{true};
 
     ProgressKey progress() const { return {config.run, check.progress_of(config.step)}; }
-    /// True for a row that is to be written.
-    Sql const& todo() const { return config.gate_opened ? config.rows.fill_after_gate : config.rows.todo; }
-    /// True for a row that is not right.
-    Sql const& wrong() const { return config.gate_opened ? config.rows.miss_after_gate : config.rows.todo; }
     /// Nothing is begun, or nothing that `writes` of a proof; a fill always writes.
     bool held(bool writes) const { return pace <= 0 || (!may_write && (!config.proof || writes)); }
     /// What is written below full pace says nothing of what another worker would bring.

@@ -107,12 +107,6 @@ Sql in_span(Rows const& rows, PageSpan const& span) {
         rows.table.name, page(span.from), page(span.to));
 }
 
-Sql assignments(Rows const& rows) {
-    std::vector<Sql> sets;
-    for (auto const& [column, value] : rows.set) sets.push_back(sql("{0} = {1}", column, value));
-    return Sql::join(sets, ", ");
-}
-
 /// The span's row of weir.progress p.
 Sql its_progress(PageSpan const& span) {
     return sql(
@@ -147,7 +141,7 @@ Batch prepare_progress(Rows const& rows, Preparation const& how) {
     batch.push_back(sql("SELECT {0}::pg_catalog.regclass", name_literal(rows.table)));
     batch.push_back(check_kinds(rows.table));
     if (!how.counts) batch.push_back(check_rules(rows.table, rows.erases));
-    append(batch, rows.guard);
+    append(batch, guard(rows));
     append(batch, forget_progress(how.progress, how.restart));
     batch.push_back(note_root_changes(rows, how.progress, how.proof));
     batch.push_back(drop_stale_progress(rows, how.progress, how.proof));
@@ -202,26 +196,27 @@ Batch open_batch(Rows const& rows, Epoch epoch, LeafFile const& leaf, bool write
     return batch;
 }
 
-Sql write_rows(Rows const& rows, Sql const& todo, PageSpan const& span, OnLocked locked) {
+Sql write_rows(Rows const& rows, Wanted const& want, PageSpan const& span, OnLocked locked) {
     Ident const alias = rows.table.name;
     Sql const verb = rows.erases ? sql("DELETE FROM ONLY {0} AS {1}", span.leaf.name, alias)
-                                 : sql("UPDATE ONLY {0} AS {1} SET {2}", span.leaf.name, alias, assignments(rows));
+                                 : sql("UPDATE ONLY {0} AS {1} SET {2}", span.leaf.name, alias, want.set);
     if (locked == OnLocked::wait)
         return sql(
             "WITH u AS ({0} WHERE {1} AND {2} RETURNING 1)\nSELECT pg_catalog.set_config('weir.rows', "
             "pg_catalog.count(*)::pg_catalog.text, "
             "true) FROM u",
-            verb, in_span(rows, span), todo);
+            verb, in_span(rows, span), want.todo);
     return sql(
         R"(WITH l AS MATERIALIZED (SELECT {1}.ctid FROM ONLY {0} AS {1} WHERE {2} AND {3} FOR {5} SKIP LOCKED),
 u AS ({4} WHERE {1}.ctid OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT l.ctid FROM l)) AND {3} RETURNING 1)
 SELECT pg_catalog.set_config('weir.rows', pg_catalog.count(*)::pg_catalog.text, true) FROM u)",
-        span.leaf.name, alias, in_span(rows, span), todo, verb, rows.erases ? sql("UPDATE") : sql("NO KEY UPDATE"));
+        span.leaf.name, alias, in_span(rows, span), want.todo, verb,
+        rows.erases ? sql("UPDATE") : sql("NO KEY UPDATE"));
 }
 
-Batch fill_span(Rows const& rows, Sql const& todo, PageSpan const& span, OnLocked locked, bool horizon) {
+Batch fill_span(Rows const& rows, Wanted const& want, PageSpan const& span, OnLocked locked, bool horizon) {
     return {
-        note_hot(span.leaf), write_rows(rows, todo, span, locked),
+        note_hot(span.leaf), write_rows(rows, want, span, locked),
         sql(R"(UPDATE weir.progress p SET next_page = {0}, rows = p.rows OPERATOR(pg_catalog.+) pg_catalog.current_setting('weir.rows')::bigint,
   hot = p.hot OPERATOR(pg_catalog.+) pg_catalog.pg_stat_get_xact_tuples_hot_updated({2}) OPERATOR(pg_catalog.-) pg_catalog.current_setting('weir.hot')::bigint
 WHERE {1} RETURNING pg_catalog.current_setting('weir.rows'),
@@ -232,7 +227,7 @@ WHERE {1} RETURNING pg_catalog.current_setting('weir.rows'),
 
 /// A page at a time: its scan prunes the page, and the limit takes the next few rows that are not right. The table's
 /// columns come first when a bare name is looked up, so ours are qualified by a name that is not the table's.
-Batch sweep_span(Rows const& rows, Sql const& todo, PageSpan const& span, std::int64_t rows_a_page, OnLocked locked,
+Batch sweep_span(Rows const& rows, Wanted const& want, PageSpan const& span, std::int64_t rows_a_page, OnLocked locked,
                  bool horizon) {
     Ident const alias = rows.table.name;
     Ident const numbers = Ident::of(alias.text() == "weir page" ? "weir pages" : "weir page");
@@ -245,7 +240,7 @@ Batch sweep_span(Rows const& rows, Sql const& todo, PageSpan const& span, std::i
         AND {1}.ctid OPERATOR(pg_catalog.<) pg_catalog.concat('(', {8}.n OPERATOR(pg_catalog.+) 1, ',0)')::pg_catalog.tid
         AND {5} LIMIT {6}{7}) x)) AND {5} RETURNING 1)
 SELECT pg_catalog.set_config('weir.rows', pg_catalog.count(*)::pg_catalog.text, true) FROM u)",
-            span.leaf.name, alias, assignments(rows), Int{span.from}, Int{span.to - 1}, todo, Int{rows_a_page},
+            span.leaf.name, alias, want.set, Int{span.from}, Int{span.to - 1}, want.todo, Int{rows_a_page},
             locked == OnLocked::pass ? sql(" FOR NO KEY UPDATE SKIP LOCKED") : sql(""), numbers),
         sql(R"(UPDATE weir.progress p SET rows = p.rows OPERATOR(pg_catalog.+) pg_catalog.current_setting('weir.rows')::bigint,
   hot = p.hot OPERATOR(pg_catalog.+) pg_catalog.pg_stat_get_xact_tuples_hot_updated({1}) OPERATOR(pg_catalog.-) pg_catalog.current_setting('weir.hot')::bigint
@@ -265,12 +260,25 @@ SELECT n.n, n.wrong FROM n)",
         counts ? sql("") : sql(" AND n.wrong OPERATOR(pg_catalog.=) 0"));
 }
 
-Sql name_misses(Rows const& rows, Sql const& wrong, PageSpan const& span, std::int64_t misses) {
-    return sql(R"(WITH k AS (SELECT {6} AS k FROM ONLY {0} AS {1} WHERE {2} AND {3} LIMIT 10),
+Sql name_misses(Rows const& rows, Wanted const& want, PageSpan const& span, std::int64_t misses) {
+    if (want.wrong_each.size() == 1)
+        return sql(R"(WITH k AS (SELECT {6} AS k FROM ONLY {0} AS {1} WHERE {2} AND {3} LIMIT 10),
 d AS (UPDATE weir.progress p SET next_page = {4}, misses = p.misses OPERATOR(pg_catalog.+) {7} WHERE {5})
 SELECT k.k FROM k)",
-               span.leaf.name, rows.table.name, in_span(rows, span), wrong, Int{span.to}, its_progress(span),
-               key_text(rows), Int{misses});
+                   span.leaf.name, rows.table.name, in_span(rows, span), want.wrong, Int{span.to}, its_progress(span),
+                   key_text(rows), Int{misses});
+    std::vector<Sql> each, names, counts;
+    for (std::size_t i = 0; i < want.wrong_each.size(); ++i) {
+        Ident const flag = Ident::of("w" + std::to_string(i));
+        each.push_back(sql("({0}) IS TRUE AS {1}", want.wrong_each[i], flag));
+        names.push_back(sql("CASE WHEN k.{0} THEN {1} END", flag, Value{rows.fragments[i].column}));
+        counts.push_back(sql("pg_catalog.count(*) FILTER (WHERE k.{0}) OVER ()", flag));
+    }
+    return sql(R"(WITH k AS (SELECT {6} AS k, {8} FROM ONLY {0} AS {1} WHERE {2} AND {3}),
+d AS (UPDATE weir.progress p SET next_page = {4}, misses = p.misses OPERATOR(pg_catalog.+) {7} WHERE {5})
+SELECT pg_catalog.concat(k.k, ' (', pg_catalog.concat_ws(', ', {9}), ')'), {10} FROM k LIMIT 10)",
+               span.leaf.name, rows.table.name, in_span(rows, span), want.wrong, Int{span.to}, its_progress(span),
+               key_text(rows), Int{misses}, Sql::join(each, ", "), Sql::join(names, ", "), Sql::join(counts, ", "));
 }
 
 }  // namespace weir

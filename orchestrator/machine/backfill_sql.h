@@ -76,18 +76,20 @@ Batch vacuum(TableName const& leaf);
 Batch open_batch(Rows const& rows, Epoch epoch, LeafFile const& leaf, bool writes);
 /// Locked rows are waited for, or passed over.
 enum class OnLocked : std::uint8_t { wait, pass };
-/// Writes, or deletes, the rows of the span for which `todo` holds. One row, of which the first field is none of the
-/// caller's: what it wrote is kept in weir.rows, for advance_filled().
-Sql write_rows(Rows const& rows, Sql const& todo, PageSpan const& span, OnLocked locked);
+/// Writes, or deletes, the rows of the span for which `want.todo` holds. One row, of which the first field is none of
+/// the caller's: what it wrote is kept in weir.rows, for advance_filled().
+Sql write_rows(Rows const& rows, Wanted const& want, PageSpan const& span, OnLocked locked);
 /// write_rows(), and the span is done. One row: rows written, HOT ones, transaction, and with `horizon` the horizon.
-Batch fill_span(Rows const& rows, Sql const& todo, PageSpan const& span, OnLocked locked, bool horizon);
-/// Writes at most `rows_a_page` rows of each page for which `todo` holds; the span is not done by it. One row, as that
-/// of fill_span().
-Batch sweep_span(Rows const& rows, Sql const& todo, PageSpan const& span, std::int64_t rows_a_page, OnLocked locked,
+Batch fill_span(Rows const& rows, Wanted const& want, PageSpan const& span, OnLocked locked, bool horizon);
+/// Writes at most `rows_a_page` rows of each page for which `want.todo` holds; the span is not done by it. One row, as
+/// that of fill_span().
+Batch sweep_span(Rows const& rows, Wanted const& want, PageSpan const& span, std::int64_t rows_a_page, OnLocked locked,
                  bool horizon);
 /// Counts, and the span is done when no row is wrong, or `counts`. One row: all, and those for which `wrong` holds.
 Sql count_span(Rows const& rows, Sql const& wrong, PageSpan const& span, bool counts);
-/// The span is done, with `misses`. Up to ten rows: the keys of those for which `wrong` holds.
-Sql name_misses(Rows const& rows, Sql const& wrong, PageSpan const& span, std::int64_t misses);
+/// The span is done, with `misses`. Up to ten rows: the keys of those for which `want.wrong` holds. Where there are
+/// several fragments, each says which of them it is wrong for, `id=7 (full_name, city)`, and how many rows of the span
+/// are wrong for each fragment, a field each.
+Sql name_misses(Rows const& rows, Wanted const& want, PageSpan const& span, std::int64_t misses);
 
 }  // namespace weir

@@ -7,6 +7,14 @@
 #include "plans/keys.h"
 
 namespace weir {
+namespace {
+
+bool goes_forward(Batches::Purpose purpose) {
+    return purpose == Batches::Purpose::fill || purpose == Batches::Purpose::proof ||
+           purpose == Batches::Purpose::proof_again;
+}
+
+}  // namespace
 
 Batches::Purpose Batches::forward(Step const& step) const {
     assert(step.kind == StepKind::fill || step.kind == StepKind::proof);
@@ -20,7 +28,7 @@ BackfillConfig Batches::config(Task const& task, RunRecord const& record, Settin
         .run = config_.run,
         .epoch = config_.epoch,
         .step = task.step.id,
-        .rows = task.rows,
+        .rows = *rows_,
         .proof = proof,
         .gate_opened = record.gate_opened,
         // A proof only reads; how much a second reader adds is known.
@@ -60,6 +68,7 @@ BackfillConfig Batches::config(Task const& task, RunRecord const& record, Settin
 void Batches::begin(Task const& task, RunRecord const& record, Settings const& settings, Reply& reply) {
     purpose_ = task.purpose;
     step_ = task.number;
+    rows_ = goes_forward(purpose_) ? standing(task.rows, record.done) : task.rows;
     backfill_.emplace(config(task, record, settings));
     backfill_->start(reply.at, reply.ids, reply.out);
 }
@@ -132,13 +141,13 @@ Then Batches::done(Step const& step, Reply& reply) {
     switch (purpose_) {
         case Purpose::fill:
             changes_[step.id] = backfill_->changes();
-            return then::Write{{EntryKind::step_done, step.id, {}, step.rows->guard}};
+            return then::Write{{EntryKind::step_done, step.id, {}, guard(*rows_)}};
         case Purpose::proof:
         case Purpose::proof_again:
             changes_[step.id] = backfill_->changes();
             reply.announce(ProofDone{step.id, step.rows->table.text(), 0, {}});
             return then::Write{{purpose_ == Purpose::proof ? EntryKind::step_done : EntryKind::checked, step.id,
-                                figures(), step.rows->guard}};
+                                figures(), guard(*rows_)}};
         case Purpose::at_gate:
             return missed(step, true, reply);
         case Purpose::comes_back:
@@ -153,8 +162,8 @@ Then Batches::done(Step const& step, Reply& reply) {
 Then Batches::missed(Step const& step, bool gate_opened, Reply& reply) const {
     if (purpose_ == Purpose::comes_back) return then::Stop{misses_aside(*backfill_, step)};
     reply.announce(ProofDone{step.id, step.rows->table.text(), backfill_->rows_wrong(), backfill_->keys()});
-    if (purpose_ != Purpose::at_gate) return then::Stop{misses(*backfill_, step, gate_opened)};
-    if (backfill_->rows_wrong() > 0) reply.announce(misses_at_gate(*backfill_, step));
+    if (purpose_ != Purpose::at_gate) return then::Stop{misses(*backfill_, *rows_, gate_opened)};
+    if (backfill_->rows_wrong() > 0) reply.announce(misses_at_gate(*backfill_, *rows_));
     return then::Write{{EntryKind::checked, step.id, figures(), {}}};
 }
 

@@ -97,6 +97,7 @@ class Batches {
     Config config_;
     Purpose purpose_{};
     std::size_t step_{};
+    std::optional<Rows> rows_;  ///< that they are for: of a step without what others have ended
     std::optional<BackfillMachine> backfill_;
     std::optional<std::size_t> due_;
     std::map<std::string, int> changes_;  ///< of the root's shape, that each proof has seen; by its progress

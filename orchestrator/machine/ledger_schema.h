@@ -1,6 +1,7 @@
 #pragma once
 /// The tables and functions of the ledger: making them, bringing them up to date, and looking whether all is there.
 /// Pure; docs/ledger.md shows the tables.
+#include "plans/problem.h"
 #include "plans/sql.h"
 
 namespace weir {

@@ -17,11 +17,21 @@ std::string rows_of(BackfillMachine const& proof, TableName const& table) {
     return std::to_string(proof.rows_wrong()) + " rows of " + table.text();
 }
 
+/// `: 2 in full_name, 1 in city`, where several columns are proven in one pass.
+std::string in_columns(BackfillMachine const& proof, Rows const& rows) {
+    std::string text;
+    for (std::size_t i = 0; i < proof.wrong_each().size(); ++i)
+        if (proof.wrong_each()[i] > 0)
+            text += (text.empty() ? ": " : ", ") + std::to_string(proof.wrong_each()[i]) + " in " +
+                    rows.fragments[i].column;
+    return text;
+}
+
 }  // namespace
 
-Problem misses(BackfillMachine const& proof, Step const& step, bool gate_opened) {
-    auto const rows = rows_of(proof, step.rows->table);
-    if (step.rows->erases)
+Problem misses(BackfillMachine const& proof, Rows const& proven, bool gate_opened) {
+    auto const rows = rows_of(proof, proven.table);
+    if (proven.erases)
         return {Code::misses,
                 {},
                 rows + " are still there",
@@ -29,7 +39,7 @@ Problem misses(BackfillMachine const& proof, Step const& step, bool gate_opened)
                 among_them(proof)};
     return {Code::misses,
             {},
-            rows + " are not right",
+            rows + " are not right" + in_columns(proof, proven),
             gate_opened ? "the new application may have written them: compare both columns, mend the rows, and run "
                           "again"
                         : "the expression gives NULL (or finds no row), or the rows stayed locked: mend the rows or "
@@ -47,8 +57,8 @@ Problem misses_aside(BackfillMachine const& proof, Step const& step) {
             among_them(proof)};
 }
 
-Warned misses_at_gate(BackfillMachine const& proof, Step const& step) {
-    return {rows_of(proof, step.rows->table) + " are not right while the gate is open",
+Warned misses_at_gate(BackfillMachine const& proof, Rows const& proven) {
+    return {rows_of(proof, proven.table) + " are not right while the gate is open" + in_columns(proof, proven),
             "compare both columns and mend them: the contract phase begins with the same proof, and stops on them",
             among_them(proof)};
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <iterator>
 #include <utility>
 
 #include "phases/craft/shape.h"
@@ -21,6 +22,14 @@ LockLadder::Config of_step(Program const& program, Step const& step, EntryKind e
     config.give_up = settings.lock_give_up;
     config.on_blocked = settings.on_blocked;
     return config;
+}
+
+/// A later step stands on the same proof.
+bool proves_more(Program const& program, Step const& step) {
+    auto const& steps = program.steps;
+    auto const here = std::find_if(steps.begin(), steps.end(), [&](Step const& s) { return s.id == step.id; });
+    return !step.proven_by.empty() && here != steps.end() &&
+           std::any_of(std::next(here), steps.end(), [&](Step const& s) { return s.proven_by == step.proven_by; });
 }
 
 }  // namespace
@@ -48,6 +57,8 @@ LockLadder::Config forward_try(Program const& program, Step const& step, Epoch e
         config.first.push_back(config.body.back());
     }
     config.body.insert(config.body.end(), step.forward.statements.begin(), step.forward.statements.end());
+    if (proves_more(program, step))
+        config.body.push_back(keep_shape(proof_of(program, step).rows->table, program.run, step.proven_by));
     if (!step.noted_for.empty())
         config.body.push_back(note_shape(step.undo.proves->table, program.run, step.noted_for));
     return config;

@@ -70,20 +70,20 @@ Batch StripeWorker::batch(State what, BackfillContext const& context, Millis now
     };
     if (what == State::sweeping) {
         auto const locked = turn_.pass_locked ? OnLocked::pass : OnLocked::wait;
-        add(sweep_span(rows, context.todo(), range, turn_.rows_a_page, locked, horizon));
+        add(sweep_span(rows, context.want, range, turn_.rows_a_page, locked, horizon));
     } else if (what == State::filling) {
-        add(fill_span(rows, context.todo(), range, OnLocked::wait, horizon));
+        add(fill_span(rows, context.want, range, OnLocked::wait, horizon));
     } else if (what == State::filling_unlocked) {
-        add(fill_span(rows, context.todo(), range, OnLocked::pass, horizon));
+        add(fill_span(rows, context.want, range, OnLocked::pass, horizon));
     } else if (what == State::counting) {
-        add({count_span(rows, context.wrong(), range, config.counts)});
+        add({count_span(rows, context.want.wrong, range, config.counts)});
     } else if (what == State::refilling) {
-        add({write_rows(rows, context.todo(), range, OnLocked::wait)});
+        add({write_rows(rows, context.want, range, OnLocked::wait)});
         // In the same transaction now() is the same: what is left could not be deleted.
-        if (rows.erases) add({count_span(rows, context.wrong(), range, config.counts)});
+        if (rows.erases) add({count_span(rows, context.want.wrong, range, config.counts)});
     } else {
         assert(what == State::naming);
-        add({name_misses(rows, context.wrong(), range, misses_)});
+        add({name_misses(rows, context.want, range, misses_)});
     }
     return batch;
 }
@@ -303,10 +303,14 @@ StripeWorker::Next StripeWorker::refilled(Outcome const& outcome, BackfillContex
 }
 
 StripeWorker::Next StripeWorker::named(Outcome const& outcome, BackfillContext& context, Reply& reply) {
-    auto& keys = context.figures.keys;
+    auto& figures = context.figures;
     for (auto const& row : outcome.rows)
-        if (keys.size() < keys_at_most) keys.emplace_back(row.fields[0].value_or(""));
-    context.figures.rows_wrong += misses_;
+        if (figures.keys.size() < keys_at_most) figures.keys.emplace_back(row.fields[0].value_or(""));
+    if (context.want.wrong_each.size() > 1 && !outcome.rows.empty()) {
+        figures.wrong_each.resize(context.want.wrong_each.size());
+        for (std::size_t i = 0; i < figures.wrong_each.size(); ++i) figures.wrong_each[i] += number(outcome, i + 1);
+    }
+    figures.rows_wrong += misses_;
     advance(0, 0, outcome.took, context, reply);
     return {};
 }

@@ -197,7 +197,8 @@ Rows Undo::rows(Program const& program) const {
     assert(state_ == State::weighing);
     auto const& loss = *program.steps[step_].undo.loses;
     auto rows = loss.rows;
-    if (any_) rows.todo = rows.miss_after_gate = rows.fill_after_gate = loss.any;
+    auto& fragment = rows.fragments.front();
+    if (any_) fragment.todo = fragment.miss_after_gate = fragment.fill_after_gate = loss.any;
     return rows;
 }
 
@@ -211,7 +212,7 @@ void Undo::counted(Program const& program, std::int64_t rows) {
         lost_ += rows;
         where_ += (where_.empty() ? "" : ", ") + loss.column;
     }
-    steps_[step.id] = {rows, any_ ? loss.any : loss.rows.todo};
+    steps_[step.id] = {rows, any_ ? loss.any : loss.rows.fragments.front().todo};
     ++step_;
 }
 

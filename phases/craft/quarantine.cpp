@@ -90,9 +90,14 @@ class SetAside : public Operation {
             bool const all_go_back = !may_not_go_back(now);
             Sql const wrong = all_go_back ? sql("NOT {0}", ok_of(then))
                                           : sql("(pg_catalog.num_nulls({0}) = 0 AND NOT {1})", aside, ok_of(then));
-            step.undo.proves =
-                Rows{table_,        {{aside, reverse_of(then)}}, wrong, wrong, all_go_back ? wrong : sql("false"),
-                     key_of(table), {guard_sync(then)}};
+            step.undo.proves = Rows{table_,
+                                    {{aside.text(),
+                                      {{aside, reverse_of(then)}},
+                                      wrong,
+                                      wrong,
+                                      all_go_back ? wrong : sql("false"),
+                                      {guard_sync(then)}}},
+                                    key_of(table)};
             if (may_not_go_back(now)) {
                 Ident const counter = lost_counter(now);
                 step.undo.lost_counter = counter;
@@ -271,7 +276,8 @@ class Purge : public Operation {
         prove.kind = StepKind::proof;
         prove.title = "prove that nothing stands in " + said(table_, aside.text()) + " alone";
         prove.aside = aside;
-        prove.rows = Rows{table_, {{to, forward_of(m)}}, wrong, wrong, wrong, key_of(table), {check_kinds(table_)}};
+        prove.rows = Rows{
+            table_, {{m.to.name, {{to, forward_of(m)}}, wrong, wrong, wrong, {check_kinds(table_)}}}, key_of(table)};
         prove.forward.holds = lock_of(table_, LockMode::access_share);
         prove.undo = nothing("nothing to undo");
         return prove;

@@ -18,6 +18,14 @@ Sql note_shape(TableName const& table, RunId run, std::string const& proof) {
                Int{static_cast<std::int64_t>(run)}, Value{proof}, Value{proof + ".back"});
 }
 
+Sql keep_shape(TableName const& table, RunId run, std::string const& proof) {
+    return sql(
+        "UPDATE weir.progress p SET shape = s.shape FROM weir.shapes(pg_catalog.to_regclass({0})) s WHERE p.run "
+        "OPERATOR(pg_catalog.=) {1} AND p.step OPERATOR(pg_catalog.=) {2} AND p.leaf OPERATOR(pg_catalog.=) s.leaf AND "
+        "p.from_page OPERATOR(pg_catalog.=) 0",
+        Value{sql("{0}", table).text()}, Int{static_cast<std::int64_t>(run)}, Value{proof});
+}
+
 Sql check_shape(TableName const& table, RunId run, std::string const& proof) {
     return sql("SELECT weir.check_shape({0}, {1}, {2})", Value{sql("{0}", table).text()},
                Int{static_cast<std::int64_t>(run)}, Value{proof});

@@ -16,6 +16,9 @@ Sql check_rules(TableName const& table, bool deletes);
 /// its end and each leaf is what it was when that proof noted it (attachments, file, BEFORE triggers, rules, columns),
 /// and WE008 as check_kinds().
 Sql check_shape(TableName const& table, RunId run, std::string const& proof);
+/// For such a transaction, after what it destroys, when others stand on the same proof: the table as it is left is what
+/// was proven. REQUIRES check_shape() before it, under the same lock.
+Sql keep_shape(TableName const& table, RunId run, std::string const& proof);
 /// Notes the table as it is now as read whole, for step `proof` of the run and for `<proof>.back`: both then read what
 /// changes later alone.
 Sql note_shape(TableName const& table, RunId run, std::string const& proof);

@@ -384,6 +384,15 @@ Sql guard_sync(Mapping const& m) {
                Int{static_cast<std::int64_t>(m.run)}, Int{m.number}, Int{m.two_way ? 4 : 2});
 }
 
+Fragment synced_fragment(Mapping const& m) {
+    Ident const to = Ident::of(m.to.name);
+    Sql const ok = ok_of(m);
+    Fragment fragment{m.to.name, {{to, forward_of(m)}}, sql("NOT {0}", ok), {}, {}, {guard_sync(m)}};
+    fragment.fill_after_gate = sql("({0} AND NOT {1})", not_given(sql("{0}", to)), ok);
+    fragment.miss_after_gate = m.two_way ? fragment.todo : fragment.fill_after_gate;
+    return fragment;
+}
+
 Sql look_at_sync(Mapping const& m) {
     auto const a = said(m.table, m.from.name);
     auto const b = said(m.table, m.to.name);

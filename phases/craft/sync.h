@@ -81,6 +81,10 @@ Sql forward_of(Mapping const& mapping);
 /// `weir_sync.r1_1_g(b)`. REQUIRES a two-way mapping.
 Sql reverse_of(Mapping const& mapping);
 
+/// Every row is to be `ok`; once the new application writes, a fill gives a value only where there is none. One way, a
+/// value that the application gave to the new column is then the application's.
+Fragment synced_fragment(Mapping const& mapping);
+
 /// The type to cast a forward expression to: with its modifier, save for lengths (a value that is too long must fail
 /// and not be cut in silence).
 TypeName cast_target(std::string const& type);

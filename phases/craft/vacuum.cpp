@@ -15,7 +15,10 @@ class Vacuum : public Operation {
                             sql("VACUUM (ANALYZE, TRUNCATE false) {0}", table_), {});
         vacuum.scans = true;
         vacuum.may_fail = true;
-        return {there_and_back("vacuum and analyze " + table_.text(), std::move(vacuum), nothing("nothing to undo"))};
+        auto step =
+            there_and_back("vacuum and analyze " + table_.text(), std::move(vacuum), nothing("nothing to undo"));
+        step.vacuums = table_;
+        return {std::move(step)};
     }
     void apply(Catalog&, RunId) const override {}
     std::vector<Touched> touches() const override { return touched_; }

@@ -10,8 +10,10 @@ namespace {
 /// The first of `columns` that is set, or nothing.
 std::string const* set_among(Rows const& rows, std::vector<std::string> const& columns) {
     auto const found = std::find_if(columns.begin(), columns.end(), [&](std::string const& column) {
-        return std::any_of(rows.set.begin(), rows.set.end(),
-                           [&](Assignment const& a) { return a.column.text() == column; });
+        return std::any_of(rows.fragments.begin(), rows.fragments.end(), [&](Fragment const& fragment) {
+            return std::any_of(fragment.set.begin(), fragment.set.end(),
+                               [&](Assignment const& a) { return a.column.text() == column; });
+        });
     });
     return found == columns.end() ? nullptr : &*found;
 }

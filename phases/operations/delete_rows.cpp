@@ -17,8 +17,8 @@ struct Subject {
 };
 
 Rows rows_of(Subject const& s, Catalog const& catalog) {
-    Rows rows{s.table, {}, sql("{0}", s.where), {}, {}, key_of(*catalog.find(s.table)), {}};
-    rows.fill_after_gate = rows.miss_after_gate = rows.todo;
+    Sql const todo = sql("{0}", s.where);
+    Rows rows{s.table, {{"", {}, todo, todo, todo}}, key_of(*catalog.find(s.table))};
     rows.erases = true;
     return rows;
 }

@@ -67,15 +67,10 @@ class DropColumn : public Operation {
         forward.push_back(nothing_taken_along(table_, column_));
         forward.push_back(sql("ALTER TABLE {0} DROP COLUMN {1}", table_, column_));
 
-        Rows rows{
-            table_,         {{Ident::of(live->to), forward_of(m)}}, sql("NOT {0}", ok_of(m)), {}, {}, key_of(table),
-            {guard_sync(m)}};
-        rows.fill_after_gate = sql("(pg_catalog.num_nulls({0}) = 1 AND NOT {1})", Ident::of(live->to), ok_of(m));
-        rows.miss_after_gate = m.two_way ? rows.todo : rows.fill_after_gate;
         Step prove;
         prove.kind = StepKind::proof;
         prove.title = "prove every row of " + said(table_, live->to) + " once more, now that both applications wrote";
-        prove.rows = std::move(rows);
+        prove.rows = Rows{table_, {synced_fragment(m)}, key_of(table)};
         prove.forward.holds = lock_of(table_, LockMode::access_share);
         prove.undo = nothing("nothing to undo");
         Steps steps{std::move(prove)};

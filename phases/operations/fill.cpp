@@ -43,30 +43,22 @@ Sql is_null(Ident const& column) { return sql("pg_catalog.num_nulls({0}) OPERATO
 
 Rows rows_of(Subject const& s, Catalog const& catalog) {
     Table const& table = *catalog.find(s.table);
-    Rows rows{s.table, {}, {}, {}, {}, key_of(table), {}};
-    if (Sync const* live = live_sync(s, table)) {
-        Mapping const m = mapping_of(s.table, table, *live);
-        Ident const to = Ident::of(live->to);
-        rows.set = {{to, forward_of(m)}};
-        rows.todo = sql("NOT {0}", ok_of(m));
-        rows.fill_after_gate = sql("({0} AND NOT {1})", is_null(to), ok_of(m));
-        // One way: a value that the application gave to the new column is the application's.
-        rows.miss_after_gate = m.two_way ? rows.todo : rows.fill_after_gate;
-        rows.guard = {guard_sync(m)};
-        return rows;
-    }
+    if (Sync const* live = live_sync(s, table))
+        return {s.table, {synced_fragment(mapping_of(s.table, table, *live))}, key_of(table)};
+    Fragment fragment;
     std::vector<Sql> nulls;
     for (auto const& [column, value] : s.set) {
+        fragment.column += (fragment.column.empty() ? "" : ", ") + column.text();
         nulls.push_back(is_null(column));
         Sql const filled = value_of(s, value);
-        rows.set.push_back({column, s.set.size() == 1
-                                        ? filled
-                                        : sql("CASE WHEN {0} THEN {1} ELSE {2} END", is_null(column), filled, column)});
+        fragment.set.push_back(
+            {column,
+             s.set.size() == 1 ? filled : sql("CASE WHEN {0} THEN {1} ELSE {2} END", is_null(column), filled, column)});
     }
-    rows.todo = sql("({0})", Sql::join(nulls, " OR "));
-    if (s.where) rows.todo = sql("({0} AND {1})", rows.todo, *s.where);
-    rows.fill_after_gate = rows.miss_after_gate = rows.todo;
-    return rows;
+    fragment.todo = sql("({0})", Sql::join(nulls, " OR "));
+    if (s.where) fragment.todo = sql("({0} AND {1})", fragment.todo, *s.where);
+    fragment.fill_after_gate = fragment.miss_after_gate = fragment.todo;
+    return {s.table, {std::move(fragment)}, key_of(table)};
 }
 
 class Fill : public Operation {

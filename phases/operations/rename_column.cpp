@@ -80,6 +80,8 @@ class CopyColumn : public Operation {
     }
 
     std::vector<Touched> touches() const override { return {{table_, from_.text()}, {table_, to_.text()}}; }
+    std::vector<Touched> makes() const override { return {{table_, to_.text()}}; }
+    std::vector<Touched> reads() const override { return {{table_, from_.text()}}; }
 
   private:
     /// Can an empty column of the same type be added?

@@ -35,7 +35,8 @@ std::vector<Touched> filled_for_good(Program const& program) {
     std::vector<Touched> columns;
     for (auto const& step : program.steps)
         if (step.kind == StepKind::fill)
-            for (auto const& [column, value] : step.rows->set) columns.push_back({step.rows->table, column.text()});
+            for (auto const& fragment : step.rows->fragments)
+                for (auto const& [column, value] : fragment.set) columns.push_back({step.rows->table, column.text()});
     return columns;
 }
 

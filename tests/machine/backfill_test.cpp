@@ -319,7 +319,7 @@ TEST_F(InPageTest, AVacuumThatFindsTheTableBusyIsLeftOut) {
 
 TEST_F(InPageTest, ErasesByRangesAndSaysNothingOfWays) {
     config.rows.erases = true;
-    config.rows.set.clear();
+    config.rows.fragments[0].set.clear();
     start();
     prepared({{0, 16, 0}});
     EXPECT_TRUE(told<WayChanged>(out).empty());
@@ -330,7 +330,7 @@ TEST_F(InPageTest, ErasesByRangesAndSaysNothingOfWays) {
 
 TEST_F(InPageTest, ADeletionNeedsNoRoomAndRunsNoVacuum) {
     config.rows.erases = true;
-    config.rows.set.clear();
+    config.rows.fragments[0].set.clear();
     config.sweep.vacuum_at_least = 100;
     start();
     prepared({{0, 160, 0}});
@@ -954,7 +954,7 @@ TEST_F(ProofTest, IsPacedByWhatItReads) {
 
 /// Of a column without a sync: a row that is not right may move past the reading.
 struct TwiceTest : ProofTest {
-    TwiceTest() { config.rows.guard.clear(); }
+    TwiceTest() { config.rows.fragments[0].guard.clear(); }
     /// The pass that is prepared, of one range with so many wrong rows, which are filled.
     void pass(int wrong) {
         prepared({{0, 16, 0}});

@@ -83,20 +83,19 @@ inline Step transactional(std::string const& id, Phase phase, bool undoable = tr
 }
 
 inline Rows rows_of_users() {
-    Rows rows{users(), {}, {}, {}, {}, {}, {}};
-    rows.set.push_back({Ident::of("full_name"), sql("name")});
-    rows.todo = sql("NOT ok");
-    rows.miss_after_gate = sql("NOT ok_after_gate");
-    rows.fill_after_gate = sql("full_name IS NULL");
-    rows.key = {Ident::of("id")};
-    rows.guard = {sql("SELECT weir.check_sync('users', 1, 1, 4)")};
-    return rows;
+    Fragment const fragment{"full_name",
+                            {{Ident::of("full_name"), sql("name")}},
+                            sql("NOT ok"),
+                            sql("NOT ok_after_gate"),
+                            sql("full_name IS NULL"),
+                            {sql("SELECT weir.check_sync('users', 1, 1, 4)")}};
+    return {users(), {fragment}, {Ident::of("id")}};
 }
 
 /// Of a step that made a column.
 inline UndoLoss users_lost() {
     Sql const todo = sql("full_name IS NOT NULL AND full_name <> name");
-    return {"users.full_name", Rows{users(), {}, todo, todo, todo, {}, {}}, sql("full_name IS NOT NULL"), {}};
+    return {"users.full_name", Rows{users(), {{"full_name", {}, todo, todo, todo}}}, sql("full_name IS NOT NULL"), {}};
 }
 
 inline Step work(std::string const& id, Phase phase, bool proof) {

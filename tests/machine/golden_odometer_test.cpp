@@ -200,7 +200,7 @@ std::string shape_of(Program const& program) {
                 shape += is ? '1' : '0';
         if (!step.rows) continue;
         shape += " of " + std::to_string(script.part.at(step.id));
-        shape += step.rows->guard.empty() ? "" : " guarded";
+        shape += guarded(*step.rows) ? " guarded" : "";
         shape += step.rows->erases ? " erases" : "";
     }
     return shape;

@@ -68,7 +68,7 @@ TEST(Undo, WeighsEachStepThatMayLoseSomething) {
     EXPECT_EQ(undo.state(), Undo::State::weighing);
     EXPECT_TRUE(undo.count_any());
     EXPECT_FALSE(undo.count_any()) << "more than every value does not count";
-    EXPECT_EQ(to_text({undo.rows(made).todo}), to_text({users_lost().any}));
+    EXPECT_EQ(to_text({undo.rows(made).fragments.front().todo}), to_text({users_lost().any}));
     undo.counted(made, 3);
     ASSERT_TRUE(undo.weigh_next(made, record, Epoch{1}, ids, out));
     EXPECT_EQ(undo.state(), Undo::State::guarding);

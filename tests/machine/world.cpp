@@ -110,6 +110,8 @@ void read(std::string_view sent, Tx& tx, std::int64_t run) {
         action.to = needed(*after(text, "generate_series("), ", ") + 1;
         action.skips = after(text, "SKIP LOCKED").has_value();
         tx.actions.push_back(std::move(action));
+    } else if (starts_with(text, "UPDATE weir.progress p SET shape = s.shape")) {
+        simple(Verb::keep, "p.step = ");
     } else if (starts_with(text, "UPDATE weir.progress p SET")) {
         Tx::Action action;
         action.verb = Verb::moved;
@@ -222,16 +224,20 @@ Script::Script(Program const& program) {
         add(Tx::Verb::gone, step.undo.probe, false);
         if (is_transactional(step) && step.forward.statements.empty()) silent.insert(step.id);
         for (auto const& statement : step.undo.guard) guards.insert(statement.text());
-        if (step.undo.proves)
-            writes.push_back({" AS " + sql("{0}", step.undo.proves->table.name).text(), step.undo.proves->todo.text(),
-                              step.noted_for});
+        auto const writes_for = [&](Rows const& rows, std::string const& of) {
+            for (bool const gate_opened : {false, true})
+                writes.push_back(
+                    {" AS " + sql("{0}", rows.table.name).text(), wanted(rows, gate_opened).todo.text(), of});
+        };
+        if (step.undo.proves) writes_for(*step.undo.proves, step.noted_for);
         if (!step.rows) continue;
-        for (auto const& statement : step.rows->guard) guards.insert(statement.text());
-        auto const alias = " AS " + sql("{0}", step.rows->table.name).text();
-        writes.push_back({alias, step.rows->todo.text(), step.id});
-        writes.push_back({alias, step.rows->fill_after_gate.text(), step.id});
+        for (auto const& statement : guard(*step.rows)) guards.insert(statement.text());
+        // What is proven again when some of the steps that stand on it are done.
+        for (auto left = *step.rows; !left.fragments.empty(); left.fragments.erase(left.fragments.begin()))
+            writes_for(left, step.id);
         part[step.id] =
-            numbers.try_emplace(step.rows->table.text() + " " + step.rows->todo.text(), numbers.size()).first->second;
+            numbers.try_emplace(step.rows->table.text() + " " + wanted(*step.rows, false).todo.text(), numbers.size())
+                .first->second;
     }
     parts = std::max<std::size_t>(numbers.size(), 1);
 }
@@ -324,7 +330,10 @@ void World::apply_forward(std::string const& step) {
     }
     destroy(step);
     auto const stands = rules.stands_on.find(step);
-    if (stands != rules.stands_on.end() && !all_right(stands->second)) object(step + " was applied with wrong rows");
+    if (stands != rules.stands_on.end()) {
+        if (!all_right(stands->second)) object(step + " was applied with wrong rows");
+        ++shape.ours;
+    }
     if (!rules.gate_guarded.contains(step)) return;
     if (rules.gate && !has("gate_approved")) object(step + " was applied before the gate was approved");
     // A proof may stand after it: contract deletes rows, too.
@@ -356,6 +365,7 @@ void World::apply_undo(std::string const& step) {
     if (!there && !in_part) object(step + " was undone and is not there");
     if (!there && count(undone, step) > 0) object(step + " was undone twice");
     if (there) ++undone[step];
+    if (there && rules.stands_on.contains(step)) --shape.ours;
     if (!undoes()) object(step + " was undone without an abort");
     for (auto other = rules.order.rbegin(); other != rules.order.rend() && *other != step; ++other)
         if (count(applied, *other) > count(undone, *other) && has("step_done", *other) &&
@@ -450,6 +460,9 @@ Outcome World::perform(Tx const& tx) {
             case Verb::file:
             case Verb::shape:
                 break;
+            case Verb::keep:
+                shapes[action.step] = shape;
+                break;
             case Verb::note:
                 // What goes aside was proven to stand in the column that stays.
                 for (std::int64_t page = 0; page < pages(); ++page)
@@ -516,7 +529,7 @@ Outcome World::perform(Tx const& tx) {
                 changed.clear();
                 if (auto const noted = shapes.find(action.step); noted != shapes.end() && action.number == 1) {
                     if (noted->second != shape) progress[action.step].clear();
-                    if (noted->second.root != shape.root) changed = "trigger norm";
+                    if (noted->second.root != shape.root || noted->second.ours != shape.ours) changed = "trigger norm";
                 }
                 shapes[action.step] = shape;
                 break;
@@ -652,9 +665,9 @@ std::string World::print() const {
         for (auto const& s : stripes)
             add("stripe", step, std::to_string(s.from), std::to_string(s.next), std::to_string(s.misses));
     for (auto const& [step, noted] : files) add("file", step, std::to_string(noted));
-    add("shape", std::to_string(shape.leaves), std::to_string(shape.root));
+    add("shape", std::to_string(shape.leaves), std::to_string(shape.root), std::to_string(shape.ours));
     for (auto const& [step, noted] : shapes)
-        add("noted", step, std::to_string(noted.leaves), std::to_string(noted.root));
+        add("noted", step, std::to_string(noted.leaves), std::to_string(noted.root), std::to_string(noted.ours));
     for (bool const r : right) all += r ? '1' : '0';
     for (auto const page : own) add("own", std::to_string(page));
     add(quarantine_over ? "over" : "", condition ? "open" : "");

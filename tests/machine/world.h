@@ -41,6 +41,7 @@ struct Tx {
         keys,
         shape,  // is the table what was proven?
         note,   // as if it were
+        keep,   // it is, with what the step itself changed
         hand,
         probe,
         gone,  // the probe of an undo
@@ -135,6 +136,7 @@ struct World {
     /// Of the table: what somebody made of its leaves, and of its triggers, rules and columns.
     struct Shape {
         int leaves{}, root{};
+        int ours{};  ///< steps that stand on a proof and change the table
         bool operator==(Shape const&) const = default;
     };
     Shape shape;

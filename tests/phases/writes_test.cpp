@@ -7,8 +7,9 @@ namespace weir::tests {
 namespace {
 
 Rows filling(std::string_view column) {
-    Rows rows{{Ident::of("public"), Ident::of("users")}, {{Ident::of(column), sql("1")}}, sql("true"), {}, {}, {}, {}};
-    return rows;
+    Sql const all = sql("true");
+    return {{Ident::of("public"), Ident::of("users")},
+            {{std::string{column}, {{Ident::of(column), sql("1")}}, all, all, all}}};
 }
 
 TEST(Writes, AnIndexOnAFilledColumnLeavesNoVersionOnItsPage) {

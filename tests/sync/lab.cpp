@@ -130,26 +130,25 @@ weir::Rows const& Lab::work() const {
 
 int Lab::fill() {
     auto const& rows = work();
-    std::vector<Sql> sets;
-    for (auto const& [column, value] : rows.set) sets.push_back(sql("{0} = {1}", column, value));
+    auto const all = wanted(rows, false);
     auto const outcome = asker_->ask({sql("SET LOCAL weir.batch = 'on'"),
                                       sql("WITH u AS (UPDATE {0} AS {1} SET {2} WHERE {3} RETURNING 1) SELECT count(*) "
                                           "FROM u",
-                                          rows.table, rows.table.name, Sql::join(sets, ", "), rows.todo)});
+                                          rows.table, rows.table.name, all.set, all.todo)});
     if (outcome.fate != Fate::done) throw std::runtime_error{outcome.sqlstate + " " + outcome.message};
     return std::stoi(outcome.rows.at(0).fields.at(0).value());
 }
 
 int Lab::wrong() {
     auto const& rows = work();
-    auto const outcome =
-        asker_->ask({sql("SELECT count(*) FROM {0} AS {1} WHERE {2}", rows.table, rows.table.name, rows.todo)});
+    auto const outcome = asker_->ask(
+        {sql("SELECT count(*) FROM {0} AS {1} WHERE {2}", rows.table, rows.table.name, wanted(rows, false).todo)});
     if (outcome.fate != Fate::done) throw std::runtime_error{outcome.sqlstate + " " + outcome.message};
     return std::stoi(outcome.rows.at(0).fields.at(0).value());
 }
 
 std::string Lab::guard() {
-    auto const outcome = asker_->ask(work().guard);
+    auto const outcome = asker_->ask(weir::guard(work()));
     return outcome.fate == Fate::done ? "" : outcome.sqlstate;
 }
 

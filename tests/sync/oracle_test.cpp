@@ -157,10 +157,7 @@ struct World : Lab {
     /// Range by range, as the machine does it, pass after pass until `end`; how many rows were written.
     long backfill(Clock::time_point end, std::chrono::milliseconds rest) {
         Client hand{database.conninfo};
-        auto const& work = this->work();
-        std::vector<Sql> sets;
-        for (auto const& [column, value] : work.set) sets.push_back(sql("{0} = {1}", column, value));
-        auto const set = Sql::join(sets, ", ").text();
+        auto const work = wanted(this->work(), false);
         long written = 0;
         while (Clock::now() < end) {
             int const pages =
@@ -171,7 +168,7 @@ struct World : Lab {
                 auto const text =
                     "SET LOCAL weir.batch = 'on'; SET LOCAL lock_timeout = '10ms'; "
                     "WITH u AS (UPDATE ONLY t SET " +
-                    set + " WHERE " + range +
+                    work.set.text() + " WHERE " + range +
                     " RETURNING 1) "
                     "SELECT count(*) FROM u";
                 try {
@@ -186,10 +183,12 @@ struct World : Lab {
     }
 
     /// Filled and yet not right: a trigger let it pass, whatever a later batch would make of it.
-    std::string let_pass() { return rows("SELECT count(*) FROM t WHERE num_nulls(b) = 0 AND " + work().todo.text()); }
+    std::string let_pass() {
+        return rows("SELECT count(*) FROM t WHERE num_nulls(b) = 0 AND " + wanted(work(), false).todo.text());
+    }
 
     std::string differing() {
-        return rows("SELECT count(*) FILTER (WHERE NOT coalesce(" + work().todo.text() +
+        return rows("SELECT count(*) FILTER (WHERE NOT coalesce(" + wanted(work(), false).todo.text() +
                     ", false) IS FALSE), "
                     "count(*) FILTER (WHERE w.by = 'a' AND (a <> value OR b IS DISTINCT FROM value)), "
                     "count(*) FILTER (WHERE w.by = 'b' AND (a <> left(value, 10) OR b IS DISTINCT FROM value)), "

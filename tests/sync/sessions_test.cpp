@@ -112,7 +112,7 @@ TEST(Sync, no_operator_of_the_applications_search_path_reaches_into_what_runs_in
     auto const file = lab.rows("SELECT pg_catalog.pg_relation_filenode('public.t')");
     EXPECT_EQ(lab.code("SELECT weir.same_file('public.t'::regclass, " + file + ", 'public.t'::regclass)"), "");
     EXPECT_EQ(lab.code("SELECT weir.same_file('public.t'::regclass, 1, 'public.t'::regclass)"), "WE002");
-    for (auto const& guard : lab.work().guard) EXPECT_EQ(lab.code(guard.text()), "");
+    for (auto const& one : guard(lab.work())) EXPECT_EQ(lab.code(one.text()), "");
     lab.run("INSERT INTO weir.orders (plan, word, by_user) VALUES ('p', 'pause', 'somebody else')");
     EXPECT_EQ(lab.rows("SELECT by_user FROM weir.orders"), "postgres");
 

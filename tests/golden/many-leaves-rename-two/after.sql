@@ -1,0 +1,1 @@
+SELECT count(*) = 200 AND bool_and(title = 'n' || id) FROM events
