@@ -9,7 +9,7 @@
 #include <variant>
 
 #include "metrics/text.h"
-#include "plans/sql.h"
+#include "plans/utf8.h"
 
 namespace weir {
 namespace {
@@ -17,26 +17,16 @@ namespace {
 // How values are written.
 
 std::string quoted(std::string_view text) {
+    constexpr std::string_view hex = "0123456789abcdef";
     std::string out{"\""};
-    for (std::size_t i = 0; i < text.size();) {
-        auto const byte = static_cast<unsigned char>(text[i]);
-        std::size_t const length = byte < 0x80 ? 1 : byte >= 0xF0 ? 4 : byte >= 0xE0 ? 3 : 2;
-        auto const character = text.substr(i, length);
-        if (byte == '"' || byte == '\\') {
-            (out += '\\') += text[i];
-        } else if (byte < 0x20) {
-            constexpr std::string_view hex = "0123456789abcdef";
+    for (char const c : as_utf8(text)) {
+        auto const byte = static_cast<unsigned char>(c);
+        if (c == '"' || c == '\\')
+            (out += '\\') += c;
+        else if (byte < 0x20)
             ((out += "\\u00") += hex[byte >> 4]) += hex[byte & 15];
-        } else if (byte < 0x80) {
-            out += text[i];
-        } else if (character.size() == length && is_utf8(character)) {
-            out += character;
-        } else {
-            out += "\xEF\xBF\xBD";
-            ++i;
-            continue;
-        }
-        i += length;
+        else
+            out += c;
     }
     return out + '"';
 }

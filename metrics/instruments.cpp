@@ -1,10 +1,5 @@
 #include "metrics/instruments.h"
 
-#include <prometheus/counter.h>
-#include <prometheus/family.h>
-#include <prometheus/gauge.h>
-#include <prometheus/histogram.h>
-#include <prometheus/registry.h>
 #include <prometheus/text_serializer.h>
 
 #include <algorithm>
@@ -14,13 +9,13 @@
 #include <sstream>
 #include <utility>
 
+#include "metrics/families.h"
 #include "metrics/rate.h"
-#include "plans/keys.h"
+#include "metrics/throttle_reason.h"
 
 namespace weir {
 namespace {
 
-using prometheus::Counter;
 using prometheus::Family;
 using prometheus::Gauge;
 using prometheus::Histogram;
@@ -30,27 +25,6 @@ constexpr std::array phases{Phase::expand, Phase::backfill, Phase::proof, Phase:
 constexpr std::array ways{Way::in_page, Way::ranges};
 constexpr std::array states{RunState::pending, RunState::running,     RunState::paused, RunState::waiting,
                             RunState::stopped, RunState::quarantined, RunState::done,   RunState::undone};
-
-struct Reason {
-    std::string_view words, label;
-};
-/// Beside the signals of keys::signals, which are called by their own names.
-constexpr std::array reasons{Reason{"sql ", "sql"},
-                             Reason{"http ", "http"},
-                             Reason{"prometheus ", "prometheus"},
-                             Reason{"paused by", "paused"},
-                             Reason{"pace ", "rising"},
-                             Reason{"outside the window", "schedule"},
-                             Reason{"before the time of schedule.at", "schedule"}};
-constexpr std::string_view other{"other"};
-
-std::vector<std::string_view> labels_of_reasons() {
-    std::vector<std::string_view> labels;
-    for (auto const& signal : keys::signals) labels.push_back(signal.name);
-    for (auto const& reason : reasons) labels.push_back(reason.label);
-    labels.push_back(other);
-    return labels;
-}
 
 // A replica that is not spoken of any more (renamed, scaled away, eye session lost) must not stand there for ever.
 constexpr Millis replica_memory = std::chrono::minutes{1};
@@ -76,18 +50,7 @@ void drop(Family<Gauge>& family, Labels const& labels) {
 
 }  // namespace
 
-std::string_view throttle_reason(std::string_view reason) {
-    for (auto const& signal : keys::signals) {
-        std::string words{signal.name};
-        std::ranges::replace(words, '_', ' ');
-        if (reason.starts_with(words)) return signal.name;
-    }
-    for (auto const& [words, label] : reasons)
-        if (reason.starts_with(words)) return label;
-    return other;
-}
-
-struct Instruments::World {
+struct Instruments::World : Families {
     explicit World(std::string version);
 
     struct Work {
@@ -134,16 +97,6 @@ struct Instruments::World {
     void operator()(Stopped const& event);
     void operator()(RunDone const& event);
 
-    Family<Gauge>& gauge(char const* name, char const* help) {
-        return prometheus::BuildGauge().Name(name).Help(help).Register(registry);
-    }
-    Family<Counter>& counter(char const* name, char const* help) {
-        return prometheus::BuildCounter().Name(name).Help(help).Register(registry);
-    }
-    Family<Histogram>& histogram(char const* name, char const* help) {
-        return prometheus::BuildHistogram().Name(name).Help(help).Register(registry);
-    }
-
     void advance(Instant at);
     void phase(std::optional<Phase> now);
     void state(RunState now);
@@ -165,68 +118,6 @@ struct Instruments::World {
     void not_blocked();
     void no_forecast();
     void drop_eta(WorkKey const& key);
-
-    prometheus::Registry registry;
-    Family<Gauge>& run_phase = gauge("weir_run_phase", "1 for the phase that the run is in, 0 for the others.");
-    Family<Gauge>& run_state = gauge("weir_run_state", "1 for the state that the run is in, 0 for the others.");
-    Family<Gauge>& rows_done = gauge("weir_rows_done", "Rows written by the fill, or looked at by the proof.");
-    Family<Gauge>& rows_estimate = gauge("weir_rows_estimate", "Rows of the table by the server's estimate.");
-    Family<Gauge>& pages_done = gauge("weir_pages_done", "Pages of the table that are done.");
-    Family<Gauge>& pages_total = gauge("weir_pages", "Pages of the table to look at in all.");
-    Family<Gauge>& progress_ratio = gauge("weir_progress_ratio", "Share of the pages that is done, 0 to 1.");
-    Family<Gauge>& eta = gauge("weir_eta_seconds", "Time left by the rate of the last minute; absent when not known.");
-    Family<Gauge>& eta_low = gauge("weir_eta_low_seconds", "The short end of weir_eta_seconds; absent when not known.");
-    Family<Gauge>& eta_high =
-        gauge("weir_eta_high_seconds", "The long end of weir_eta_seconds; absent when not known.");
-    Family<Gauge>& signal_value = gauge("weir_signal_value", "A signal's last value, in its own unit.");
-    Family<Gauge>& signal_limit = gauge("weir_signal_limit", "The limit of a signal, in its own unit.");
-    Family<Gauge>& signal_load = gauge("weir_signal_load_ratio", "A signal's value by its limit: 1 is at the limit.");
-    Family<Gauge>& hot_ratio =
-        gauge("weir_hot_ratio", "Share of the rows written whose new version stayed on its page, 0 to 1.");
-    Family<Gauge>& fill_way = gauge("weir_fill_way", "1 for the way in which the table is filled, 0 for the other.");
-    Family<Gauge>& workers = gauge("weir_workers", "Batches that run at a time; absent when not known.");
-    Family<Counter>& vacuums = counter("weir_vacuums_total", "VACUUMs that the fill ran.");
-    Family<Counter>& vacuum_seconds = counter("weir_vacuum_seconds_total", "Time of the VACUUMs that the fill ran.");
-    Family<Gauge>& table_bytes = gauge("weir_table_bytes", "Heap, indexes and TOAST of the table.");
-    Family<Gauge>& table_growth =
-        gauge("weir_table_growth_ratio", "weir_table_bytes by what it was when this process looked first.");
-    Family<Gauge>& dead_rows = gauge("weir_dead_rows", "Dead rows of the table by the server's statistics.");
-    Family<Histogram>& batch_duration = histogram("weir_batch_duration_seconds", "Time of one batch.");
-    Family<Histogram>& batch_size = histogram("weir_batch_rows", "Rows of one batch.");
-    Family<Counter>& batch_retries = counter("weir_batch_retries_total", "Batches rolled back and tried again.");
-    Family<Gauge>& pace = gauge("weir_pace_ratio", "1: unhindered, 0: held.");
-    Family<Gauge>& throttle_active =
-        gauge("weir_throttle_active", "1 while this reason holds the run back or slows it.");
-    Family<Counter>& throttle_seconds =
-        counter("weir_throttle_seconds_total", "Time for which this reason held the run back or slowed it.");
-    Family<Gauge>& lag_seconds = gauge("weir_replica_lag_seconds", "Lag of the replica; absent when not known.");
-    Family<Gauge>& lag_bytes = gauge("weir_replica_lag_bytes", "WAL that the replica has to replay.");
-    Family<Gauge>& lag_known = gauge("weir_replica_lag_known", "1: the lag can be read, 0: the replica is gone.");
-    Family<Counter>& lock_attempts = counter("weir_lock_attempts_total", "Tries for the locks of a step.");
-    Family<Counter>& blockers_ended =
-        counter("weir_blockers_ended_total", "Sessions in the way of a lock that were canceled or terminated.");
-    Family<Gauge>& blocked_since =
-        gauge("weir_blocked_since_timestamp_seconds", "Since when a lock is not to be had; absent when it is.");
-    Family<Gauge>& blockers = gauge("weir_blockers", "Sessions in the way of a lock; absent when there is none.");
-    Family<Gauge>& forecast_at =
-        gauge("weir_forecast_timestamp_seconds", "When the fill or proof will be done, as the schedule lets it.");
-    Family<Gauge>& forecast_openings = gauge("weir_forecast_openings", "Openings of the schedule that it will take.");
-    Family<Gauge>& window_closes =
-        gauge("weir_window_closes_timestamp_seconds", "When the schedule's window that is open now closes.");
-    Family<Gauge>& gate_since =
-        gauge("weir_gate_waiting_since_timestamp_seconds", "When the gate opened; absent when not at a gate.");
-    Family<Gauge>& quarantine_ends =
-        gauge("weir_quarantine_ends_timestamp_seconds", "When what contract set aside may be dropped; absent before.");
-    Family<Gauge>& mismatches = gauge("weir_proof_mismatches", "Rows that the last proof of the table found wrong.");
-    Family<Gauge>& last_progress =
-        gauge("weir_last_progress_timestamp_seconds", "When a batch or step was done, or a dump grew, last.");
-    Family<Gauge>& ended =
-        gauge("weir_run_ended_timestamp_seconds", "When this process was done with the run; absent while it works.");
-    Family<Histogram>& step_duration = histogram("weir_step_duration_seconds", "Time of one step.");
-    Family<Counter>& orders = counter("weir_orders_total", "Orders that took effect.");
-    Family<Counter>& errors = counter("weir_errors_total", "Stops and refusals by message code.");
-    Family<Counter>& warnings = counter("weir_warnings_total", "Warnings.");
-    Family<Gauge>& build = gauge("weir_build_info", "Always 1; the label is weir's version.");
 
     std::string plan;
     Instant at;
@@ -250,7 +141,7 @@ Instruments::World::World(std::string version) {
     warnings.Add({});
     pace.Add({}, 1.0);
     free_pace();
-    for (auto const label : labels_of_reasons()) throttle_seconds.Add({{"reason", text_of(label)}});
+    for (auto const label : throttle_reasons()) throttle_seconds.Add({{"reason", text_of(label)}});
     build.Add({{"version", std::move(version)}}).Set(1);
 }
 
@@ -283,7 +174,7 @@ void Instruments::World::state(RunState now) {
 void Instruments::World::free_pace() {
     held.clear();
     pace.Add({}).Set(1);
-    for (auto const label : labels_of_reasons()) throttle_active.Add({{"reason", text_of(label)}}).Set(0);
+    for (auto const label : throttle_reasons()) throttle_active.Add({{"reason", text_of(label)}}).Set(0);
 }
 
 void Instruments::World::leave_gates() {
@@ -510,7 +401,7 @@ void Instruments::World::operator()(PaceChanged const& event) {
     pace.Add({}).Set(std::clamp(event.pace, 0.0, 1.0));
     if (!(event.pace < 1)) return;
     for (auto const& reason : event.reasons) held.insert(text_of(throttle_reason(reason)));
-    if (held.empty()) held.insert(text_of(other));
+    if (held.empty()) held.insert(text_of(other_reason));
     for (auto const& reason : held) throttle_active.Add({{"reason", reason}}).Set(1);
 }
 

@@ -32,8 +32,4 @@ class Instruments : public Listener {
     std::unique_ptr<World> world_;
 };
 
-/// The label `reason` for a reason of PaceChanged: the name of the signal that the reason begins with
-/// (`replication lag of r1 is 3.2 s, limit 2 s`), else `other`. The set is closed.
-std::string_view throttle_reason(std::string_view reason);
-
 }  // namespace weir

@@ -133,6 +133,27 @@ void Backup::completed(Stamp at, Completed const& completed, bool leaving, Milli
     }
 }
 
+Then Backup::moved(Outcome const& outcome) const {
+    switch (state_) {
+        case State::idle:
+        case State::listing:
+        case State::dumping:
+        case State::looking:
+            break;
+        case State::made:
+            return then::Write{{EntryKind::backed_up, step_, detail_, {}}};
+        case State::refused:
+            return then::Fail{outcome};
+        case State::failed:
+            return then::Stop{problem_};
+        case State::missing:
+        case State::stopped:
+        case State::there:
+            return then::GoOn{};
+    }
+    return then::Wait{};
+}
+
 void Backup::listed(Stamp at, Outcome const& outcome, bool leaving, Millis lock_wait, Ids& ids, Commands& out) {
     if (outcome.fate != Fate::done || leaving) {
         state_ = outcome.fate != Fate::done ? State::refused : State::stopped;

@@ -10,6 +10,7 @@
 
 #include "orchestrator/machine/ledger.h"
 #include "orchestrator/machine/protocol.h"
+#include "orchestrator/machine/then.h"
 #include "phases/program.h"
 
 namespace weir {
@@ -67,6 +68,9 @@ class Backup {
     std::optional<CommandId> pending() const { return pending_; }
     /// `leaving`: nothing is begun any more. `lock_wait`: for the locks of pg_dump. REQUIRES owns(completed.command).
     void completed(Stamp at, Completed const& completed, bool leaving, Millis lock_wait, Ids& ids, Commands& out);
+
+    /// What follows from where it is; `outcome`: given last.
+    Then moved(Outcome const& outcome) const;
 
     State state() const { return state_; }
     std::string const& step() const { return step_; }

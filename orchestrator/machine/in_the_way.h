@@ -4,7 +4,7 @@
 #include <optional>
 #include <vector>
 
-#include "orchestrator/machine/ladder.h"
+#include "orchestrator/machine/blockers.h"
 #include "orchestrator/machine/protocol.h"
 
 namespace weir {

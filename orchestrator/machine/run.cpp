@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "orchestrator/machine/misses.h"
 #include "orchestrator/machine/refusal.h"
 #include "orchestrator/machine/step_try.h"
 #include "plans/keys.h"
@@ -48,7 +47,7 @@ RunMachine::RunMachine(Config config)
               config_.user},
       undo_{(config_.rollback || config_.abort) &&
             (config_.told_again || config_.approve.contains("all") || config_.approve.contains("contract"))} {
-    watch_ = GateWatch{config_.proofs_took};
+    gate_proofs_ = GateProofs{config_.proofs_took};
 }
 
 GateMachine::Config RunMachine::gate_config() const {
@@ -140,7 +139,7 @@ void RunMachine::advance(Commands& out) {
     } else if (!orders_.paused_by().empty()) {
         doing_ = Doing::paused;
         orders_.tell_pause(at_, out);
-        if (config_.no_wait) quit(3, RunState::waiting, out);
+        if (config_.no_wait) quit({3, RunState::waiting}, out);
     } else {
         go_on(out);
     }
@@ -153,17 +152,18 @@ void RunMachine::go_on(Commands& out) {
     if (auto const proof = batches_.due()) step_ = *proof;
     Step const* step = current();
     if (step == nullptr) {
-        finish_run(EntryKind::finished, out);
+        write({EntryKind::finished, "", {}, {}}, out);
         return;
     }
     if (config_.until && step->phase > *config_.until) {
         say(out, Warned{"stopped after phase " + std::string{name(*config_.until)} + ", as asked",
                         "run again without --until to go on"});
-        quit(0, RunState::stopped, out);
+        quit({0, RunState::stopped}, out);
         return;
     }
-    if (step->phase == Phase::quarantine && !quarantine_over_) {
-        rest_in_quarantine(out);
+    if (step->phase == Phase::quarantine && !quarantine_.over()) {
+        doing_ = Doing::asking_end;
+        follow(quarantine_.come(config_.program, record_, ids_, out), out);
         return;
     }
     if (step->phase == Phase::contract && config_.program.gate && !record_.gate_approved) {
@@ -174,7 +174,7 @@ void RunMachine::go_on(Commands& out) {
         if (auto const reason = schedule_reason(); !reason.empty()) {
             say(out, Warned{"step " + step->id + " (" + step->title + ") waits: " + reason,
                             "run again when it opens, or without --no-wait"});
-            quit(3, RunState::waiting, out);
+            quit({3, RunState::waiting}, out);
             return;
         }
     }
@@ -196,7 +196,7 @@ void RunMachine::begin_step(Step const& step, Commands& out) {
     if (is_transactional(step)) {
         start_ladder(step, false, out);
     } else if (!record_.begun.contains(step.id)) {
-        write(EntryKind::step_begun, step.id, {}, {}, out);
+        write({EntryKind::step_begun, step.id, {}, {}}, out);
     } else {
         begin_work(step, out);
     }
@@ -223,28 +223,10 @@ void RunMachine::start_ladder(Step const& step, bool undo, Commands& out) {
 }
 
 void RunMachine::ladder_moved(Commands& out) {
-    Step const& step = *current();
-    switch (ladder_->state()) {
-        case LockLadder::State::running:
-            return;
-        case LockLadder::State::done:
-            entries_.passed();
-            // The lock is gone with the local commit; now wait until the standbys have it, too.
-            write(EntryKind::step_told, step.id, {}, {}, out);
-            return;
-        case LockLadder::State::stopped:
-            advance(out);
-            return;
-        case LockLadder::State::too_much:
-            stop(too_much_work(*ladder_, step, config_.program.plan, config_.settings), out);
-            return;
-        case LockLadder::State::gave_up:
-            stop(gave_up(*ladder_, step, config_.settings), out);
-            return;
-        case LockLadder::State::failed:
-            if (!prove_again(ladder_->outcome(), out)) failed(ladder_->outcome(), out);
-            return;
-    }
+    auto const state = ladder_->state();
+    if (state == LockLadder::State::failed && prove_again(ladder_->outcome(), out)) return;
+    if (state == LockLadder::State::done) entries_.passed();
+    follow(tried(*ladder_, *current(), config_.program.plan, config_.settings), out);
 }
 
 /// What has changed since the proof of a step is read anew, and the step tried again.
@@ -257,7 +239,7 @@ bool RunMachine::prove_again(Outcome const& outcome, Commands& out) {
     say(out, Batches::begun_because(outcome, purpose, step));
     if (purpose == Batches::Purpose::losses) {
         undo_.weigh_again(step_);
-        weigh(out);
+        follow(then::Weigh{}, out);
     } else if (purpose == Batches::Purpose::comes_back) {
         start_batches(purpose, step_, *step.undo.proves, out);
     } else {
@@ -289,7 +271,7 @@ void RunMachine::standalone_moved(Commands& out) {
                             "the run goes on; do it by hand when there is time", words_of(outcome)});
             [[fallthrough]];
         case Standalone::State::done:
-            write(undoing() ? EntryKind::step_undone : EntryKind::step_done, step.id, {}, {}, out);
+            write({undoing() ? EntryKind::step_undone : EntryKind::step_done, step.id, {}, {}}, out);
             return;
         case Standalone::State::no_result:
             stop({Code::statement_refused, {}, way + step.id + " ran, and the server does not show its result", ""},
@@ -308,7 +290,7 @@ void RunMachine::start_batches(Batches::Purpose purpose, std::size_t step, Rows 
     Reply reply{at_, ids_, out};
     batches_.begin({purpose, step, config_.program.steps[step], rows}, record_, config_.settings, reply);
     doing_ = Doing::batches;
-    if (!batches_.of_undo() && !watching()) pace_.begin(at_);
+    if (!batches_.of_undo() && !proving_at_gate()) pace_.begin(at_);
     judge_pace(out);
     batches_moved(out);
 }
@@ -316,24 +298,36 @@ void RunMachine::start_batches(Batches::Purpose purpose, std::size_t step, Rows 
 void RunMachine::batches_moved(Commands& out) {
     if (doing_ != Doing::batches) return;
     if (batches_.purpose() == Batches::Purpose::losses) {
-        weigh_moved(out);
-    } else if (watching() && batches_.backfill().state() == BackfillMachine::State::stopped) {
-        watch_next(out);
+        follow(losses().counted(batches_.backfill(), ids_, out), out);
+    } else if (proving_at_gate() && batches_.backfill().state() == BackfillMachine::State::stopped) {
+        prove_at_gate(out);
     } else {
         Reply reply{at_, ids_, out};
         follow(batches_.moved(*current(), record_.gate_opened, reply), out);
     }
 }
 
-void RunMachine::follow(Then const& then, Commands& out) {
-    if (std::holds_alternative<then::GoOn>(then))
+void RunMachine::follow(Then const& what, Commands& out) {
+    if (std::holds_alternative<then::GoOn>(what)) {
         advance(out);
-    else if (auto const* write_it = std::get_if<then::Write>(&then))
-        write(write_it->entry.kind, write_it->entry.step, write_it->entry.detail, write_it->entry.guard, out);
-    else if (auto const* stop_it = std::get_if<then::Stop>(&then))
-        stop(stop_it->why, out);
-    else if (auto const* fail = std::get_if<then::Fail>(&then))
+    } else if (std::holds_alternative<then::Ask>(what)) {
+        doing_ = Doing::asking_undo;
+    } else if (std::holds_alternative<then::Weigh>(what)) {
+        start_batches(Batches::Purpose::losses, undo_.step(), undo_.rows(config_.program), out);
+    } else if (auto const* entry = std::get_if<then::Write>(&what)) {
+        write(entry->entry, out);
+    } else if (auto const* stopped = std::get_if<then::Stop>(&what)) {
+        stop(stopped->why, out);
+    } else if (auto const* fail = std::get_if<then::Fail>(&what)) {
         failed(fail->outcome, out);
+    } else if (auto const* refused = std::get_if<then::Refuse>(&what)) {
+        refuse(refused->why, out);
+    } else if (auto const* begins = std::get_if<then::Begin>(&what)) {
+        step_ = begins->step;
+        begin_step(*current(), out);
+    } else if (auto const* quits = std::get_if<then::Quit>(&what)) {
+        quit(*quits, out);
+    }
 }
 
 void RunMachine::start_backup(Step const& step, Commands& out) {
@@ -343,29 +337,8 @@ void RunMachine::start_backup(Step const& step, Commands& out) {
 
 void RunMachine::backup_came(Completed const& completed, Commands& out) {
     backup_.completed(at_, completed, leaving(), config_.settings.lock_give_up, ids_, out);
-    switch (backup_.state()) {
-        case Backup::State::idle:
-        case Backup::State::listing:
-        case Backup::State::dumping:
-        case Backup::State::looking:
-            return;
-        case Backup::State::made:
-            write(EntryKind::backed_up, backup_.step(), backup_.detail(), {}, out);
-            return;
-        case Backup::State::refused:
-            failed(completed.outcome, out);
-            return;
-        case Backup::State::failed:
-            stop(backup_.problem(), out);
-            return;
-        case Backup::State::missing:
-            record_.done.erase(backup_.step());
-            [[fallthrough]];
-        case Backup::State::stopped:
-        case Backup::State::there:
-            advance(out);
-            return;
-    }
+    if (backup_.state() == Backup::State::missing) record_.done.erase(backup_.step());
+    follow(backup_.moved(completed.outcome), out);
 }
 
 void RunMachine::step_finished(Commands& out) {
@@ -376,7 +349,7 @@ void RunMachine::step_finished(Commands& out) {
         say(out, StepUndone{step.id, step.title, took});
     } else {
         record_.done.insert(step.id);
-        if (GateWatch::repeats(step)) watch_.made(took);
+        if (GateProofs::repeats(step)) gate_proofs_.made(took);
         say(out, StepDone{step.id, step.title, step.phase, took});
     }
     advance(out);
@@ -387,28 +360,28 @@ void RunMachine::step_finished(Commands& out) {
 void RunMachine::open_gate(Commands& out) {
     doing_ = Doing::gate;
     if (!record_.gate_opened) {
-        write(EntryKind::gate_opened, "", {}, {}, out);
+        write({EntryKind::gate_opened, "", {}, {}}, out);
         return;
     }
     gate_.open(at_, entries_, ids_, out);
-    watch_.rest(at_.steady);
+    gate_proofs_.rest(at_.steady);
     if (gate_.approved())
         approved(out);
     else if (gate_.asks())
         gate_.ask(ids_, out);
     else if (config_.no_wait && !gate_.looking())
-        quit(3, RunState::waiting, out);
+        quit({3, RunState::waiting}, out);
 }
 
 void RunMachine::approved(Commands& out) {
     EntryDetail detail;
     detail.user = gate_.approved_by();
-    write(EntryKind::gate_approved, "", detail, {}, out);
+    write({EntryKind::gate_approved, "", detail, {}}, out);
 }
 
 void RunMachine::pass_gate(Commands& out) {
     if (doing_ == Doing::gate) approved(out);
-    if (watching()) leave(false, out);
+    if (proving_at_gate()) leave(false, out);
 }
 
 void RunMachine::gate_came(Completed const& completed, Commands& out) {
@@ -416,7 +389,7 @@ void RunMachine::gate_came(Completed const& completed, Commands& out) {
         case GateMachine::Answer::nothing:
             return;
         case GateMachine::Answer::waits:
-            if (config_.no_wait && doing_ == Doing::gate) quit(3, RunState::waiting, out);
+            if (config_.no_wait && doing_ == Doing::gate) quit({3, RunState::waiting}, out);
             return;
         case GateMachine::Answer::approved:
             pass_gate(out);
@@ -433,25 +406,26 @@ void RunMachine::gate_came(Completed const& completed, Commands& out) {
 void RunMachine::on_tick(Commands& out) {
     // Nobody else would say why it stands still.
     if (unlimited() && hands_.first_pid() != 0) in_the_way_.behind(hands_.first_pid(), ids_, out);
-    if (doing_ == Doing::gate || watching()) {
+    if (doing_ == Doing::gate || proving_at_gate()) {
         gate_.ask(ids_, out);
         gate_.look(false, ids_, out);
     }
     judge_pace(out);
     batches_moved(out);
-    if (doing_ != Doing::gate || !orders_.paused_by().empty() || !watch_.due(at_.steady) || !schedule_reason().empty())
+    if (doing_ != Doing::gate || !orders_.paused_by().empty() || !gate_proofs_.due(at_.steady) ||
+        !schedule_reason().empty())
         return;
-    watch_.begin(at_.steady);
-    watch_next(out);
+    gate_proofs_.begin(at_.steady);
+    prove_at_gate(out);
 }
 
 /// What a repeated proof finds is told, and what is still NULL is filled.
-void RunMachine::watch_next(Commands& out) {
+void RunMachine::prove_at_gate(Commands& out) {
     if (leaving()) {
         advance(out);
         return;
     }
-    Step const* step = gate_.approved() ? nullptr : watch_.next(config_.program, record_, at_.steady);
+    Step const* step = gate_.approved() ? nullptr : gate_proofs_.next(config_.program, record_, at_.steady);
     if (step == nullptr) {
         doing_ = Doing::gate;
         if (gate_.approved())
@@ -460,7 +434,7 @@ void RunMachine::watch_next(Commands& out) {
             gate_.look(true, ids_, out);
         return;
     }
-    start_batches(Batches::Purpose::at_gate, watch_.step(), *step->rows, out);
+    start_batches(Batches::Purpose::at_gate, gate_proofs_.step(), *step->rows, out);
 }
 
 // ---- undo and the end -------------------------------------------------------------------------------------------
@@ -469,7 +443,7 @@ void RunMachine::start_abort(Commands& out) {
     if (!contracting(config_.program, record_)) {
         EntryDetail detail;
         detail.user = orders_.user();
-        write(EntryKind::aborting, "", detail, {}, out);
+        write({EntryKind::aborting, "", detail, {}}, out);
         return;
     }
     auto const why = abort_forbidden(config_.program, record_);
@@ -486,36 +460,6 @@ void RunMachine::start_abort(Commands& out) {
         say(out, Warned{why->message, why->hint});
         advance(out);
     }
-}
-
-void RunMachine::ask_control(Doing doing, Batch batch, Commands& out) {
-    doing_ = doing;
-    pending_ = ids_();
-    out.emplace_back(Execute{*pending_, control, std::move(batch), Transaction::implicit, gate_limits});
-}
-
-void RunMachine::rest_in_quarantine(Commands& out) {
-    if (record_.quarantined) {
-        ask_control(Doing::asking_end, quarantine_end(config_.program.run), out);
-        return;
-    }
-    EntryDetail detail;
-    detail.quarantine_ms = config_.program.quarantine.count();
-    write(EntryKind::quarantined, "", detail, {}, out);
-}
-
-void RunMachine::quarantine_answered(Outcome const& outcome, Commands& out) {
-    if (outcome.fate != Fate::done || outcome.rows.empty()) {
-        failed(outcome, out);
-        return;
-    }
-    auto const& fields = outcome.rows[0].fields;
-    if (fields[0] == "t") {
-        quarantine_over_ = true;
-        advance(out);
-        return;
-    }
-    quit(0, RunState::quarantined, out, fields[1].value_or(""), Instant{Millis{std::stoll(fields[2].value_or("0"))}});
 }
 
 void RunMachine::start_rollback(Commands& out) {
@@ -536,115 +480,25 @@ void RunMachine::undo_begun() {
     if (orders_.asked() == Orders::Asked::rollback) orders_.answered();
 }
 
-void RunMachine::undo_came(Completed const& completed, Commands& out) {
+void RunMachine::undo_came(Outcome const& outcome, Commands& out) {
     undo_.completed();
-    if (undo_.state() == Undo::State::counting) {
-        counted(completed.outcome, out);
+    if (undo_.state() == Undo::State::guarding) {
+        follow(losses().guarded(outcome, ids_, out), out);
         return;
     }
-    switch (undo_.guarded(completed.outcome)) {
-        case Undo::Guarded::holds:
-            weigh_next(out);
-            return;
-        case Undo::Guarded::broken:
-            weigh(out);
-            return;
-        case Undo::Guarded::failed:
-            failed(completed.outcome, out);
-            return;
-    }
+    auto const then = losses().values_counted(outcome);
+    if (std::holds_alternative<then::GoOn>(then) || std::holds_alternative<then::Write>(then)) undo_begun();
+    follow(then, out);
 }
 
-void RunMachine::counted(Outcome const& outcome, Commands& out) {
-    if (auto const why = rollback_refusal(outcome, config_.program.plan)) {
-        refuse(*why, out);
-        return;
-    }
-    if (outcome.fate != Fate::done || outcome.rows.empty()) {
-        failed(outcome, out);
-        return;
-    }
-    auto const lost = std::stoll(outcome.rows[0].fields[0].value_or("0"));
-    if (auto const why = rollback_loses(config_.program.plan, lost, accepted())) {
-        refuse(*why, out);
-        return;
-    }
-    if (Step const* step = missing_way_back(config_.program, record_); step != nullptr && !undoing()) {
-        step_ = static_cast<std::size_t>(step - config_.program.steps.data());
-        begin_step(*step, out);
-        return;
-    }
-    undo_begun();
-    if (undoing() && record_.accept_loss.value_or(0) == accepted())
-        advance(out);
-    else
-        write_accepted(EntryKind::rolling_back, out);
-}
-
-/// Values that need not go back, or rows whose values are given up.
-std::int64_t RunMachine::accepted() const { return config_.accept_loss.value_or(record_.accept_loss.value_or(0)); }
-
-void RunMachine::write_accepted(EntryKind kind, Commands& out) {
-    EntryDetail detail;
-    detail.user = orders_.user();
-    detail.accept_loss = accepted();
-    write(kind, "", detail, {}, out);
-}
-
-void RunMachine::weigh_next(Commands& out) {
-    if (intent_ == Intent::stop) {
-        advance(out);
-    } else if (!undo_.weigh_next(config_.program, record_, config_.epoch, ids_, out)) {
-        weighed(out);
-    } else if (undo_.state() == Undo::State::weighing) {
-        weigh(out);
-    } else {
-        doing_ = Doing::asking_undo;
-    }
-}
-
-void RunMachine::weigh(Commands& out) {
-    start_batches(Batches::Purpose::losses, undo_.step(), undo_.rows(config_.program), out);
-}
-
-void RunMachine::weigh_moved(Commands& out) {
-    auto const& backfill = batches_.backfill();
-    switch (backfill.state()) {
-        case BackfillMachine::State::running:
-            return;
-        case BackfillMachine::State::done:
-        case BackfillMachine::State::misses:
-            undo_.counted(config_.program, backfill.rows_wrong());
-            weigh_next(out);
-            return;
-        case BackfillMachine::State::failed: {
-            auto const& outcome = backfill.outcome();
-            if (outcome.fate == Fate::refused && undo_.count_any()) {
-                weigh(out);
-            } else if (outcome.fate == Fate::refused && outcome.sqlstate == "42703") {
-                undo_.absent(config_.program);
-                weigh_next(out);
-            } else {
-                failed(outcome, out);
-            }
-            return;
-        }
-        case BackfillMachine::State::stopped:
-            advance(out);
-            return;
-    }
-}
-
-void RunMachine::weighed(Commands& out) {
-    if (auto const why = undo_.loses(accepted(), way_back(config_.program, record_))) {
-        refuse(*why, out);
-        return;
-    }
-    undo_.accept(accepted());
-    if (record_.accept_loss.value_or(0) == accepted())
-        advance(out);
-    else
-        write_accepted(record_.rolling_back ? EntryKind::rolling_back : EntryKind::aborting, out);
+Losses RunMachine::losses() {
+    return {undo_,
+            config_.program,
+            record_,
+            config_.epoch,
+            orders_.user(),
+            config_.accept_loss.value_or(record_.accept_loss.value_or(0)),
+            intent_ == Intent::stop};
 }
 
 /// Nothing was begun: the ledger stays as it is. That an order was refused is written down, or every weir to come would
@@ -655,7 +509,7 @@ void RunMachine::refuse(Problem const& why, Commands& out) {
         return;
     }
     say(out, Stopped{why});
-    quit(exit_code(why.code), RunState::stopped, out);
+    quit({exit_code(why.code), RunState::stopped}, out);
 }
 
 void RunMachine::undo_next(Commands& out) {
@@ -663,16 +517,16 @@ void RunMachine::undo_next(Commands& out) {
         case Undo::Next::reopen: {
             EntryDetail detail;
             if (orders_.newest_abort() > 0) detail.order = orders_.newest_abort();
-            write(EntryKind::reopened, "", detail, {}, out);
+            write({EntryKind::reopened, "", detail, {}}, out);
             return;
         }
         case Undo::Next::wait:
             say(out, Undo::both_shapes(config_.program, record_));
-            quit(3, RunState::waiting, out);
+            quit({3, RunState::waiting}, out);
             return;
         case Undo::Next::weigh:
             undo_.weigh();
-            weigh_next(out);
+            follow(losses().next(ids_, out), out);
             return;
         case Undo::Next::step:
             step_ = undo_.step();
@@ -686,23 +540,20 @@ void RunMachine::undo_next(Commands& out) {
             break;
     }
     if (!record_.rolling_back) {
-        finish_run(EntryKind::undone, out);
+        write({EntryKind::undone, "", {}, {}}, out);
         return;
     }
     Batch counters;
     for (auto const& step : config_.program.steps)
         if (step.undo.lost_counter)
             counters.push_back(sql("DROP SEQUENCE IF EXISTS weir_sync.{0}", *step.undo.lost_counter));
-    write(EntryKind::rolled_back, "", {}, std::move(counters), out);
+    write({EntryKind::rolled_back, "", {}, std::move(counters)}, out);
 }
-
-void RunMachine::finish_run(EntryKind kind, Commands& out) { write(kind, "", {}, {}, out); }
 
 // ---- entries ----------------------------------------------------------------------------------------------------
 
-void RunMachine::write(EntryKind kind, std::string const& step, EntryDetail const& detail, Batch guard, Commands& out) {
-    pending_.reset();
-    entries_.write({kind, step, detail, std::move(guard)}, ids_, out);
+void RunMachine::write(Entries::Entry entry, Commands& out) {
+    entries_.write(std::move(entry), ids_, out);
     doing_ = Doing::writing;
 }
 
@@ -725,7 +576,7 @@ void RunMachine::entry_came(Completed const& completed, Commands& out) {
             return;
         case Entries::Came::failure:
             if (exit_ && entries_.entry().kind == EntryKind::stopped)
-                quit(*exit_, RunState::stopped, out);
+                quit({*exit_, RunState::stopped}, out);
             else
                 failed(completed.outcome, out);
             return;
@@ -766,8 +617,8 @@ void RunMachine::wrote(Entries::Entry const& entry, Commands& out) {
                 batches_.proven();
                 step_finished(out);
             } else {
-                watch_.proven();
-                watch_next(out);
+                gate_proofs_.proven();
+                prove_at_gate(out);
             }
             return;
         case EntryKind::aborting:
@@ -780,14 +631,14 @@ void RunMachine::wrote(Entries::Entry const& entry, Commands& out) {
             advance(out);
             return;
         case EntryKind::finished:
-            quit(0, RunState::done, out);
+            quit({0, RunState::done}, out);
             return;
         case EntryKind::undone:
         case EntryKind::rolled_back:
-            quit(6, RunState::undone, out);
+            quit({6, RunState::undone}, out);
             return;
         case EntryKind::stopped:
-            quit(*exit_, RunState::stopped, out);
+            quit({*exit_, RunState::stopped}, out);
             return;
         case EntryKind::began:
         case EntryKind::approval:
@@ -819,7 +670,7 @@ void RunMachine::on(Completed const& completed, Commands& out) {
         return;
     }
     if (doing_ == Doing::asking_undo && undo_.owns(completed.command)) {
-        undo_came(completed, out);
+        undo_came(completed.outcome, out);
         return;
     }
     if (doing_ == Doing::backup && backup_.owns(completed.command)) {
@@ -846,7 +697,8 @@ void RunMachine::on(Completed const& completed, Commands& out) {
         hands_came(completed, out);
         return;
     }
-    if (doing_ == Doing::asking_end && pending_ == completed.command) quarantine_answered(completed.outcome, out);
+    if (doing_ == Doing::asking_end && quarantine_.owns(completed.command))
+        follow(quarantine_.answered(completed.outcome), out);
 }
 
 void RunMachine::on_measured(Measured const& measured, Commands& out) {
@@ -862,7 +714,7 @@ void RunMachine::judge_pace(Commands& out) {
     auto const work = doing_ == Doing::batches ? batches_.work() : PaceJudge::Work::none;
     auto const verdict = pace_.judge(work, config_.settings, orders_.paused_by(), at_, out);
     if (work == PaceJudge::Work::none) return;
-    if (verdict.closes && config_.no_wait && !batches_.of_undo() && !watching()) batches_.stop(false, out);
+    if (verdict.closes && config_.no_wait && !batches_.of_undo() && !proving_at_gate()) batches_.stop(false, out);
     Reply reply{at_, ids_, out};
     batches_.pace(verdict, reply);
 }
@@ -877,7 +729,7 @@ void RunMachine::on_order(Ordered const& order, Commands& out) {
             [[fallthrough]];
         case Orders::Effect::resumed:
             judge_pace(out);
-            if (!watching()) batches_moved(out);
+            if (!proving_at_gate()) batches_moved(out);
             if (doing_ == Doing::paused && orders_.paused_by().empty()) advance(out);
             return;
         case Orders::Effect::paused:
@@ -914,7 +766,7 @@ void RunMachine::stop_child(bool now, Commands& out) {
         ladder_->stop(now, out);
     } else if (doing_ == Doing::batches) {
         // A proof that is repeated can be given up at once: the gate does not wait for it.
-        batches_.stop(now || watching(), out);
+        batches_.stop(now || proving_at_gate(), out);
         batches_moved(out);
     } else if (doing_ == Doing::standalone) {
         standalone_->stop(out);
@@ -968,7 +820,7 @@ void RunMachine::stop(Problem const& why, Commands& out, std::optional<std::int6
         lost_ = why.message;
         if (lost_at_work_.empty()) lost_at_work_ = at_work();
         say(out, ConnectionLost{why.message});
-        quit(*exit_, RunState::stopped, out);
+        quit({*exit_, RunState::stopped}, out);
         return;
     }
     say(out, Stopped{why});
@@ -977,22 +829,22 @@ void RunMachine::stop(Problem const& why, Commands& out, std::optional<std::int6
     bool const may_write = why.code != Code::connection_lost && why.code != Code::other_leader &&
                            why.code != Code::ledger_damaged && doing_ != Doing::connecting;
     if (!may_write) {
-        quit(*exit_, RunState::stopped, out);
+        quit({*exit_, RunState::stopped}, out);
         return;
     }
     EntryDetail detail;
     detail.message = why.message;
     detail.hint = why.hint;
     detail.order = refused;
-    write(EntryKind::stopped, "", detail, {}, out);
+    write({EntryKind::stopped, "", detail, {}}, out);
 }
 
-void RunMachine::quit(int exit, RunState state, Commands& out, std::string until, std::optional<Instant> until_at) {
+void RunMachine::quit(then::Quit const& how, Commands& out) {
     // Of a connection that was lost the run goes on with another.
-    if (lost_.empty()) say(out, RunDone{state, at_.steady - run_began_, std::move(until), until_at});
-    exit_ = exit;
+    if (lost_.empty()) say(out, RunDone{how.state, at_.steady - run_began_, how.until, how.until_at});
+    exit_ = how.exit;
     doing_ = Doing::over;
-    out.emplace_back(Finish{exit, lost_, hands_.ready(), lost_at_work_, watch_.took()});
+    out.emplace_back(Finish{how.exit, lost_, hands_.ready(), lost_at_work_, gate_proofs_.took()});
 }
 
 }  // namespace weir

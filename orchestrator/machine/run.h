@@ -26,14 +26,16 @@
 #include "orchestrator/machine/batches.h"
 #include "orchestrator/machine/entries.h"
 #include "orchestrator/machine/gate.h"
-#include "orchestrator/machine/gate_watch.h"
+#include "orchestrator/machine/gate_proofs.h"
 #include "orchestrator/machine/hands.h"
 #include "orchestrator/machine/in_the_way.h"
 #include "orchestrator/machine/ladder.h"
 #include "orchestrator/machine/ledger.h"
+#include "orchestrator/machine/losses.h"
 #include "orchestrator/machine/orders.h"
 #include "orchestrator/machine/pace_judge.h"
 #include "orchestrator/machine/protocol.h"
+#include "orchestrator/machine/quarantine_rest.h"
 #include "orchestrator/machine/standalone.h"
 #include "orchestrator/machine/then.h"
 #include "orchestrator/machine/undo.h"
@@ -111,7 +113,7 @@ class RunMachine {
     void batches_moved(Commands& out);
     bool prove_again(Outcome const& outcome, Commands& out);
     void on_tick(Commands& out);
-    void watch_next(Commands& out);
+    void prove_at_gate(Commands& out);
     void step_finished(Commands& out);
     void start_backup(Step const& step, Commands& out);
     void backup_came(Completed const& completed, Commands& out);
@@ -120,23 +122,13 @@ class RunMachine {
     void approved(Commands& out);
     void pass_gate(Commands& out);
     void gate_came(Completed const& completed, Commands& out);
-    void rest_in_quarantine(Commands& out);
-    void ask_control(Doing doing, Batch batch, Commands& out);
-    void quarantine_answered(Outcome const& outcome, Commands& out);
     void start_rollback(Commands& out);
     void undo_begun();
-    void undo_came(Completed const& completed, Commands& out);
-    void counted(Outcome const& outcome, Commands& out);
-    std::int64_t accepted() const;
-    void write_accepted(EntryKind kind, Commands& out);
-    void weigh_next(Commands& out);
-    void weigh(Commands& out);
-    void weigh_moved(Commands& out);
-    void weighed(Commands& out);
+    void undo_came(Outcome const& outcome, Commands& out);
+    Losses losses();
     void refuse(Problem const& why, Commands& out);
     void undo_next(Commands& out);
-    void finish_run(EntryKind kind, Commands& out);
-    void write(EntryKind kind, std::string const& step, EntryDetail const& detail, Batch guard, Commands& out);
+    void write(Entries::Entry entry, Commands& out);
     void entry_came(Completed const& completed, Commands& out);
     void wrote(Entries::Entry const& entry, Commands& out);
     void on(Completed const& completed, Commands& out);
@@ -144,7 +136,7 @@ class RunMachine {
     void on_order(Ordered const& order, Commands& out);
     void on_interrupt(Interrupted const& interrupted, Commands& out);
     void ladder_moved(Commands& out);
-    void follow(Then const& then, Commands& out);
+    void follow(Then const& what, Commands& out);
     void judge_pace(Commands& out);
     void write_notes(Commands& out);
     std::string schedule_reason();
@@ -156,14 +148,14 @@ class RunMachine {
     std::vector<PageRange> at_work() const;
     /// `refused`: an order that this obeys no more.
     void stop(Problem const& why, Commands& out, std::optional<std::int64_t> refused = {});
-    void quit(int exit, RunState state, Commands& out, std::string until = {}, std::optional<Instant> until_at = {});
+    void quit(then::Quit const& how, Commands& out);
     void say(Commands& out, decltype(Event::what) what) const;
     bool is_done(Step const& step) const { return record_.done.contains(step.id); }
     /// Nothing new is begun forward.
     bool leaving() const { return intent_ != Intent::go_on; }
     bool undoing() const { return record_.aborting; }
     /// A proof is repeated while the gate is open.
-    bool watching() const { return doing_ == Doing::batches && batches_.purpose() == Batches::Purpose::at_gate; }
+    bool proving_at_gate() const { return doing_ == Doing::batches && batches_.purpose() == Batches::Purpose::at_gate; }
     Step const* current() const;
 
     Config config_;
@@ -172,7 +164,6 @@ class RunMachine {
     Ids ids_;
     Stamp at_;
     Doing doing_{Doing::connecting};
-    std::optional<CommandId> pending_;  ///< the end of the quarantine is asked for
     std::optional<LockLadder> ladder_;
     Batches batches_;
     std::optional<Standalone> standalone_;
@@ -183,14 +174,14 @@ class RunMachine {
     Entries entries_;
     Backup backup_;
     GateMachine gate_;
-    GateWatch watch_;
+    GateProofs gate_proofs_;
+    QuarantineRest quarantine_;
     Intent intent_;
     Orders orders_;
     Undo undo_;
     PaceJudge pace_;
     bool started_{};
     std::vector<Ordered> early_;  ///< orders that came before Started
-    bool quarantine_over_{};
     std::optional<int> exit_;
     std::string lost_;
     std::vector<PageRange> lost_at_work_;

@@ -76,6 +76,8 @@ LockLadder::Config undo_try(Program const& program, Step const& step, Epoch epoc
     return config;
 }
 
+namespace {
+
 Problem too_much_work(LockLadder const& ladder, Step const& step, std::string const& plan, Settings const& settings) {
     assert(ladder.state() == LockLadder::State::too_much);
     auto const bound = std::to_string(ladder.bound_that_would_do().count());
@@ -106,6 +108,26 @@ Problem gave_up(LockLadder const& ladder, Step const& step, Settings const& sett
             "could not get the lock for " + named(step) + tried + who,
             who.empty() ? "run again at a quieter time" : ladder.advice(),
             Sealed{std::move(seen)}};
+}
+
+}  // namespace
+
+Then tried(LockLadder const& ladder, Step const& step, std::string const& plan, Settings const& settings) {
+    switch (ladder.state()) {
+        case LockLadder::State::running:
+            break;
+        case LockLadder::State::done:
+            return then::Write{{EntryKind::step_told, step.id, {}, {}}};
+        case LockLadder::State::stopped:
+            return then::GoOn{};
+        case LockLadder::State::too_much:
+            return then::Stop{too_much_work(ladder, step, plan, settings)};
+        case LockLadder::State::gave_up:
+            return then::Stop{gave_up(ladder, step, settings)};
+        case LockLadder::State::failed:
+            return then::Fail{ladder.outcome()};
+    }
+    return then::Wait{};
 }
 
 }  // namespace weir

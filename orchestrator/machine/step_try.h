@@ -6,6 +6,7 @@
 
 #include "orchestrator/machine/ladder.h"
 #include "orchestrator/machine/ledger.h"
+#include "orchestrator/machine/then.h"
 #include "phases/program.h"
 #include "plans/plan.h"
 
@@ -22,9 +23,8 @@ LockLadder::Config forward_try(Program const& program, Step const& step, Epoch e
 LockLadder::Config undo_try(Program const& program, Step const& step, Epoch epoch, std::int64_t seq,
                             Settings const& settings, Batch still_so);
 
-/// REQUIRES State::too_much.
-Problem too_much_work(LockLadder const& ladder, Step const& step, std::string const& plan, Settings const& settings);
-/// REQUIRES State::gave_up.
-Problem gave_up(LockLadder const& ladder, Step const& step, Settings const& settings);
+/// What follows from where the tries are. Of State::done the entry that waits until the standbys have it, too: the lock
+/// is gone with the local commit.
+Then tried(LockLadder const& ladder, Step const& step, std::string const& plan, Settings const& settings);
 
 }  // namespace weir

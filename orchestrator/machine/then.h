@@ -1,12 +1,13 @@
 #pragma once
 /// What the run does next when one of its children has come to an end: the children decide it, the run does it. Pure.
-#include <cstdint>
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <variant>
 
 #include "orchestrator/machine/entries.h"
 #include "orchestrator/machine/protocol.h"
+#include "plans/event.h"
 #include "plans/problem.h"
 
 namespace weir {
@@ -24,8 +25,24 @@ struct Stop {
 struct Fail {
     Outcome outcome;
 };
+/// An undo is not begun, for that reason.
+struct Refuse {
+    Problem why;
+};
+struct Quit {
+    int exit{};
+    RunState state{};
+    std::string until{};
+    std::optional<Instant> until_at{};
+};
+struct Ask {};    ///< the undo has asked what it would lose
+struct Weigh {};  ///< what the undo would lose is counted in batches
+struct Begin {
+    std::size_t step{};  ///< of the program
+};
 }  // namespace then
 
-using Then = std::variant<then::Wait, then::GoOn, then::Write, then::Stop, then::Fail>;
+using Then = std::variant<then::Wait, then::GoOn, then::Write, then::Stop, then::Fail, then::Refuse, then::Quit,
+                          then::Ask, then::Weigh, then::Begin>;
 
 }  // namespace weir

@@ -14,27 +14,13 @@
 #include <thread>
 #include <utility>
 
-#include "plans/sql.h"
+#include "plans/utf8.h"
 
 namespace weir {
 namespace {
 
 namespace asio = boost::asio;
 namespace json = boost::json;
-
-std::string sound(std::string_view text) {
-    if (is_utf8(text)) return std::string{text};
-    std::string out;
-    for (std::size_t i = 0; i < text.size();) {
-        auto const byte = static_cast<unsigned char>(text[i]);
-        std::size_t const length = byte < 0x80 ? 1 : byte >= 0xF0 ? 4 : byte >= 0xE0 ? 3 : 2;
-        auto const character = text.substr(i, length);
-        bool const whole = character.size() == length && is_utf8(character);
-        out += whole ? std::string{character} : "\xEF\xBF\xBD";
-        i += whole ? length : 1;
-    }
-    return out;
-}
 
 std::map<std::string, std::string> variables(Notice const& notice) {
     std::map<std::string, std::string> all{{"WEIR_EVENT", notice.event}, {"WEIR_TEXT", notice.text}};
@@ -64,8 +50,8 @@ std::variant<std::string, Problem> webhook_address(Notify const& notify) {
 }
 
 std::string to_json(Notice const& notice) {
-    json::object object{{"text", sound(notice.text)}, {"event", sound(notice.event)}};
-    for (auto const& [name, value] : notice.fields) object[name] = sound(value);
+    json::object object{{"text", as_utf8(notice.text)}, {"event", as_utf8(notice.event)}};
+    for (auto const& [name, value] : notice.fields) object[name] = as_utf8(value);
     return json::serialize(object);
 }
 

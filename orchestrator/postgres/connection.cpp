@@ -6,7 +6,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <array>
 #include <charconv>
 #include <chrono>
@@ -14,14 +13,13 @@
 #include <utility>
 #include <vector>
 
+#include "orchestrator/postgres/dial.h"
 #include "orchestrator/postgres/wire.h"
 
 namespace weir {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-using Handle = std::unique_ptr<PGconn, decltype(&PQfinish)>;
-using Options = std::unique_ptr<PQconninfoOption, decltype(&PQconninfoFree)>;
 
 // ---- libpqxx over a PGconn that stays ours: 6.4 by a policy, 7 by seizing and releasing ---------------------------
 
@@ -93,167 +91,6 @@ class SocketBreaker : public Breaker {
     int socket_;
 };
 
-Outcome refusal(std::string message, std::string advice) {
-    Outcome outcome;
-    outcome.fate = Fate::refused;
-    outcome.message = std::move(message);
-    outcome.advice = std::move(advice);
-    return outcome;
-}
-
-Outcome loss(std::string message) {
-    Outcome outcome;
-    outcome.fate = Fate::lost;
-    outcome.message = std::move(message);
-    return outcome;
-}
-
-char const* value_of(Options const& options, std::string_view keyword) {
-    for (auto const* option = options.get(); option != nullptr && option->keyword != nullptr; ++option)
-        if (keyword == option->keyword && option->val != nullptr && option->val[0] != '\0') return option->val;
-    return nullptr;
-}
-
-/// `postgres://u:pa/ss@host` parses as host `u`, port `pa`: libpq would then print a part of the password.
-bool hides_a_password(std::string_view conninfo) {
-    auto const scheme = conninfo.find("://");
-    if (scheme == std::string_view::npos || scheme > 10) return false;
-    auto const rest = conninfo.substr(scheme + 3, conninfo.find('?', scheme) - scheme - 3);
-    auto const at = rest.rfind('@');
-    return at != std::string_view::npos && rest.substr(0, at).find(':') != std::string_view::npos;
-}
-
-std::optional<Outcome> check(std::string const& conninfo) {
-    static constexpr auto advice = "put the password into a PGPASSFILE or a service file";
-    if (hides_a_password(conninfo)) return refusal("the database address holds a password", advice);
-    char* words = nullptr;
-    Options const options{PQconninfoParse(conninfo.c_str(), &words), &PQconninfoFree};
-    std::unique_ptr<char, decltype(&PQfreemem)> const said{words, &PQfreemem};
-    if (!options) {
-        // libpq quotes what it could not read; that may be a piece of a password.
-        bool const quotable = conninfo.find("pass") == std::string::npos && conninfo.find('@') == std::string::npos;
-        auto why = quotable && said ? std::string{said.get()} : std::string{};
-        while (!why.empty() && why.back() == '\n') why.pop_back();
-        return refusal("the database address cannot be read" + (why.empty() ? why : ": " + why),
-                       "postgresql://user@host:5432/database, or host=… dbname=…");
-    }
-    if (value_of(options, "password") != nullptr || value_of(options, "sslpassword") != nullptr)
-        return refusal("the database address holds a password", advice);
-    return std::nullopt;
-}
-
-std::vector<std::string> split(std::string_view list) {
-    std::vector<std::string> parts;
-    for (;;) {
-        auto const comma = list.find(',');
-        parts.emplace_back(list.substr(0, comma));
-        if (comma == std::string_view::npos) return parts;
-        list.remove_prefix(comma + 1);
-    }
-}
-
-struct Host {
-    std::optional<std::string> host, address, port;
-};
-
-/// PQconnectPoll goes to the next host only when one fails; a black hole does not. So each is tried by itself.
-std::vector<Host> hosts_of(Options const& options) {
-    auto const list = [&](std::string_view keyword) {
-        auto const* value = value_of(options, keyword);
-        return value == nullptr ? std::vector<std::string>{} : split(value);
-    };
-    auto const names = list("host");
-    auto const addresses = list("hostaddr");
-    auto const ports = list("port");
-    auto const count = std::max(names.size(), addresses.size());
-    bool const well_formed = (names.empty() || names.size() == count) &&
-                             (addresses.empty() || addresses.size() == count) &&
-                             (ports.size() <= 1 || ports.size() == count);
-    if (count < 2 || !well_formed) return {Host{}};
-    std::vector<Host> hosts(count);
-    for (std::size_t i = 0; i < count; ++i) {
-        if (!names.empty()) hosts[i].host = names[i];
-        if (!addresses.empty()) hosts[i].address = addresses[i];
-        if (!ports.empty()) hosts[i].port = ports[ports.size() == 1 ? 0 : i];
-    }
-    return hosts;
-}
-
-/// What libpq marks with `*` is secret: whoever needs it finds it where libpq found it, in a file or the environment.
-std::string address_of(PGconn* raw, std::string const& conninfo) {
-    Options const options{PQconninfo(raw), &PQconninfoFree};
-    // Which service it was, the connection does not keep.
-    Options const given{PQconninfoParse(conninfo.c_str(), nullptr), &PQconninfoFree};
-    std::string text;
-    auto const add = [&](std::string_view key, std::string_view value) {
-        if (value.empty()) return;
-        text += (text.empty() ? "" : " ") + std::string{key} + "='";
-        for (char const c : value) text += (c == '\'' || c == '\\' ? "\\" : "") + std::string{c};
-        text += "'";
-    };
-    auto const own = {"host",   "hostaddr",         "port",           "target_session_attrs",
-                      "dbname", "application_name", "client_encoding"};
-    for (auto const* option = options.get(); option != nullptr && option->keyword != nullptr; ++option)
-        if (option->val != nullptr && option->dispchar[0] == '\0' &&
-            std::find(own.begin(), own.end(), std::string_view{option->keyword}) == own.end())
-            add(option->keyword, option->val);
-    if (auto const* service = value_of(given, "service")) add("service", service);
-    add("host", PQhost(raw));
-    if (value_of(options, "hostaddr") != nullptr) add("hostaddr", PQhostaddr(raw));
-    add("port", PQport(raw));
-    add("dbname", PQdb(raw));
-    // A name may lead to several machines: never to one that is behind.
-    add("target_session_attrs", "primary");
-    return text;
-}
-
-Handle start(std::string const& conninfo, SessionRole const& role, Host const& host) {
-    // What stands before dbname gives way to the user's own; what stands after it does not.
-    std::vector<char const*> keys{"keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout",
-                                  "dbname",          "application_name",    "client_encoding"};
-    std::vector<char const*> values{"10", "3", "3", "15000", conninfo.c_str(), role.application_name.c_str(), "UTF8"};
-    auto const add = [&](char const* key, std::optional<std::string> const& value) {
-        if (!value) return;
-        keys.push_back(key);
-        values.push_back(value->c_str());
-    };
-    add("host", host.host);
-    add("hostaddr", host.address);
-    add("port", host.port);
-    keys.push_back(nullptr);
-    values.push_back(nullptr);
-    return Handle{PQconnectStartParams(keys.data(), values.data(), 1), &PQfinish};
-}
-
-void ignore_notice(void*, PGresult const*) {}
-
-std::optional<Outcome> wait_until_connected(PGconn* raw, Millis limit, int abort_fd) {
-    auto const end = Clock::now() + limit;
-    auto const first = PQstatus(raw) == CONNECTION_BAD ? PGRES_POLLING_FAILED : PGRES_POLLING_WRITING;
-    for (auto status = first; status != PGRES_POLLING_OK;) {
-        if (status == PGRES_POLLING_FAILED) {
-            auto outcome = failure(PQerrorMessage(raw), false);
-            // Without a code nobody at the other end spoke: that may be better in a moment.
-            if (outcome.sqlstate.empty()) outcome.fate = Fate::lost;
-            return outcome;
-        }
-        auto const left = std::chrono::duration_cast<Millis>(end - Clock::now());
-        std::array<pollfd, 2> fds{};
-        fds[0] = {PQsocket(raw), static_cast<short>(status == PGRES_POLLING_READING ? POLLIN : POLLOUT), 0};
-        fds[1] = {abort_fd, POLLIN, 0};
-        if (left.count() <= 0 || ::poll(fds.data(), fds.size(), static_cast<int>(left.count())) == 0)
-            return loss("no answer from the server within " + std::to_string(limit.count()) + " ms");
-        if (fds[1].revents != 0) {
-            Outcome outcome;
-            outcome.fate = Fate::canceled;
-            outcome.message = "connecting was cancelled";
-            return outcome;
-        }
-        if (fds[0].revents != 0) status = PQconnectPoll(raw);
-    }
-    return std::nullopt;
-}
-
 Batch settings(int version) {
     Batch batch{
         sql("SET client_encoding = 'UTF8'"),
@@ -296,7 +133,7 @@ int to_int(std::string const& text) {
 }  // namespace
 
 struct Connection::World {
-    Handle raw{nullptr, &PQfinish};
+    Handle raw;
     std::optional<Taken> pqxx;  // before raw in destruction: it still looks at it
     std::shared_ptr<Breaker> breaker;
     ConnectionFacts facts;
@@ -387,34 +224,19 @@ std::optional<int> Connection::notifications() {
 
 std::variant<std::unique_ptr<Connection>, Outcome> Connection::open(std::string const& conninfo,
                                                                     SessionRole const& role, int abort_fd) {
-    if (auto refused = check(conninfo)) return *std::move(refused);
-    auto raw = start(conninfo, role, {});
-    if (!raw) return loss("out of memory");
-    Options const options{PQconninfo(raw.get()), &PQconninfoFree};
-    auto const hosts = hosts_of(options);
-    auto const* timeout = value_of(options, "connect_timeout");
-    Millis const limit{timeout != nullptr && to_int(timeout) > 0 ? to_int(timeout) * 1000 : 10000};
-
-    std::optional<Outcome> failed;
-    for (auto const& host : hosts) {
-        if (hosts.size() > 1) raw = start(conninfo, role, host);
-        if (!raw) return loss("out of memory");
-        PQsetErrorVerbosity(raw.get(), PQERRORS_VERBOSE);
-        PQsetNoticeReceiver(raw.get(), ignore_notice, nullptr);
-        failed = wait_until_connected(raw.get(), limit, abort_fd);
-        if (!failed || failed->fate == Fate::canceled) break;
-    }
-    if (failed) return *std::move(failed);
+    auto dialled = dial(conninfo, role, abort_fd);
+    if (auto* failed = std::get_if<Outcome>(&dialled)) return std::move(*failed);
 
     auto world = std::make_unique<World>();
-    world->raw = std::move(raw);
+    world->raw = std::get<Handle>(std::move(dialled));
     try {
         world->pqxx.emplace(world->raw.get());
     } catch (std::exception const&) {
         return world->lost(false);
     }
     PQsetNoticeReceiver(world->raw.get(), &World::hear, world.get());
-    if (PQregisterEventProc(world->raw.get(), &World::see, "weir", world.get()) == 0) return loss("out of memory");
+    if (PQregisterEventProc(world->raw.get(), &World::see, "weir", world.get()) == 0)
+        return own_words(Fate::lost, "out of memory");
     world->breaker = std::make_shared<SocketBreaker>(world->raw.get());
     auto& facts = world->facts;
     facts.server_version = PQserverVersion(world->raw.get());
@@ -434,7 +256,7 @@ std::variant<std::unique_ptr<Connection>, Outcome> Connection::open(std::string 
     if (outcome.fate == Fate::in_doubt) outcome.fate = Fate::lost;  // nothing that was sent changes anything
     if (outcome.fate != Fate::done) return outcome;
     if (outcome.rows.size() != 1 || outcome.rows[0].fields.size() != 6)
-        return refusal("no answer to the first query", "");
+        return own_words(Fate::refused, "no answer to the first query");
     auto const field = [&](std::size_t i) { return outcome.rows[0].fields[i].value_or(""); };
     facts.pid = to_int(field(0));
     facts.pooler = PQbackendPID(connection->world_->raw.get()) != facts.pid;
@@ -496,7 +318,8 @@ Outcome Connection::run(Batch const& batch) {
         } catch (std::exception const&) {
             return timed(world_->lost(true));
         }
-        if (outcome.fate == Fate::done) outcome = refusal("the string left a transaction open; it was rolled back", "");
+        if (outcome.fate == Fate::done)
+            outcome = own_words(Fate::refused, "the string left a transaction open; it was rolled back");
     }
     outcome.unreplicated = world_->unreplicated && outcome.fate == Fate::done;
     outcome.marks = std::exchange(world_->marks, {});

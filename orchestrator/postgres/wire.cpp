@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 namespace weir {
 namespace {
@@ -245,5 +246,13 @@ Outcome failure(ServerError error, bool in_flight) {
 }
 
 Outcome failure(std::string_view verbose, bool in_flight) { return failure(read_error(verbose), in_flight); }
+
+Outcome own_words(Fate fate, std::string message, std::string advice) {
+    Outcome outcome;
+    outcome.fate = fate;
+    outcome.message = std::move(message);
+    outcome.advice = std::move(advice);
+    return outcome;
+}
 
 }  // namespace weir

@@ -36,5 +36,7 @@ Fate fate_of(std::string_view sqlstate, bool in_flight);
 /// All together, as an Outcome without rows.
 Outcome failure(ServerError error, bool in_flight);
 Outcome failure(std::string_view verbose, bool in_flight);
+/// The same where the server said nothing.
+Outcome own_words(Fate fate, std::string message, std::string advice = {});
 
 }  // namespace weir

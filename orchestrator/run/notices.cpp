@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "metrics/instruments.h"
+#include "metrics/throttle_reason.h"
 #include "metrics/text.h"
 
 namespace weir {

@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "dialogue.h"
-#include "orchestrator/machine/gate_watch.h"
+#include "orchestrator/machine/gate_proofs.h"
 
 namespace weir {
 namespace {
@@ -96,11 +96,11 @@ TEST(Gate, AfterAQuestionThatFailedTheFenceIsAskedAlone) {
     EXPECT_EQ(gone.asked(failure(Fate::fenced)), Answer::failed);
 }
 
-TEST(GateWatch, KnowsHowLongTheProofsTookOverALostConnection) {
-    GateWatch before;
+TEST(GateProofs, KnowsHowLongTheProofsTookOverALostConnection) {
+    GateProofs before;
     before.made(Millis{3'600'000});
     before.rest(Millis{0});
-    GateWatch after{before.took()};
+    GateProofs after{before.took()};
     after.rest(Millis{0});
     EXPECT_FALSE(after.due(gate_proof_every));
     EXPECT_FALSE(after.due(Millis{20 * 3'600'000 - 1}));
@@ -113,7 +113,7 @@ TEST(Gate, ItsProofsAreRepeatedWithTimeBetween) {
                               true);
     RunRecord record;
     record.done = {"proof.1", "proof.2", "proof.3"};
-    GateWatch watch;
+    GateProofs watch;
     watch.rest(Millis{0});
     EXPECT_FALSE(watch.due(gate_proof_every - Millis{1}));
     EXPECT_TRUE(watch.due(gate_proof_every));

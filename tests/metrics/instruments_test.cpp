@@ -1,6 +1,7 @@
 #include "metrics/instruments.h"
 
 #include "metrics/ledger_metrics.h"
+#include "metrics/throttle_reason.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

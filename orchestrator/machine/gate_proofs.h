@@ -15,12 +15,12 @@ namespace weir {
 inline constexpr Millis gate_proof_every{600'000};
 inline constexpr int gate_proof_share{20};
 
-class GateWatch {
+class GateProofs {
   public:
     enum class State : std::uint8_t { resting, proving };
 
     /// So long the proofs took when they were made last; 0: not known.
-    explicit GateWatch(Millis took = {}) : took_{took} {}
+    explicit GateProofs(Millis took = {}) : took_{took} {}
     Millis took() const { return took_; }
 
     static bool repeats(Step const& step) {
