@@ -56,7 +56,13 @@ void read(std::string_view sent, Tx& tx, std::int64_t run) {
         tx.actions.push_back(std::move(action));
     };
     if (text == "SET LOCAL synchronous_commit = on") tx.synchronous = true;
-    if (starts_with(text, "SET LOCAL ") || starts_with(text, "LOCK TABLE ")) return;
+    if (starts_with(text, "SET LOCAL ") || starts_with(text, "LOCK TABLE ") || text == "RESET ROLE") return;
+    if (text == "SELECT pg_catalog.current_setting('weir.rows')") return;
+    if (starts_with(text, "SELECT pg_catalog.set_config('weir.rows', c.n") ||
+        starts_with(text, "SELECT pg_catalog.set_config('weir.keys'")) {
+        tx.read_as = text;
+        return;
+    }
     if (starts_with(text, "SELECT weir.check_kinds(") || starts_with(text, "SELECT weir.check_rules(")) return;
     if (starts_with(text, "SELECT pg_catalog.set_config('weir.changed'")) return;
     if (starts_with(text, "SELECT pg_catalog.set_config('weir.hot'")) return;
@@ -146,9 +152,9 @@ void read(std::string_view sent, Tx& tx, std::int64_t run) {
         tx.actions.push_back(rows_action(Verb::update, text, run));
         tx.actions.back().skips = true;
     } else if (starts_with(text, "WITH n AS MATERIALIZED")) {
-        tx.actions.push_back(rows_action(Verb::count, text, run));
+        tx.actions.push_back(rows_action(Verb::count, tx.read_as + std::string{text}, run));
     } else if (starts_with(text, "WITH k AS (SELECT")) {
-        tx.actions.push_back(rows_action(Verb::keys, text, run));
+        tx.actions.push_back(rows_action(Verb::keys, tx.read_as + std::string{text}, run));
         tx.actions.back().number = needed(text, "p.misses + ");
     } else if (starts_with(text, "SELECT weir.same_file(")) {
         Tx::Action action;

@@ -66,6 +66,7 @@ struct Tx {
     bool looks_around{};  ///< at what people did while the gate is open
     bool ends{};          ///< a blocker
     bool synchronous{};
+    std::string read_as;  ///< what was read as a role, for the statement that notes what it found
 };
 
 /// The strings of a compiled program, so that the world knows which step a real statement belongs to.
