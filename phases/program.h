@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "plans/catalog.h"
+#include "plans/catalog/catalog.h"
 #include "plans/plan.h"
 #include "plans/step.h"
 

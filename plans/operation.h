@@ -10,7 +10,7 @@
 #include <string_view>
 #include <vector>
 
-#include "plans/catalog.h"
+#include "plans/catalog/catalog.h"
 #include "plans/field.h"
 #include "plans/problem.h"
 #include "plans/step.h"

@@ -2,7 +2,7 @@
 /// What the server says of a plan's expressions and settings, asked without leaving a trace: one string whose last
 /// statement raises an error of its own (WE100) that carries the answer, so that everything before it is rolled back.
 #include "orchestrator/machine/protocol.h"
-#include "plans/catalog.h"
+#include "plans/catalog/catalog.h"
 
 namespace weir {
 

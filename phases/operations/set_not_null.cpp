@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <array>
 
+#include "phases/craft/leaf_columns.h"
 #include "phases/craft/parts.h"
 #include "phases/craft/subject.h"
 #include "phases/craft/sync.h"
@@ -54,7 +55,9 @@ class SetNotNull : public Operation {
     }
 
     void apply(Catalog& catalog, RunId) const override {
-        if (wanted(catalog)) catalog.find(table_)->find(column_.text())->not_null = true;
+        if (!wanted(catalog)) return;
+        catalog.find(table_)->find(column_.text())->not_null = true;
+        not_null_on_leaves(*catalog.find(table_), column_.text());
     }
 
     std::vector<Touched> touches() const override { return {{table_, column_.text()}}; }
