@@ -55,6 +55,25 @@ std::vector<TableName> tables_of(Plan const& plan) {
     return {tables.begin(), tables.end()};
 }
 
+std::map<std::string, int> recipes_of(Plan const& plan) {
+    std::map<std::string, int> recipes;
+    for (auto const& part : plan.parts) recipes.emplace(part.of, part.recipe);
+    return recipes;
+}
+
+std::string other_recipes(Plan const& plan, std::map<std::string, int> const& begun) {
+    std::string others;
+    if (begun.empty()) return others;
+    for (auto const& [name, recipe] : recipes_of(plan)) {
+        auto const found = begun.find(name);
+        int const then = found == begun.end() ? 0 : found->second;
+        if (then != recipe)
+            others += (others.empty() ? "" : ", ") + name + " (" + std::to_string(then) + " then, " +
+                      std::to_string(recipe) + " now)";
+    }
+    return others;
+}
+
 namespace {
 
 /// Walks the plan: `visit` sees each operation in the world just before it; operations after a problem on the same
@@ -400,7 +419,7 @@ Program compile(Plan const& plan, Catalog const& catalog, RunId run) {
                     [](Step const& s) { return s.phase == Phase::quarantine; }))
         program.quarantine = plan.quarantine;
     if (!program.gate) program.gate_notes.clear();
-    program.hash = fingerprint(to_text(program));
+    program.hash = hash_of(program);
     return program;
 }
 

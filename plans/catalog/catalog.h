@@ -26,6 +26,9 @@ struct Catalog {
     /// So many objects may be locked at a time, by all sessions together; 0: not known. And the server's setting
     /// `max_locks_per_transaction`, which that is a multiple of.
     int lock_slots{}, locks_per_transaction{};
+    /// Of the run that began in this world: the recipe of each operation that its plan names. Empty in one just read,
+    /// and in a snapshot of a weir that had none yet.
+    std::map<std::string, int> recipes{};
     /// Those that may be set aside, by the prefix of their names, and the comment on each: see aside_of().
     std::map<TableName, std::string> aside_tables{};
 

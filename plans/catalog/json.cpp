@@ -66,7 +66,7 @@ BOOST_DESCRIBE_STRUCT(Answer, (),
                        belongings, reads_table, system_columns, by_settings))
 BOOST_DESCRIBE_STRUCT(Catalog, (),
                       (server_version, database, lock_slots, locks_per_transaction, tables, other_relations, neighbours,
-                       enums, answers, aside_tables))
+                       enums, recipes, answers, aside_tables))
 
 namespace {
 
