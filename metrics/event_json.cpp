@@ -178,6 +178,7 @@ constexpr std::tuple events{
                     f("bytes_before", &TableSized::bytes_before), f("dead_rows", &TableSized::dead_rows)),
     row<OrderTaken>("order_taken", f("order", &OrderTaken::order), f("argument", &OrderTaken::argument),
                     f("user", &OrderTaken::user)),
+    row<Serving>("serving", f("address", &Serving::address)),
     row<Warned>("warned", f("message", &Warned::message), f("hint", &Warned::hint),
                 f(
                     "more", [](Warned const& e) { return lines_of(e.more.reveal()); }, Present::on_a_terminal)),

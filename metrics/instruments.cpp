@@ -128,6 +128,7 @@ struct Instruments::World {
     void operator()(BackedUp const&) { progress(); }
     void operator()(TableSized const& event);
     void operator()(OrderTaken const& event) { orders.Add({{"order", event.order}}).Increment(); }
+    void operator()(Serving const&) {}
     void operator()(Warned const& event);
     void operator()(ConnectionLost const& event);
     void operator()(Stopped const& event);

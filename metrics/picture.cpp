@@ -127,6 +127,7 @@ struct Picture::World {
     void operator()(BackedUp const&) {}
     void operator()(TableSized const&) {}
     void operator()(OrderTaken const&) {}
+    void operator()(Serving const&) {}
     void operator()(Warned const& e) {
         warning = e.message;
         warning_hint = e.hint;

@@ -38,7 +38,7 @@ int dispatch(weir::Options const& options) {
             weir::say(options, {{"version", weir::version}}, "weir " + std::string{weir::version});
             return 0;
         case weir::Verb::help:
-            std::fputs(weir::help_text().c_str(), stdout);
+            std::fputs(weir::help_text(options.words.empty() ? "" : options.words[0]).c_str(), stdout);
             return 0;
     }
     return 70;

@@ -9,6 +9,7 @@
 #include "phases/craft/aside.h"
 #include "phases/craft/leaves.h"
 #include "phases/craft/settings.h"
+#include "phases/craft/shape.h"
 #include "phases/craft/subject.h"
 #include "phases/craft/writes.h"
 
@@ -246,17 +247,27 @@ void describe_backup(Step& backup, Steps const& steps, std::string const& direct
     std::string names;
     for (auto const& table : tables) {
         names += (names.empty() ? "" : ", ") + table.text();
-        backup.holds.push_back({table, LockMode::access_share});
+        backup.forward.holds.push_back({table, LockMode::access_share});
     }
     backup.saves = {tables.begin(), tables.end()};
     backup.title = "back up " + names;
     backup.notes = {"pg_dump writes the tables, with all partitions, to " + directory +
                     ", and pg_restore --list must show their rows in it; nothing of them is dropped or deleted before"};
-    backup.undo_note = "nothing to undo: the dump stays";
+    backup.forward.note = "pg_dump --format=custom, outside any transaction of weir's";
+    backup.undo.note = "nothing to undo: the dump stays";
 }
 
 void prepend(Batch& to, Batch const& what) {
     if (!to.empty()) to.insert(to.begin(), what.begin(), what.end());
+}
+
+/// What removes what a deed left damaged: what takes the deed back.
+void fill_in_repairs(Step& step) {
+    auto const fill_in = [](Deed& deed, Deed const& other) {
+        if (!deed.probe.empty() && deed.repair.empty()) deed.repair = other.statements;
+    };
+    fill_in(step.forward, step.undo);
+    fill_in(step.undo, step.forward);
 }
 
 std::vector<Held> held_by(Plan const& plan, Catalog const& catalog) {
@@ -304,7 +315,7 @@ void find_losses(Steps& steps, Plan const& plan, Catalog const& catalog) {
         Sql const todo = sql("({0})", Sql::join(strange, " AND "));
         Rows rows{column.table, {}, todo, todo, todo, {}, {}};
         if (auto const* table = catalog.find(column.table)) rows.session = hold(settings_of(plan, *table));
-        last->undo_loses = UndoLoss{said(column.table, column.column.text()), std::move(rows), strange.front(),
+        last->undo.loses = UndoLoss{said(column.table, column.column.text()), std::move(rows), strange.front(),
                                     sync ? sync->held_while : Batch{}};
     }
 }
@@ -313,17 +324,15 @@ void find_losses(Steps& steps, Plan const& plan, Catalog const& catalog) {
 /// was never proven is counted.
 void hold_losses_to_proofs(Steps& steps, RunId run) {
     for (auto& step : steps) {
-        if (!step.undo_loses || step.undo_loses->none_while.empty()) continue;
-        auto& loss = *step.undo_loses;
+        if (!step.undo.loses || step.undo.loses->none_while.empty()) continue;
+        auto& loss = *step.undo.loses;
         auto const proof = std::find_if(steps.rbegin(), steps.rend(), [&](Step const& s) {
             return s.kind == StepKind::proof && s.phase == Phase::proof && s.rows->table == loss.rows.table;
         });
         if (proof == steps.rend())
             loss.none_while.clear();
         else
-            loss.none_while.push_back(sql("SELECT weir.check_shape({0}, {1}, {2})",
-                                          Value{sql("{0}", loss.rows.table).text()},
-                                          Int{static_cast<std::int64_t>(run)}, Value{proof->id}));
+            loss.none_while.push_back(check_shape(loss.rows.table, run, proof->id));
     }
 }
 
@@ -367,21 +376,22 @@ Program compile(Plan const& plan, Catalog const& catalog, RunId run) {
                     for (auto& note : trigger_notes(*step.rows, table, !plan.fire_triggers))
                         step.notes.push_back(std::move(note));
             }
-            if (step.undo_rows) {
-                if (!plan.fire_triggers) step.undo_rows->settings = quiet_settings();
-                step.undo_rows->session = session;
+            if (step.undo.proves) {
+                if (!plan.fire_triggers) step.undo.proves->settings = quiet_settings();
+                step.undo.proves->session = session;
             }
-            if (step.kind == StepKind::transactional) {
-                prepend(step.forward, session);
-                prepend(step.undo, session);
+            fill_in_repairs(step);
+            for (auto* deed : {&step.forward, &step.undo}) {
+                // For what stands alone, too: ANALYZE evaluates the expressions of indexes.
+                auto const before = deed->standalone ? session_of(plan, catalog, *part.operation, false) : session;
+                prepend(deed->statements, before);
+                prepend(deed->repair, before);
             }
-            // ANALYZE evaluates the expressions of indexes.
-            if (step.kind == StepKind::standalone)
-                prepend(step.forward, session_of(plan, catalog, *part.operation, false));
             // One vacuum of a table in a phase is enough, if it is the last one.
-            if (step.may_fail)
+            if (step.forward.may_fail)
                 std::erase_if(program.steps, [&](Step const& earlier) {
-                    return earlier.may_fail && earlier.phase == step.phase && earlier.forward == step.forward;
+                    return earlier.forward.may_fail && earlier.phase == step.phase &&
+                           earlier.forward.statements == step.forward.statements;
                 });
             program.steps.push_back(std::move(step));
         }
@@ -397,7 +407,8 @@ Program compile(Plan const& plan, Catalog const& catalog, RunId run) {
             return std::find_if(std::make_reverse_iterator(step), program.steps.rend(), wanted);
         };
         auto const locks = [](Step const& s, TableName const& table) {
-            return std::any_of(s.locks.begin(), s.locks.end(), [&](auto const& l) { return l.table == table; });
+            return std::any_of(s.forward.locks.begin(), s.forward.locks.end(),
+                               [&](auto const& l) { return l.table == table; });
         };
         if (step->stands_on_proof)
             step->proven_by =
@@ -429,7 +440,7 @@ Catalog apply(Plan const& plan, Catalog catalog, RunId run) {
 }
 
 Batch statements(Step const& step) {
-    return step.rows ? statements(*step.rows, step.kind == StepKind::proof) : step.forward;
+    return step.rows ? statements(*step.rows, step.kind == StepKind::proof) : step.forward.statements;
 }
 
 std::string to_text(Program const& program) {
@@ -464,16 +475,15 @@ std::string to_text(Program const& program) {
         }
         out << '\n' << step.id << "  " << step.title << '\n';
         out << "  phase    " << name(step.phase) << '\n';
-        out << "  kind     " << name(step.kind) << '\n';
-        for (auto const& lock : step.holds)
+        out << "  kind     " << kind_name(step) << '\n';
+        for (auto const& lock : step.forward.holds)
             out << "  lock     " << lock.table.text() << ": " << name(lock.mode) << " (" << who_waits(lock.mode)
                 << " wait)\n";
         for (auto const& note : step.notes) out << "  note     " << note << '\n';
         if (step.kind == StepKind::fill && !step.rows->never_in_page.empty())
             out << "  note     " << step.rows->never_in_page << '\n';
-        print(out, "forward", statements(step),
-              step.kind == StepKind::backup ? "pg_dump --format=custom, outside any transaction of weir's" : "");
-        print(out, "undo", step.undo, step.undo_note);
+        print(out, "forward", statements(step), step.forward.note);
+        print(out, step.undo.standalone ? "undo, standalone" : "undo", step.undo.statements, step.undo.note);
     }
     return out.str();
 }

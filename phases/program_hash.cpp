@@ -40,10 +40,13 @@ class Canon {
             rows.settings)(rows.session)(rows.erases)(!rows.never_in_page.empty());
     }
     Canon& operator()(UndoLoss const& loss) { return (*this)(loss.rows)(loss.any)(loss.none_while); }
+    Canon& operator()(Deed const& deed) {
+        (*this)(deed.statements)(deed.locks)(deed.standalone)(deed.scans)(deed.may_fail)(deed.probe)(deed.repair);
+        return (*this)(deed.guard)(deed.proves)(deed.lost_counter)(deed.loses);
+    }
     Canon& operator()(Step const& s) {
-        (*this)(s.id)(name(s.phase))(name(s.kind))(s.locks)(s.scans)(s.stands_on_proof)(s.proven_by)(s.whole_table);
-        (*this)(s.aside)(s.lost_counter)(s.noted_for)(s.forward)(s.probe)(s.may_fail)(s.rows)(s.destroys)(s.saves);
-        return (*this)(s.undo)(s.undo_locks)(s.undo_scans)(s.undo_guard)(s.undo_rows)(s.undo_loses);
+        (*this)(s.id)(name(s.phase))(kind_name(s))(s.stands_on_proof)(s.proven_by)(s.whole_table)(s.aside)(s.noted_for);
+        return (*this)(s.rows)(s.destroys)(s.saves)(s.forward)(s.undo);
     }
     std::string text() const { return out_.str(); }
 

@@ -88,6 +88,8 @@ struct BackedUp      { std::string step, file; std::int64_t bytes{}; std::string
 struct TableSized    { std::string table; std::int64_t bytes{}, bytes_before{}, dead_rows{}; };
 /// An order from the ledger took effect: `approve`, `pause`, `resume`, `set` or `abort`.
 struct OrderTaken    { std::string order, argument, user; };
+/// What `--http` asked for is served there, under the port that it has.
+struct Serving       { std::string address; };
 struct Warned        { std::string message, hint; Sealed more{}; };
 /// The run is being begun anew with another connection; RunBegan follows when there is one.
 struct ConnectionLost{ std::string message; };
@@ -101,7 +103,7 @@ struct Event {
     std::variant<RunBegan, PhaseBegan, StepBegan, StepDone, StepUndone, WorkKnown, BatchDone, BatchRetried, WayChanged,
                  WorkersChanged, Vacuumed, LockTried, BlockerEnded, WaitsFor, PaceChanged, ReplicaLag, SignalsJudged,
                  ForecastMade, Paused, Resumed, SettingChanged, GateOpened, GateVoted, GateApproved, ProofDone,
-                 DumpGrew, BackedUp, TableSized, OrderTaken, Warned, ConnectionLost, Stopped, RunDone>
+                 DumpGrew, BackedUp, TableSized, OrderTaken, Serving, Warned, ConnectionLost, Stopped, RunDone>
         what;
 };
 

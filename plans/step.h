@@ -17,15 +17,13 @@ namespace weir {
 enum class RunId : std::int64_t {};
 
 enum class StepKind : std::uint8_t {
-    transactional,  ///< one string with its ledger entry: all or nothing
-    standalone,     ///< cannot run in a transaction (VACUUM): begun, statement, probe, done
-    fill,           ///< batches over page ranges, each with its progress row
-    proof,          ///< a read-only pass over all pages
-    backup,         ///< pg_dump of tables, beside the database: begun, dump, done
+    statements,  ///< its deeds are statements; each says whether it must stand alone
+    fill,        ///< batches over page ranges, each with its progress row
+    proof,       ///< a read-only pass over all pages
+    backup,      ///< pg_dump of tables, beside the database: begun, dump, done
 };
-std::string_view name(StepKind kind);
 
-/// What a probe finds of a standalone step that was begun: a failed CREATE INDEX CONCURRENTLY leaves `damaged`.
+/// What a probe finds of a deed that was begun: a failed CREATE INDEX CONCURRENTLY leaves `damaged`.
 enum class Probe : std::uint8_t { absent, done, damaged };
 std::optional<Probe> probe(std::string_view word);
 
@@ -84,23 +82,44 @@ struct UndoLoss {
     Batch none_while{};
 };
 
+/// One of the two ways of a step, forward or undo.
+///
+/// Either a transaction: one string with its ledger entry, all or nothing. Or, `standalone`, what refuses one
+/// (CONCURRENTLY, VACUUM): begun, probe, statement, probe, done; what is found damaged is repaired before. An undo that
+/// stands alone, and any undo of a step whose forward does, meets what a try left: all of it, a part, or nothing. It
+/// must do for each.
+struct Deed {
+    Batch statements;  ///< empty: nothing to do, and `note` says why
+    /// Taken first, in this order (see in_lock_order()), within the ladder's try: every table that the statements lock
+    /// so that others feel it. LOCK TABLE goes to partitions by itself. Only what LOCK TABLE can lock. None for what
+    /// locks no table; a standalone deed takes none by itself, and names here who may be in its way.
+    std::vector<TableLock> locks;
+    /// The strongest lock per table while it runs, as pg_locks would show; a test compares it with the server.
+    std::vector<TableLock> holds;
+    bool standalone{};
+    bool scans{};     ///< reads the whole table (VALIDATE): no statement_timeout
+    bool may_fail{};  ///< standalone only: the run goes on without it, with a warning (VACUUM)
+    Batch probe{};    ///< standalone only: one SELECT that gives a Probe's word; empty: harmless to repeat
+    /// With `probe`: what removes the damaged. compile() puts the statements of the other deed where it is empty.
+    Batch repair{};
+    /// What it stands on, asked before a rollback begins: raises (SQLSTATE WE003) when rows may have been written past
+    /// the sync.
+    Batch guard{};
+    /// What must be right before it, read like a proof.
+    std::optional<Rows> proves{};
+    /// The sequence that counts what it cannot bring back; dropped when the run is rolled back.
+    std::optional<Ident> lost_counter{};
+    std::optional<UndoLoss> loses{};  ///< made of the stakes of all steps by compile()
+    std::string note{};
+};
+
 struct Step {
     std::string id;  ///< unique in the program, stable between compiles: `expand.1`
     Phase phase{};
     StepKind kind{};
     std::string title;  ///< for people: `add users.full_name and keep it equal to users.name`
-    /// Taken first, in this order (see in_lock_order()), within the ladder's try: every table that `forward` locks so
-    /// that others feel it. LOCK TABLE goes to partitions by itself. Only what LOCK TABLE can lock.
-    std::vector<TableLock> locks;
-    /// The strongest lock per table while the step runs, as pg_locks would show; a test compares it with the server.
-    std::vector<TableLock> holds;
-    bool undo_scans{};  ///< the same for `undo`
-    /// What `undo` stands on, asked before a rollback begins: raises (SQLSTATE WE003) when rows may have been written
-    /// past the sync.
-    Batch undo_guard{};
-    /// The sequence that counts what `undo` cannot bring back; dropped when the run is rolled back.
-    std::optional<Ident> lost_counter{};
-    bool scans{};  ///< reads the whole table (VALIDATE): no statement_timeout
+    Deed forward;
+    Deed undo;
     /// What `forward` destroys, or sets aside, stands on the proof before it: the table must be what was proven, which
     /// is looked at under the lock. compile() finds that proof's step and table.
     bool stands_on_proof{};
@@ -109,24 +128,22 @@ struct Step {
     bool whole_table{};
     /// The column that the step sets aside, or that it proves before that is dropped.
     std::optional<Ident> aside{};
-    /// Of a step that sets a column aside: what must be right before `undo`, read like a proof. What the step leaves
-    /// behind is noted as read (weir.note_shape), for this and for the proof `noted_for`, which compile() finds.
-    std::optional<Rows> undo_rows{};
+    /// Of a step that sets a column aside: what it leaves behind is noted as read (weir.note_shape), for `undo.proves`
+    /// and for the proof `noted_for`, which compile() finds.
     std::string noted_for{};
-    Batch forward;
-    Batch undo;  ///< empty: nothing to do, and `undo_note` says why
-    std::string undo_note;
-    std::vector<std::string> notes{};   ///< what the operator should know of it: the triggers that it fires
-    std::vector<TableLock> undo_locks;  ///< as `locks`, for `undo`
-    Batch probe;               ///< standalone only: one SELECT that gives a Probe's word; empty: harmless to repeat
-    bool may_fail{};           ///< standalone only: the run goes on without it, with a warning (VACUUM)
-    std::optional<Rows> rows;  ///< fill and proof
+    std::vector<std::string> notes{};  ///< what the operator should know of it: the triggers that it fires
+    std::optional<Rows> rows;          ///< fill and proof
     /// What is in these tables before it is not all there after it, and no undo brings it back.
     std::vector<TableName> destroys{};
     std::vector<ColumnStake> stakes{};
-    std::optional<UndoLoss> undo_loses{};  ///< made of the stakes of all steps by compile()
-    std::vector<TableName> saves{};        ///< backup only: what is dumped, with all partitions
+    std::vector<TableName> saves{};  ///< backup only: what is dumped, with all partitions
 };
+
+/// `forward` is a transaction, or alone; what people read of a step: `transactional`, `standalone`, `fill`, `proof`,
+/// `backup`.
+bool is_transactional(Step const& step);
+bool is_standalone(Step const& step);
+std::string_view kind_name(Step const& step);
 
 using Steps = std::vector<Step>;
 

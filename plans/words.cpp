@@ -51,12 +51,14 @@ std::string_view name(RunState state) {
     return "";
 }
 
-std::string_view name(StepKind kind) {
-    switch (kind) {
-        case StepKind::transactional:
-            return "transactional";
-        case StepKind::standalone:
-            return "standalone";
+bool is_transactional(Step const& step) { return step.kind == StepKind::statements && !step.forward.standalone; }
+
+bool is_standalone(Step const& step) { return step.kind == StepKind::statements && step.forward.standalone; }
+
+std::string_view kind_name(Step const& step) {
+    switch (step.kind) {
+        case StepKind::statements:
+            return step.forward.standalone ? "standalone" : "transactional";
         case StepKind::fill:
             return "fill";
         case StepKind::backup:

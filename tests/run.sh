@@ -8,8 +8,8 @@ tests/run.sh [--lane dev|asan|tsan]... [--only REGEX] [--jobs N] [--all] [--no-i
     --lane LANE     build and test this preset; may be given more than once (default: dev, then asan)
     --fast          the same as --lane dev
     --only REGEX    only the suites whose name matches
-    --jobs N        compilers at a time (default: one a core); three suites run at a time: they wait more than they work
-    --all           every test in a sanitizer lane, too: without it every third one of those that need a server
+    --jobs N        compilers at a time (default: one a core); four suites run at a time: they wait more than they work
+    --all           every test in a sanitizer lane, too: without it every fifth one of those that need a server
     --no-install    do not look for missing packages
     --fuzz [SECONDS]  instead of the tests: libFuzzer (clang) on the plan reader, 30 s; what it found is kept in build/fuzz
     --abuse [FILTER]  instead of the tests: every abuse of docs/reliability.md in full (hours), or those of a gtest filter;
@@ -90,7 +90,7 @@ for lane in "${lanes[@]}"; do
     cmake --preset "$lane" "${sample[@]}"
     cmake --build --preset "$lane" -j "$jobs"
     echo "== $lane: tests"
-    ctest --test-dir "build/$lane" -j 3 --output-on-failure --no-tests=error ${only:+-R "$only"} || failed+=("$lane")
+    ctest --test-dir "build/$lane" -j 4 --output-on-failure --no-tests=error ${only:+-R "$only"} || failed+=("$lane")
 done
 if [ ${#failed[@]} -gt 0 ]; then
     echo "== failed: ${failed[*]}"

@@ -1,9 +1,9 @@
-#include "orchestrator/machine/ledger.h"
 
 #include <boost/json.hpp>
 #include <cstdio>
 
 #include "orchestrator/cli/commands.h"
+#include "orchestrator/machine/ledger_schema.h"
 
 namespace weir {
 

@@ -58,7 +58,8 @@ std::string tail(Shown const& shown, Instant at) {
     return text;
 }
 
-std::string work_text(Work const& work, Instant at) {
+/// Held, nobody knows how long it will take.
+std::string work_text(Work const& work, bool held, Instant at) {
     constexpr int cells = 20;
     int const part = work.percent();
     auto const full = static_cast<std::size_t>(part * cells / 100);
@@ -67,7 +68,7 @@ std::string work_text(Work const& work, Instant at) {
                        short_number(static_cast<double>(work.rows_done)) + "/" +
                        short_number(static_cast<double>(work.rows_estimate)) + " rows";
     if (auto const rate = work.row_rate.per_second(at)) text += "  " + short_number(*rate) + "/s";
-    if (auto const left = work.time_left(at); left && part < 100) text += "  " + *left;
+    if (auto const left = work.time_left(at); left && part < 100 && !held) text += "  " + *left;
     return text;
 }
 
@@ -124,8 +125,9 @@ std::string line_of(Shown const& shown, Instant at) {
     if (!shown.work)
         return shown.plan + ": " + shown.phase + (shown.title.empty() ? "" : ": " + shown.title) +
                (shown.dumped ? ", " + dumped_words(*shown.dumped) : "") + tail(shown, at);
-    auto text = work_text(*shown.work, at) + tail(shown, at);
-    if (shown.forecast.step == shown.work->step && !shown.forecast.text.empty()) text += "  " + shown.forecast.text;
+    auto text = work_text(*shown.work, shown.held, at) + tail(shown, at);
+    if (!shown.held && shown.forecast.step == shown.work->step && !shown.forecast.text.empty())
+        text += "  " + shown.forecast.text;
     // Last, so that a narrow terminal keeps what holds the run back.
     if (auto const share = shown.work->in_place()) text += "  " + *share;
     return text;

@@ -13,6 +13,41 @@ namespace {
 
 namespace po = boost::program_options;
 
+enum class Takes { nothing, text, texts };
+
+struct OptionRow {
+    std::string_view name;
+    Takes takes;
+    std::string_view value;  ///< as the help shows it
+    std::string_view meaning;
+};
+
+constexpr std::array option_rows{
+    OptionRow{"database", Takes::text, "URL",
+              "libpq URL or keywords, without a password; default: PGHOST, PGDATABASE, PGSERVICE …"},
+    OptionRow{"until", Takes::text, "PHASE", "stop after expand, backfill, proof or contract"},
+    OptionRow{"approve", Takes::texts, "GATE|all", "approve a gate beforehand"},
+    OptionRow{"no-wait", Takes::nothing, "", "exit 3 at a gate, at a window, or when paused, instead of waiting"},
+    OptionRow{"take-over", Takes::nothing, "",
+              "end the sessions of the weir that works on this plan, and go on in its place"},
+    OptionRow{"subscribers-ready", Takes::nothing, "",
+              "the subscribers of a publication FOR ALL TABLES have what weir ledger prints"},
+    OptionRow{"allow-command", Takes::nothing, "",
+              "the plan's notify.command may be run, as the user that weir runs as"},
+    OptionRow{"http", Takes::text, "ADDR:PORT",
+              "serve the dashboard, /metrics, /healthz and /readyz; port 0: one that is free, which is told"},
+    OptionRow{"linger", Takes::text, "DURATION",
+              "keep /metrics after the end until it was scraped once more, so long at most"},
+    OptionRow{"accept-loss", Takes::text, "N",
+              "undo though exactly N values did not go back to the old column since contract, or at most N rows have "
+              "values that the old shape cannot hold"},
+    OptionRow{"progress", Takes::text, "WAY", "auto, bar, plain, json or none"},
+    OptionRow{"watch", Takes::nothing, "",
+              "go on until the run NAME is over, or for ever; with --json a document each second"},
+    OptionRow{"metrics", Takes::nothing, "", "series for Prometheus, such as for node_exporter's textfile collector"},
+    OptionRow{"json", Takes::nothing, "", "JSON instead of text; docs/commands.md has the shapes"},
+};
+
 struct VerbRow {
     std::string_view name;
     Verb verb;
@@ -20,6 +55,7 @@ struct VerbRow {
     std::string_view words;
     std::vector<std::string_view> options;
     std::string_view meaning;
+    std::string_view example;
 };
 
 std::vector<VerbRow> const& verbs() {
@@ -29,72 +65,109 @@ std::vector<VerbRow> const& verbs() {
          1,
          1,
          "PLAN",
-         {"database", "until", "approve", "no-wait", "take-over", "subscribers-ready", "allow-command", "progress",
-          "json", "http", "linger"},
-         "run a plan; continues by itself where an earlier run stopped"},
+         {"until", "approve", "no-wait", "take-over", "subscribers-ready", "allow-command", "http", "linger",
+          "progress", "json", "database"},
+         "run a plan; continues by itself where an earlier run stopped",
+         "weir run users-full-name.yaml --database postgresql://weir@db1/shop"},
         {"plan",
          Verb::plan,
          1,
          1,
          "PLAN",
-         {"database", "json"},
-         "show the compiled steps: SQL, locks, who waits, undo"},
+         {"json", "database"},
+         "show the compiled steps: SQL, locks, who waits, undo",
+         "weir plan users-full-name.yaml --database postgresql://weir@db1/shop"},
         {"status",
          Verb::status,
          0,
          1,
          "[NAME]",
-         {"database", "json", "watch", "metrics"},
-         "history and progress, from the ledger"},
-        {"approve", Verb::approve, 2, 2, "NAME GATE", {"database", "json"}, "let a run that waits at a gate go on"},
+         {"watch", "metrics", "json", "database"},
+         "history and progress, from the ledger",
+         "weir status users-full-name --watch"},
+        {"approve",
+         Verb::approve,
+         2,
+         2,
+         "NAME GATE",
+         {"json", "database"},
+         "let a run that waits at a gate go on",
+         "weir approve users-full-name contract"},
         {"abort",
          Verb::abort,
          1,
          1,
          "NAME",
-         {"database", "progress", "json", "accept-loss", "approve"},
-         "undo a run, until it has dropped something or rests in quarantine"},
-        {"pause", Verb::pause, 1, 1, "NAME", {"database", "json"}, "let a run begin nothing new until it is resumed"},
-        {"resume", Verb::resume, 1, 1, "NAME", {"database", "json"}, "let a paused run go on"},
+         {"accept-loss", "approve", "progress", "json", "database"},
+         "undo a run, until it has dropped something or rests in quarantine",
+         "weir abort users-full-name"},
+        {"pause",
+         Verb::pause,
+         1,
+         1,
+         "NAME",
+         {"json", "database"},
+         "let a run begin nothing new until it is resumed",
+         "weir pause users-full-name"},
+        {"resume",
+         Verb::resume,
+         1,
+         1,
+         "NAME",
+         {"json", "database"},
+         "let a paused run go on",
+         "weir resume users-full-name"},
         {"set",
          Verb::set,
          3,
          3,
          "NAME KEY VALUE",
-         {"database", "json"},
-         "change batch.…, throttle.… or locks.… of a live run"},
+         {"json", "database"},
+         "change batch.…, throttle.… or locks.… of a live run",
+         "weir set users-full-name throttle.replication_lag 5s"},
         {"rollback",
          Verb::rollback,
          1,
          1,
          "NAME",
-         {"database", "progress", "json", "accept-loss", "approve"},
-         "bring back what contract has set aside, and undo the run"},
+         {"accept-loss", "approve", "progress", "json", "database"},
+         "bring back what contract has set aside, and undo the run",
+         "weir rollback users-full-name"},
         {"purge",
          Verb::purge,
          0,
          1,
          "[NAME]",
-         {"database", "progress", "json"},
-         "drop what is in quarantine, where its time is over"},
-        {"ledger", Verb::ledger, 0, 0, "", {"json"}, "print the SQL of the ledger's tables, for subscribers"},
-        {"version", Verb::version, 0, 0, "", {"json"}, "print the version"},
-        {"help", Verb::help, 0, 1, "", {}, "print this"},
+         {"progress", "json", "database"},
+         "drop what is in quarantine, where its time is over",
+         "weir purge"},
+        {"ledger",
+         Verb::ledger,
+         0,
+         0,
+         "",
+         {"json"},
+         "print the SQL of the ledger's tables, for subscribers",
+         "weir ledger | psql --dbname shop_copy"},
+        {"version", Verb::version, 0, 0, "", {"json"}, "print the version", "weir version --json"},
+        {"help", Verb::help, 0, 1, "[COMMAND]", {}, "print this, or what a command takes", "weir help run"},
     };
     return rows;
 }
 
 po::options_description described() {
     po::options_description all;
-    all.add_options()  //
-        ("database", po::value<std::string>(), "")("until", po::value<std::string>(), "")(
-            "approve", po::value<std::vector<std::string>>()->composing(), "")("no-wait", po::bool_switch(), "")(
-            "take-over", po::bool_switch(), "")("subscribers-ready", po::bool_switch(), "")(
-            "allow-command", po::bool_switch(), "")("accept-loss", po::value<std::string>(), "")(
-            "progress", po::value<std::string>(), "")("linger", po::value<std::string>(), "")(
-            "http", po::value<std::string>(), "")("json", po::bool_switch(), "")("watch", po::bool_switch(), "")(
-            "metrics", po::bool_switch(), "")("help", po::bool_switch(), "")("words",
-                                                                             po::value<std::vector<std::string>>(), "");
+    auto add = all.add_options();
+    for (auto const& row : option_rows) {
+        std::string const name{row.name};
+        if (row.takes == Takes::nothing)
+            add(name.c_str(), po::bool_switch(), "");
+        else if (row.takes == Takes::text)
+            add(name.c_str(), po::value<std::string>(), "");
+        else
+            add(name.c_str(), po::value<std::vector<std::string>>()->composing(), "");
+    }
+    add("help", po::bool_switch(), "")("words", po::value<std::vector<std::string>>(), "");
     return all;
 }
 
@@ -117,10 +190,9 @@ std::variant<Given, Problem> parsed(int argc, char const* const* argv) {
         po::notify(given);
         return given;
     } catch (po::unknown_option const& error) {
-        std::vector<std::string_view> const names{
-            "--database", "--until",   "--approve", "--no-wait",           "--take-over",
-            "--progress", "--http",    "--linger",  "--accept-loss",       "--watch",
-            "--json",     "--metrics", "--help",    "--subscribers-ready", "--allow-command"};
+        std::vector<std::string> spelled{"--help"};
+        for (auto const& row : option_rows) spelled.push_back("--" + std::string{row.name});
+        std::vector<std::string_view> const names{spelled.begin(), spelled.end()};
         auto const near = nearest(error.get_option_name(), names);
         return usage("unknown option " + error.get_option_name(), error.get_option_name() == "--version"
                                                                       ? "weir version"
@@ -153,13 +225,13 @@ std::optional<Problem> misplaced(VerbRow const& row, Given const& given, std::si
     auto const shape = "weir " + std::string{row.name} + (row.words.empty() ? "" : " " + std::string{row.words});
     if (words < row.words_min || words > row.words_max)
         return usage("wrong number of words for " + std::string{row.name}, "it is: " + shape);
-    for (std::string_view const name : {"database", "until", "approve", "progress", "http", "linger", "accept-loss"})
-        if (given.count(std::string{name}) && !takes(row, name))
-            return usage("--" + std::string{name} + " is no option of " + std::string{row.name});
-    for (std::string_view const name :
-         {"no-wait", "take-over", "subscribers-ready", "allow-command", "json", "watch", "metrics"})
-        if (given[std::string{name}].as<bool>() && !takes(row, name))
-            return usage("--" + std::string{name} + " is no option of " + std::string{row.name});
+    for (auto const& option : option_rows) {
+        auto const& value = given[std::string{option.name}];
+        bool const stands = option.takes == Takes::nothing ? value.as<bool>() : !value.empty();
+        if (stands && !takes(row, option.name))
+            return usage("--" + std::string{option.name} + " is no option of " + std::string{row.name},
+                         "weir help " + std::string{row.name});
+    }
     return std::nullopt;
 }
 
@@ -243,14 +315,22 @@ std::variant<Options, Problem> read_options(int argc, char const* const* argv) {
     auto const& given = std::get<Given>(came);
     std::vector<std::string> words;
     if (given.count("words")) words = given["words"].as<std::vector<std::string>>();
-    if (given["help"].as<bool>() || words.empty()) return options;
+    if (words.empty()) return options;
 
     auto const verb = verb_of(words[0]);
     if (auto const* problem = std::get_if<Problem>(&verb)) return *problem;
     auto const& row = *std::get<VerbRow const*>(verb);
+    if (given["help"].as<bool>()) {
+        options.words.emplace_back(row.name);
+        return options;
+    }
     options.verb = row.verb;
     options.words.assign(words.begin() + 1, words.end());
     if (auto problem = misplaced(row, given, options.words.size())) return *std::move(problem);
+    if (row.verb == Verb::help && !options.words.empty()) {
+        auto const about = verb_of(options.words[0]);
+        if (auto const* problem = std::get_if<Problem>(&about)) return *problem;
+    }
 
     options.database = text(given, "database");
     take_flags(options, given);
@@ -263,40 +343,62 @@ std::variant<Options, Problem> read_options(int argc, char const* const* argv) {
     return options;
 }
 
-std::string help_text() {
+namespace {
+
+/// Lines of at most `columns`, each but the first behind `indent` spaces.
+std::string folded(std::string_view text, std::size_t columns, std::size_t indent) {
+    std::string lines;
+    std::size_t used = 0;
+    while (!text.empty()) {
+        auto const word = text.substr(0, text.find(' '));
+        if (used > 0 && used + 1 + word.size() > columns) {
+            lines += "\n" + std::string(indent, ' ');
+            used = 0;
+        } else if (used > 0) {
+            lines += ' ';
+            ++used;
+        }
+        lines += word;
+        used += word.size();
+        text.remove_prefix(std::min(text.size(), word.size() + 1));
+    }
+    return lines;
+}
+
+std::string usage_of(VerbRow const& verb) {
+    return "weir " + std::string{verb.name} + (verb.words.empty() ? "" : " " + std::string{verb.words});
+}
+
+std::string help_of(VerbRow const& verb) {
+    std::string text =
+        "  " + std::string{verb.example} + "\n\n" + usage_of(verb) + ": " + std::string{verb.meaning} + "\n";
+    if (!verb.options.empty()) text += '\n';
+    for (auto const name : verb.options) {
+        auto const* const option = std::find_if(option_rows.begin(), option_rows.end(),
+                                                [&](OptionRow const& row) { return row.name == name; });
+        std::string line = "  --" + std::string{name} + (option->value.empty() ? "" : " " + std::string{option->value});
+        constexpr std::size_t column = 26;
+        line.resize(std::max(line.size() + 2, column), ' ');
+        text += line + folded(option->meaning, 92, column) + "\n";
+    }
+    return text;
+}
+
+}  // namespace
+
+std::string help_text(std::string_view command) {
+    for (auto const& verb : verbs())
+        if (verb.name == command) return help_of(verb);
     std::string text = "weir changes a PostgreSQL schema while the application keeps reading and writing.\n\n";
     for (auto const& verb : verbs()) {
-        std::string line = "  weir " + std::string{verb.name} + " " + std::string{verb.words};
+        std::string line = "  " + usage_of(verb);
         line.resize(std::max<std::size_t>(line.size() + 2, 28), ' ');
         text += line + std::string{verb.meaning} + "\n";
     }
-    text +=
-        "\nall commands but ledger, version and help take\n"
-        "  --database URL            libpq URL or keywords, without a password; default: PGHOST, PGDATABASE, PGSERVICE "
-        "…\n"
-        "all commands but help take\n"
-        "  --json                    JSON instead of text; docs/commands.md has the shapes\n"
-        "run takes\n"
-        "  --until PHASE             stop after expand, backfill, proof or contract\n"
-        "  --approve GATE|all        approve a gate beforehand\n"
-        "  --no-wait                 exit 3 at a gate, at a window, or when paused, instead of waiting\n"
-        "  --take-over               end the sessions of the weir that works on this plan, and go on in its place\n"
-        "  --subscribers-ready       the subscribers of a publication FOR ALL TABLES have what weir ledger prints\n"
-        "  --allow-command           the plan's notify.command may be run, as the user that weir runs as\n"
-        "  --http ADDR:PORT          serve the dashboard, /metrics, /healthz and /readyz\n"
-        "  --linger DURATION         keep /metrics after the end until it was scraped once more, so long at most\n"
-        "  --progress WAY            auto, bar, plain, json or none\n"
-        "abort and rollback take\n"
-        "  --approve GATE|all        do not wait until nothing uses the new shape any more\n"
-        "  --accept-loss N           undo though exactly N values did not go back to the old column since contract,\n"
-        "                            or at most N rows have values that the old shape cannot hold\n"
-        "status takes\n"
-        "  --metrics                 series for Prometheus, such as for node_exporter's textfile collector\n"
-        "  --watch                   go on until the run NAME is over, or for ever; with --json a document each "
-        "second\n"
-        "\nexit codes: 0 done, 1 problem in the plan, 2 usage, 3 waiting, 4 stopped (safe to run again),\n"
-        "5 refused, 6 undone, 70 a bug in weir\n";
-    return text;
+    return text +
+           "\nweir COMMAND --help: an example, and what the command takes\n"
+           "\nexit codes: 0 done, 1 problem in the plan, 2 usage, 3 waiting, 4 stopped (safe to run again),\n"
+           "5 refused, 6 undone, 70 a bug in weir\n";
 }
 
 }  // namespace weir

@@ -4,6 +4,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -16,7 +17,7 @@ enum class Verb { run, plan, status, approve, abort, pause, resume, set, rollbac
 
 struct Options {
     Verb verb{Verb::help};
-    std::vector<std::string> words;  ///< what stands after the command
+    std::vector<std::string> words;  ///< what stands after the command; of help: the command that it is about, or none
     std::string database;            ///< --database; empty: libpq's own variables and files
     std::optional<Phase> until;
     std::set<std::string> approve;
@@ -36,7 +37,7 @@ struct Options {
 /// Code::usage problems name the option and say what it takes. REQUIRES argv as main gets it.
 std::variant<Options, Problem> read_options(int argc, char const* const* argv);
 
-/// What `weir help` prints.
-std::string help_text();
+/// What `weir help` prints of a command: an example first, then what it takes; no command of that name: of all.
+std::string help_text(std::string_view command);
 
 }  // namespace weir

@@ -1,6 +1,9 @@
 #include <boost/asio/io_context.hpp>
-#include <cstdio>
+#include <string>
+#include <utility>
+#include <variant>
 
+#include "orchestrator/cli/carry_out.h"
 #include "orchestrator/cli/commands.h"
 #include "orchestrator/run/prepared.h"
 #include "plans/reader.h"
@@ -8,10 +11,17 @@
 namespace weir {
 namespace {
 
-/// Writes the order into the ledger, for the live run of the plan that is named first. `check` may refuse it. `told`:
-/// what the order is about.
-template <class Check>
-int give(Options const& options, OrderWord word, std::string const& argument, Check check, std::string const& said,
+/// An order that needs not be given any more, and why.
+struct Needless {
+    std::string state, words;
+};
+
+/// What is said of an order that may be given; or why it is not.
+using Verdict = std::variant<std::string, Needless, Problem>;
+
+/// Writes the order into the ledger, for the live run of the plan that is named first. `told`: what the order is about.
+template <class Judge>
+int give(Options const& options, OrderWord word, std::string const& argument, Judge judge,
          boost::json::object const& told = {}) {
     auto const& plan = options.words[0];
     auto const verb = std::string{name(word)};
@@ -21,39 +31,59 @@ int give(Options const& options, OrderWord word, std::string const& argument, Ch
     auto& asker = *std::get<std::unique_ptr<Asker>>(opened);
     auto prepared = prepare_live(asker, plan);
     if (auto* problems = std::get_if<Problems>(&prepared)) return tell(*problems);
-    if (auto problem = check(std::get<Prepared>(prepared))) return tell(*problem);
+    auto const verdict = judge(std::get<Prepared>(prepared));
+    if (auto const* problem = std::get_if<Problem>(&verdict)) return tell(*problem);
+    if (auto const* needless = std::get_if<Needless>(&verdict)) {
+        say_nothing_to_do(options, plan, needless->state, "", needless->words);
+        return 0;
+    }
     auto const ordered = asker.ask(insert_order(plan, verb, argument));
     if (ordered.fate != Fate::done) return tell(order_refused(ordered));
     boost::json::object document{{"event", "ordered"}, {"plan", plan}, {"order", verb}};
     document.insert(told.begin(), told.end());
-    say(options, document, said);
+    say(options, document, std::get<std::string>(verdict));
     return 0;
 }
 
-std::optional<Problem> always(Prepared const&) { return {}; }
+auto always(std::string said) {
+    return [said = std::move(said)](Prepared const&) -> Verdict { return said; };
+}
+
+/// With one of several approvals the run does not go on.
+std::string approved_words(std::string const& plan, Prepared const& ready) {
+    auto const gate = "gate contract of " + plan;
+    if (ready.program.approvals <= 1) return "approved: " + gate;
+    auto const& have = ready.record->approvals;
+    std::string users;
+    for (auto const& user : have) users += (users.empty() ? ", by " : ", ") + user;
+    return "your approval of " + gate + " is noted: it needs " + std::to_string(ready.program.approvals) +
+           ", each by another database user; before yours it had " + std::to_string(have.size()) + users;
+}
 
 }  // namespace
 
 int approve_command(Options const& options) {
     auto const& plan = options.words[0];
     auto const& gate = options.words[1];
-    auto const check = [&](Prepared const& ready) -> std::optional<Problem> {
+    auto const judge = [&](Prepared const& ready) -> Verdict {
         if (gate != "contract")
             return Problem{Code::unknown_gate, {}, "there is no gate " + gate, "the gate is called contract"};
         if (!ready.program.gate)
             return Problem{Code::unknown_gate, {}, "plan " + plan + " has no gate", "it goes on by itself"};
-        return {};
+        if (ready.record->gate_approved)
+            return Needless{"approved", "gate contract of " + plan + " was approved before: nothing to do"};
+        return approved_words(plan, ready);
     };
-    return give(options, OrderWord::approve, gate, check, "approved: gate " + gate + " of " + plan, {{"gate", gate}});
+    return give(options, OrderWord::approve, gate, judge, {{"gate", gate}});
 }
 
 int pause_command(Options const& options) {
-    return give(options, OrderWord::pause, "", always,
-                "ordered: " + options.words[0] + " pauses; to go on: weir resume " + options.words[0]);
+    return give(options, OrderWord::pause, "",
+                always("ordered: " + options.words[0] + " pauses; to go on: weir resume " + options.words[0]));
 }
 
 int resume_command(Options const& options) {
-    return give(options, OrderWord::resume, "", always, "ordered: " + options.words[0] + " goes on");
+    return give(options, OrderWord::resume, "", always("ordered: " + options.words[0] + " goes on"));
 }
 
 int set_command(Options const& options) {
@@ -62,8 +92,9 @@ int set_command(Options const& options) {
     // What cannot be a setting is said here, before anybody hears of it.
     auto const changed = with_setting({}, key, value);
     if (auto const* problems = std::get_if<Problems>(&changed)) return tell(*problems);
-    return give(options, OrderWord::set, key + " " + value, always,
-                "ordered: " + key + " of " + options.words[0] + " becomes " + value, {{"key", key}, {"value", value}});
+    return give(options, OrderWord::set, key + " " + value,
+                always("ordered: " + key + " of " + options.words[0] + " becomes " + value),
+                {{"key", key}, {"value", value}});
 }
 
 }  // namespace weir

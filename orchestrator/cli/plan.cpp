@@ -21,19 +21,19 @@ json::array texts(Batch const& batch) {
 
 json::object described(Step const& step) {
     json::array locks, notes;
-    for (auto const& lock : step.holds)
+    for (auto const& lock : step.forward.holds)
         locks.push_back(
             json::object{{"table", lock.table.text()}, {"mode", name(lock.mode)}, {"who_waits", who_waits(lock.mode)}});
     for (auto const& note : step.notes) notes.emplace_back(note);
     json::object one{{"step", step.id},
                      {"phase", name(step.phase)},
                      {"title", step.title},
-                     {"kind", name(step.kind)},
+                     {"kind", kind_name(step)},
                      {"locks", std::move(locks)},
                      {"notes", std::move(notes)},
                      {"forward", texts(statements(step))},
-                     {"undo", texts(step.undo)}};
-    if (!step.undo_note.empty()) one["undo_note"] = step.undo_note;
+                     {"undo", texts(step.undo.statements)}};
+    if (!step.undo.note.empty()) one["undo_note"] = step.undo.note;
     return one;
 }
 

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <boost/asio/io_context.hpp>
 #include <memory>
 #include <utility>
@@ -37,9 +38,10 @@ int purge_command(Options const& options) {
     if (auto const* problem = std::get_if<Problem>(&found)) return tell(*problem);
     auto const& due = std::get<std::vector<std::string>>(found);
     if (due.empty()) say_nothing_to_do(options, "", "", "", "no quarantine is over: nothing to do");
-    for (auto const& name : due)
-        if (int const exit = carry_out(options, Task::purge, nullptr, name); exit != 0) return exit;
-    return 0;
+    // One that cannot be purged keeps nothing back of the others.
+    int worst = 0;
+    for (auto const& name : due) worst = std::max(worst, carry_out(options, Task::purge, nullptr, name));
+    return worst;
 }
 
 }  // namespace weir

@@ -33,6 +33,12 @@ std::vector<std::string> use_lines(std::variant<std::vector<Use>, Problem> const
     return lines;
 }
 
+/// `1 of 2 approvals: ada`.
+std::string approvals_line(RunReport const& run) {
+    return std::to_string(run.approvals.size()) + " of " + std::to_string(run.approvals_needed) + " approvals" +
+           (run.approvals.empty() ? "" : ": " + joined(run.approvals, ", "));
+}
+
 /// What a person can do now.
 std::vector<std::string> hints(RunReport const& run) {
     auto const name = printable(field(run.row, 1));
@@ -51,7 +57,11 @@ std::vector<std::string> hints(RunReport const& run) {
             return {"hint: when nothing uses the new shape any more: weir abort " + name};
         case Standing::at_gate:
         case Standing::stopped_at_gate:
-            return {"hint: when the new application is deployed: weir approve " + name + " contract"};
+            if (run.approvals_needed <= 1)
+                return {"hint: when the new application is deployed: weir approve " + name + " contract"};
+            return {approvals_line(run),
+                    "hint: when the new application is deployed, each as another database user: weir approve " + name +
+                        " contract"};
         default:
             return {};
     }
@@ -159,6 +169,10 @@ json::object document_of(RunReport const& run) {
         document["live"] = std::move(live);
         document["live_age_s"] = run.picture_age;
     }
+    if (run.approvals_needed > 1) {
+        document["approvals"] = json::array(run.approvals.begin(), run.approvals.end());
+        document["approvals_needed"] = run.approvals_needed;
+    }
     if (run.standing == Standing::paused) document["paused_by"] = field(row, 12);
     return document;
 }
@@ -177,16 +191,18 @@ std::variant<Looked, Problem> look(Asker& asker, Options const& options, bool wa
     if (options.json) {
         json::array documents;
         for (auto const& run : report.runs) documents.push_back(document_of(run));
-        text = json::serialize(json::object{{"leader", report.leader}, {"runs", std::move(documents)}}) + "\n";
+        text = json::serialize(json::object{
+                   {"leader", report.leader}, {"runs", std::move(documents)}, {"left_out", report.left_out}}) +
+               "\n";
     } else {
         for (auto const& run : report.runs) text += words_of(run);
         if (report.runs.empty() && report.left_out == 0)
             text += "no run yet in this database\n";
         else if (!report.leader.empty())
             text += "working now: " + report.leader + "\n";
+        if (report.left_out > 0)
+            text += std::to_string(report.left_out) + (report.left_out == 1 ? " run is over\n" : " runs are over\n");
     }
-    if (report.left_out > 0)
-        text += std::to_string(report.left_out) + (report.left_out == 1 ? " run is over\n" : " runs are over\n");
     return looked;
 }
 

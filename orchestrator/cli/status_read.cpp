@@ -1,39 +1,48 @@
 #include "orchestrator/cli/status_read.h"
 
 #include <algorithm>
+#include <boost/json.hpp>
 #include <chrono>
+#include <functional>
+#include <map>
 #include <thread>
 #include <utility>
 
 #include "orchestrator/machine/ledger.h"
 #include "orchestrator/postgres/leadership.h"
+#include "phases/operations.h"
+#include "plans/reader.h"
 
 namespace weir {
 namespace {
 
-Batch list_progress(std::string const& run) {
+// Of many runs at once, `runs` as an array of their numbers; the run is the last field of a row.
+
+Batch list_progress(std::string const& runs) {
     return {
         sql(R"(SELECT p.step, sum(p.next_page - p.from_page), sum(p.to_page - p.from_page), sum(p.rows), sum(p.misses),
-  sum(p.hot), extract(epoch FROM pg_catalog.clock_timestamp())
-FROM weir.progress p WHERE p.run = {0}::bigint GROUP BY p.step ORDER BY p.step)",
-            Value{run})};
+  sum(p.hot), extract(epoch FROM pg_catalog.clock_timestamp()), p.run
+FROM weir.progress p WHERE p.run = ANY ({0}::bigint[]) GROUP BY p.run, p.step ORDER BY p.run, p.step)",
+            Value{runs})};
 }
 
 /// The newest of each step.
-Batch list_proofs(std::string const& run) {
-    return {sql(R"(SELECT DISTINCT ON (e.step) e.step, e.at::timestamptz(0), e.detail->>'rows_read',
-  coalesce(e.detail->>'rows_filled', '0'), coalesce(e.detail->>'rows_wrong', '0'), e.kind = 'checked'
-FROM weir.entries e WHERE e.run = {0}::bigint AND e.kind IN ('step_done', 'checked') AND e.detail ? 'rows_read'
-ORDER BY e.step, e.seq DESC)",
-                Value{run})};
+Batch list_proofs(std::string const& runs) {
+    return {sql(R"(SELECT DISTINCT ON (e.run, e.step) e.step, e.at::timestamptz(0), e.detail->>'rows_read',
+  coalesce(e.detail->>'rows_filled', '0'), coalesce(e.detail->>'rows_wrong', '0'), e.kind = 'checked', e.run
+FROM weir.entries e
+WHERE e.run = ANY ({0}::bigint[]) AND e.kind IN ('step_done', 'checked') AND e.detail ? 'rows_read'
+ORDER BY e.run, e.step, e.seq DESC)",
+                Value{runs})};
 }
 
 /// The newest of each step.
-Batch list_backups(std::string const& run) {
-    return {sql(R"(SELECT DISTINCT ON (e.step) e.step, e.at::timestamptz(0), e.detail->>'file', e.detail->>'bytes',
-  e.detail->>'sha256'
-FROM weir.entries e WHERE e.run = {0}::bigint AND e.kind = 'backed_up' ORDER BY e.step, e.seq DESC)",
-                Value{run})};
+Batch list_backups(std::string const& runs) {
+    return {
+        sql(R"(SELECT DISTINCT ON (e.run, e.step) e.step, e.at::timestamptz(0), e.detail->>'file', e.detail->>'bytes',
+  e.detail->>'sha256', e.run
+FROM weir.entries e WHERE e.run = ANY ({0}::bigint[]) AND e.kind = 'backed_up' ORDER BY e.run, e.step, e.seq DESC)",
+            Value{runs})};
 }
 
 /// Older than this the weir that drew it may be gone.
@@ -59,15 +68,43 @@ ProofFigures proof_of(Row const& row) {
             .again = field(row, 5) == "t"};
 }
 
-/// `live`: somebody works on the run now, so that a second reading tells how fast.
-std::variant<std::vector<RatedWork>, Problem> read_work(Asker& asker, std::string const& run, bool live) {
-    auto const read = asker.ask(list_progress(run));
+/// What the rows of `asked` say, of each run.
+std::optional<Problem> read_of_each(Asker& asker, Batch const& asked, std::map<std::string, RunReport*> const& runs,
+                                    std::size_t run_field, std::function<void(RunReport&, Row const&)> const& take) {
+    auto const read = asker.ask(asked);
     if (read.fate != Fate::done) return problem_of(read, "cannot read the ledger");
-    std::vector<RatedWork> all;
-    for (auto const& row : read.rows) all.push_back({work_of(row), {}});
-    if (!live || std::ranges::all_of(all, [](auto const& one) { return one.work.over(); })) return all;
+    for (auto const& row : read.rows)
+        if (auto const run = runs.find(field(row, run_field)); run != runs.end()) take(*run->second, row);
+    return {};
+}
+
+std::optional<Problem> read_works(Asker& asker, std::vector<RunReport>& reports) {
+    std::map<std::string, RunReport*> runs;
+    std::string ids;
+    for (auto& report : reports) {
+        auto const id = field(report.row, 0);
+        runs.emplace(id, &report);
+        ids += (ids.empty() ? "{" : ",") + id;
+    }
+    if (runs.empty()) return {};
+    ids += "}";
+    if (auto problem = read_of_each(asker, list_progress(ids), runs, 7, [](RunReport& run, Row const& row) {
+            run.progress.push_back({work_of(row), {}});
+        }))
+        return problem;
+    if (auto problem = read_of_each(asker, list_proofs(ids), runs, 6,
+                                    [](RunReport& run, Row const& row) { run.proofs.push_back(proof_of(row)); }))
+        return problem;
+    return read_of_each(asker, list_backups(ids), runs, 5,
+                        [](RunReport& run, Row const& row) { run.backups.push_back(row); });
+}
+
+/// A second reading tells how fast it goes.
+std::optional<Problem> rate(Asker& asker, RunReport& run) {
+    auto& all = run.progress;
+    if (std::ranges::all_of(all, [](auto const& one) { return one.work.over(); })) return {};
     std::this_thread::sleep_for(std::chrono::seconds{1});
-    auto const again = asker.ask(list_progress(run));
+    auto const again = asker.ask(list_progress("{" + field(run.row, 0) + "}"));
     if (again.fate != Fate::done) return problem_of(again, "cannot read the ledger");
     std::vector<RatedWork> now;
     for (auto const& row : again.rows) {
@@ -75,24 +112,25 @@ std::variant<std::vector<RatedWork>, Problem> read_work(Asker& asker, std::strin
         auto const before = std::ranges::find(all, work.step, [](auto const& one) { return one.work.step; });
         now.push_back({work, before == all.end() ? std::nullopt : rows_per_second(before->work, work)});
     }
-    return now;
+    all = std::move(now);
+    return {};
 }
 
 /// What of a run is read only for who asks for it, or while somebody works on it.
 std::optional<Problem> read_the_rest(Asker& asker, RunReport& run, bool named) {
     auto const id = field(run.row, 0);
-    bool const works = run.led && !is_over(run.standing);
-    auto work = read_work(asker, id, works);
-    if (auto* problem = std::get_if<Problem>(&work)) return std::move(*problem);
-    run.progress = std::get<std::vector<RatedWork>>(std::move(work));
-    auto const proved = asker.ask(list_proofs(id));
-    if (proved.fate != Fate::done) return problem_of(proved, "cannot read the ledger");
-    for (auto const& proof : proved.rows) run.proofs.push_back(proof_of(proof));
-    auto backups = asker.ask(list_backups(id));
-    if (backups.fate != Fate::done) return problem_of(backups, "cannot read the ledger");
-    run.backups = std::move(backups.rows);
     if (named && is_aside(run.standing)) run.uses = uses_of(asker, RunId{std::stoll(id)});
-    if (!works) return {};
+    if (run.standing == Standing::at_gate || run.standing == Standing::stopped_at_gate) {
+        auto const began = asker.ask({sql(
+            "SELECT b.detail->>'plan' FROM weir.entries b WHERE b.run = {0}::bigint AND b.kind = 'began'", Value{id})});
+        if (began.fate != Fate::done) return problem_of(began, "cannot read the ledger");
+        if (!began.rows.empty()) {
+            auto const plan = read_plan(field(began.rows[0], 0), "", operations());
+            if (auto const* known = std::get_if<Plan>(&plan)) run.approvals_needed = known->approvals;
+        }
+    }
+    if (!run.led || is_over(run.standing)) return {};
+    if (auto problem = rate(asker, run)) return problem;
     auto const drawn = asker.ask(read_picture(RunId{std::stoll(id)}));
     if (drawn.fate != Fate::done || drawn.rows.empty()) return {};
     run.picture_age = std::stod(field(drawn.rows[0], 1));
@@ -130,9 +168,15 @@ std::variant<StatusReport, Problem> read_status(Asker& asker, std::string const&
         }
         RunReport run{.row = std::move(row), .standing = standing};
         run.led = report.leader == control_name(field(run.row, 1));
-        if (auto problem = read_the_rest(asker, run, !name.empty())) return *std::move(problem);
+        if (auto const users = field(run.row, 22); !users.empty()) {
+            auto const array = boost::json::parse(users);
+            for (auto const& user : array.as_array()) run.approvals.emplace_back(user.as_string());
+        }
         report.runs.push_back(std::move(run));
     }
+    if (auto problem = read_works(asker, report.runs)) return *std::move(problem);
+    for (auto& run : report.runs)
+        if (auto problem = read_the_rest(asker, run, !name.empty())) return *std::move(problem);
     return report;
 }
 

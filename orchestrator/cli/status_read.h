@@ -24,7 +24,9 @@ struct RunReport {
     bool led{};  ///< a weir works on it now
     std::vector<RatedWork> progress{};
     std::vector<ProofFigures> proofs{};
-    std::vector<Row> backups{};                                     ///< step, time, file, bytes, SHA-256
+    std::vector<Row> backups{};            ///< step, time, file, bytes, SHA-256
+    int approvals_needed{1};               ///< by its gate, while it waits there
+    std::vector<std::string> approvals{};  ///< that it has, if it needs several: database users
     std::optional<std::variant<std::vector<Use>, Problem>> uses{};  ///< of one run in quarantine that was named
     std::string picture{};  ///< JSON, of a run that is led; empty: none that is fresh
     double picture_age{};   ///< seconds

@@ -200,6 +200,7 @@ struct Words::Teller {
         // The others have an event of their own.
         if (e.order == "abort") w.say("abort was ordered by " + e.user);
     }
+    void operator()(Serving const& e) { w.say("the dashboard is at http://" + e.address + "/, /metrics beside it"); }
     void operator()(Warned const& e) {
         w.say("warning: " + e.message);
         w.more(e.more);

@@ -5,6 +5,8 @@
 #include <utility>
 #include <vector>
 
+#include "phases/craft/shape.h"
+
 namespace weir {
 namespace {
 

@@ -16,7 +16,7 @@ class InTheWay {
     void behind(int pid, Ids& ids, Commands& out) {
         ask([&] { return look_behind(pid); }, ids, out);
     }
-    /// Who holds or awaits a lock that conflicts with one of these. As above.
+    /// Who holds or awaits a lock that conflicts with one of these. As above. REQUIRES a lock.
     void of(std::vector<TableLock> const& locks, Ids& ids, Commands& out) {
         ask([&] { return look_for(locks); }, ids, out);
     }

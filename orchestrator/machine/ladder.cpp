@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cassert>
 #include <utility>
 
 #include "plans/expression.h"
@@ -116,6 +117,7 @@ Sql wrote() {
 }  // namespace
 
 Sql look_for(std::vector<TableLock> const& locks, Millis spared) {
+    assert(!locks.empty());
     std::vector<Sql> wanted;
     for (auto const& lock : locks) {
         std::vector<Sql> modes;
@@ -224,7 +226,14 @@ void LockLadder::finish(State state) {
     state_ = state;
 }
 
-void LockLadder::look(Ids& ids, Commands& out) { ask(Doing::looking, look_for(config_.locks), ids, out); }
+void LockLadder::look(Ids& ids, Commands& out) {
+    if (!config_.locks.empty())
+        ask(Doing::looking, look_for(config_.locks), ids, out);
+    else if (last_look_)
+        finish(State::gave_up);
+    else
+        attempt(ids, out);
+}
 
 void LockLadder::ask(Doing doing, Sql const& question, Ids& ids, Commands& out) {
     doing_ = doing;

@@ -5,13 +5,13 @@
 ///    ^  └── somebody is certain to stay ──> [end it: `locks.on_blocked`] ────────────────┤
 ///    └────────────────────────────── rest <─────────────────────────────────────────────┘ give_up: named, stopped
 ///
-/// A look is one SELECT that takes no lock on tables. As long as somebody stays, no request of ours stands in the
-/// table's queue. A try is one string: fence, entry, locks in the order given, statements. All its waits for locks come
-/// out of one budget, half of the bound: each lock may have its share of what the ones before have left, and no more
-/// than the try's time (10 ms at least from the second on: whoever waits then makes others wait, and must get in). The
-/// statements get what is left of nine tenths of the bound, all together. The rests grow to two seconds, with jitter. A
-/// try that got its locks at once and is cancelled all the same had too much to do; the third such one is the last.
-/// Pure: time comes with the inputs.
+/// A look is one SELECT that takes no lock on tables; a transaction that asks for no lock is tried at once. As long as
+/// somebody stays, no request of ours stands in the table's queue. A try is one string: fence, entry, locks in the
+/// order given, statements. All its waits for locks come out of one budget, half of the bound: each lock may have its
+/// share of what the ones before have left, and no more than the try's time (10 ms at least from the second on: whoever
+/// waits then makes others wait, and must get in). The statements get what is left of nine tenths of the bound, all
+/// together. The rests grow to two seconds, with jitter. A try that got its locks at once and is cancelled all the same
+/// had too much to do; the third such one is the last. Pure: time comes with the inputs.
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -64,7 +64,7 @@ struct Blocker {
 
 /// Who holds or awaits a lock that conflicts with one of `locks`, partitions included; longest first, at most 20. No
 /// session of another database, not our own. Without pg_read_all_stats the sessions of other roles hide their age and
-/// query. Rows as blockers_of() reads them.
+/// query. Rows as blockers_of() reads them. REQUIRES a lock.
 Sql look_for(std::vector<TableLock> const& locks, Millis spared = spared_after);
 std::vector<Blocker> blockers_of(std::vector<Row> const& rows);
 std::vector<std::string> texts_of(std::vector<Blocker> const& blockers);

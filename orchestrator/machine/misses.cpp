@@ -40,7 +40,7 @@ Problem misses(BackfillMachine const& proof, Step const& step, bool gate_opened)
 Problem misses_aside(BackfillMachine const& proof, Step const& step) {
     return {Code::misses,
             {},
-            rows_of(proof, step.undo_rows->table) + " are not right: " + step.aside->text() +
+            rows_of(proof, step.undo.proves->table) + " are not right: " + step.aside->text() +
                 " does not say what the column that stays says",
             "they were written without the sync since the column was set aside: compare both columns, mend the rows, "
             "and give the same command again",

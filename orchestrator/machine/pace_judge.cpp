@@ -36,12 +36,16 @@ void limit(Reading& reading, Throttle const& throttle) {
 }  // namespace
 
 void PaceJudge::measured(Measured const& measured, Settings const& settings, Stamp at, Commands& out) {
-    for (auto const& reading : measured.readings)
-        if (reading.signal == "replication_lag" && !reading.subject.empty()) {
-            std::optional<Millis> lag;
-            if (reading.value) lag = Millis{static_cast<std::int64_t>(*reading.value * 1000)};
-            say(at, out, ReplicaLag{reading.subject, lag, reading.bytes});
-        }
+    for (auto const& reading : measured.readings) {
+        if (reading.signal != "replication_lag" || reading.subject.empty()) continue;
+        // All readings come with each answer: of a hundred replicas most are as they were told.
+        auto const known = told_lags_.find(reading.subject);
+        if (reading.at && known != told_lags_.end() && known->second == reading.at) continue;
+        told_lags_[reading.subject] = reading.at;
+        std::optional<Millis> lag;
+        if (reading.value) lag = Millis{static_cast<std::int64_t>(*reading.value * 1000)};
+        say(at, out, ReplicaLag{reading.subject, lag, reading.bytes});
+    }
     readings_ = measured.readings;
     for (auto& reading : readings_) limit(reading, settings.throttle);
     measured_ = at.steady;

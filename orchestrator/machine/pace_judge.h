@@ -2,6 +2,7 @@
 /// What the batches of a run may do now, by the signals that were measured, the schedule and a pause; and the telling
 /// of it. A child of the run machine; pure and copyable.
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -32,7 +33,7 @@ class PaceJudge {
         bool closes{};  ///< the schedule holds it, and did not before
     };
 
-    /// Tells the lag of each replica.
+    /// Tells the lag of each replica that was measured anew.
     void measured(Measured const& measured, Settings const& settings, Stamp at, Commands& out);
     /// A fill or a proof begins. A proof goes on at the pace that its fill has found.
     void begin(Stamp at);
@@ -47,6 +48,7 @@ class PaceJudge {
 
     PaceController controller_;
     std::vector<Reading> readings_;
+    std::map<std::string, std::optional<Millis>> told_lags_;  ///< by replica: when it was measured
     std::optional<Millis> measured_;
     std::optional<Millis> worked_;  ///< when a fill or proof worked last
     double told_pace_{1};           ///< as announced; 0: held

@@ -29,6 +29,12 @@ RunMachine::RunMachine(Config config)
     : config_{as_set(std::move(config))},
       record_{config_.record},
       hands_{config_.epoch, config_.settings.workers.value_or(keys::workers_auto)},
+      batches_{{.run = config_.program.run,
+                .epoch = config_.epoch,
+                .hands = hands_.count(),
+                .sweep = config_.sweep,
+                .pages_at_first = config_.pages_at_first,
+                .plain = config_.plain}},
       entries_{config_.program.run, config_.epoch, record_.last_seq + 1},
       backup_{config_.program.plan, config_.program.run},
       gate_{gate_config()},
@@ -56,7 +62,7 @@ void RunMachine::say(Commands& out, decltype(Event::what) what) const {
 }
 
 Step const* RunMachine::current() const {
-    auto const at = doing_ == Doing::watching ? watch_.step() : doing_ == Doing::weighing ? undo_.step() : step_;
+    auto const at = doing_ == Doing::batches ? batches_.step() : step_;
     return at < config_.program.steps.size() ? &config_.program.steps[at] : nullptr;
 }
 
@@ -144,7 +150,7 @@ void RunMachine::go_on(Commands& out) {
     auto const& steps = config_.program.steps;
     step_ = static_cast<std::size_t>(
         std::find_if(steps.begin(), steps.end(), [&](Step const& s) { return !is_done(s); }) - steps.begin());
-    if (reproving_) step_ = *reproving_;
+    if (auto const proof = batches_.due()) step_ = *proof;
     Step const* step = current();
     if (step == nullptr) {
         finish_run(EntryKind::finished, out);
@@ -187,17 +193,22 @@ void RunMachine::go_on(Commands& out) {
 void RunMachine::begin_step(Step const& step, Commands& out) {
     step_began_ = at_.steady;
     say(out, StepBegan{step.id, step.title, step.phase});
-    if (step.kind == StepKind::transactional) {
+    if (is_transactional(step)) {
         start_ladder(step, false, out);
     } else if (!record_.begun.contains(step.id)) {
         write(EntryKind::step_begun, step.id, {}, {}, out);
-    } else if (step.kind == StepKind::standalone) {
-        start_standalone(step, out);
-    } else if (step.kind == StepKind::backup) {
-        start_backup(step, out);
     } else {
-        start_backfill(step, out);
+        begin_work(step, out);
     }
+}
+
+void RunMachine::begin_work(Step const& step, Commands& out) {
+    if (is_standalone(step))
+        start_standalone(step, out);
+    else if (step.kind == StepKind::backup)
+        start_backup(step, out);
+    else
+        start_batches(batches_.forward(step), step_, *step.rows, out);
 }
 
 void RunMachine::start_ladder(Step const& step, bool undo, Commands& out) {
@@ -236,56 +247,29 @@ void RunMachine::ladder_moved(Commands& out) {
     }
 }
 
-/// What a step stands on was changed after its proof: that is read anew, where it changed, and the step tried again.
+/// What has changed since the proof of a step is read anew, and the step tried again.
 bool RunMachine::prove_again(Outcome const& outcome, Commands& out) {
+    if (!Batches::outdated(outcome)) return false;
     Step const& step = *current();
-    if (outcome.fate != Fate::refused || outcome.sqlstate != "WE007") return false;
-    if (undoing() && !step.undo_rows) {
-        say(out, Warned{"undo of step " + step.id + " (" + step.title + "): " + outcome.message,
-                        "what the column holds is counted before it goes"});
+    auto const purpose = !undoing()         ? Batches::Purpose::proof_again
+                         : step.undo.proves ? Batches::Purpose::comes_back
+                                            : Batches::Purpose::losses;
+    say(out, Batches::begun_because(outcome, purpose, step));
+    if (purpose == Batches::Purpose::losses) {
         undo_.weigh_again(step_);
         weigh(out);
-        return true;
+    } else if (purpose == Batches::Purpose::comes_back) {
+        start_batches(purpose, step_, *step.undo.proves, out);
+    } else {
+        batches_.prove_again(static_cast<std::size_t>(&proof_of(config_.program, step) - config_.program.steps.data()));
+        advance(out);
     }
-    if (undoing()) {
-        say(out, Warned{"undo of step " + step.id + " (" + step.title + "): " + outcome.message,
-                        "what has changed is read before the column comes back"});
-        auto config = backfill_config(step, *step.undo_rows, true);
-        config.step = step.noted_for + ".back";
-        config.gate_opened = true;
-        config.changes = changes_[config.step];
-        start_batches(Doing::returning, std::move(config), out);
-        return true;
-    }
-    say(out, Warned{"step " + step.id + " (" + step.title + "): " + outcome.message,
-                    "it is proven once more, where it changed, before anything is dropped"});
-    reproving_ = static_cast<std::size_t>(&proof_of(config_.program, step) - config_.program.steps.data());
-    advance(out);
     return true;
-}
-
-void RunMachine::return_moved(Commands& out) {
-    Step const& step = *current();
-    switch (backfill_->state()) {
-        case BackfillMachine::State::running:
-            return;
-        case BackfillMachine::State::done:
-        case BackfillMachine::State::stopped:
-            changes_[step.noted_for + ".back"] = backfill_->changes();
-            advance(out);
-            return;
-        case BackfillMachine::State::misses:
-            stop(misses_aside(*backfill_, step), out);
-            return;
-        case BackfillMachine::State::failed:
-            failed(backfill_->outcome(), out);
-            return;
-    }
 }
 
 void RunMachine::start_standalone(Step const& step, Commands& out) {
     in_the_way_.forget();
-    standalone_.emplace(step, config_.settings.lock_timeout);
+    standalone_.emplace(undoing() ? step.undo : step.forward, config_.settings.lock_timeout);
     doing_ = Doing::standalone;
     standalone_->start(ids_, out);
 }
@@ -293,6 +277,7 @@ void RunMachine::start_standalone(Step const& step, Commands& out) {
 void RunMachine::standalone_moved(Commands& out) {
     Step const& step = *current();
     auto const& outcome = standalone_->outcome();
+    std::string const way = undoing() ? "undo of step " : "step ";
     switch (standalone_->state()) {
         case Standalone::State::probing:
         case Standalone::State::repairing:
@@ -300,14 +285,14 @@ void RunMachine::standalone_moved(Commands& out) {
         case Standalone::State::resting:
             return;
         case Standalone::State::tolerated:
-            say(out, Warned{"step " + step.id + " (" + step.title + ") did not work: " + outcome.message,
+            say(out, Warned{way + step.id + " (" + step.title + ") did not work: " + outcome.message,
                             "the run goes on; do it by hand when there is time", words_of(outcome)});
             [[fallthrough]];
         case Standalone::State::done:
-            write(EntryKind::step_done, step.id, {}, {}, out);
+            write(undoing() ? EntryKind::step_undone : EntryKind::step_done, step.id, {}, {}, out);
             return;
         case Standalone::State::no_result:
-            stop({Code::statement_refused, {}, "step " + step.id + " ran, and the server does not show its result", ""},
+            stop({Code::statement_refused, {}, way + step.id + " ran, and the server does not show its result", ""},
                  out);
             return;
         case Standalone::State::stopped:
@@ -319,76 +304,36 @@ void RunMachine::standalone_moved(Commands& out) {
     }
 }
 
-BackfillMachine::Config RunMachine::backfill_config(Step const& step, Rows const& rows, bool proof) const {
-    auto const& settings = config_.settings;
-    // A proof only reads; how much a second reader adds is known.
-    return {.run = config_.program.run,
-            .epoch = config_.epoch,
-            .step = step.id,
-            .rows = rows,
-            .proof = proof,
-            .gate_opened = record_.gate_opened,
-            .workers = std::min(hands_.count(), settings.workers.value_or(proof ? proof_workers : keys::workers_auto)),
-            .all = settings.workers.has_value() || proof,
-            .target = settings.batch_target,
-            .bound = settings.lock_timeout,
-            .give_up = settings.lock_give_up,
-            .afresh = false,
-            .changes = 0,
-            .plain = settings.plain || config_.plain,
-            .pages_at_first = config_.pages_at_first.value_or(pages_at_first),
-            // What ended connections twice is narrowed down: ranges do not grow again on the way to it.
-            .range_at_most = config_.plain ? config_.pages_at_first.value_or(pages_at_most) : pages_at_most,
-            .sweep = config_.sweep};
-}
-
-void RunMachine::start_backfill(Step const& step, Commands& out) {
-    auto config = backfill_config(step, *step.rows, step.kind == StepKind::proof);
-    config.changes = changes_[step.id];
-    start_batches(Doing::working, std::move(config), out);
-}
-
-void RunMachine::start_batches(Doing doing, BackfillMachine::Config config, Commands& out) {
-    backfill_.emplace(std::move(config));
-    doing_ = doing;
-    backfill_->start(at_, ids_, out);
-    if (doing == Doing::working) pace_.begin(at_);
+void RunMachine::start_batches(Batches::Purpose purpose, std::size_t step, Rows const& rows, Commands& out) {
+    Reply reply{at_, ids_, out};
+    batches_.begin({purpose, step, config_.program.steps[step], rows}, record_, config_.settings, reply);
+    doing_ = Doing::batches;
+    if (!batches_.of_undo() && !watching()) pace_.begin(at_);
     judge_pace(out);
-    child_moved(out);
+    batches_moved(out);
 }
 
-EntryDetail RunMachine::proof_figures() const {
-    EntryDetail detail;
-    detail.rows_read = backfill_->rows_done();
-    detail.rows_filled = backfill_->rows_filled();
-    detail.rows_wrong = backfill_->rows_wrong();
-    return detail;
-}
-
-void RunMachine::backfill_moved(Commands& out) {
-    Step const& step = *current();
-    auto const table = step.rows->table.text();
-    switch (backfill_->state()) {
-        case BackfillMachine::State::running:
-            return;
-        case BackfillMachine::State::done:
-            changes_[step.id] = backfill_->changes();
-            if (step.kind == StepKind::proof) say(out, ProofDone{step.id, table, 0, {}});
-            // The guard once more: the triggers were there all the while, so what the pass saw still holds.
-            write(reproving_ ? EntryKind::checked : EntryKind::step_done, step.id,
-                  step.kind == StepKind::proof ? proof_figures() : EntryDetail{}, step.rows->guard, out);
-            return;
-        case BackfillMachine::State::misses:
-            say(out, ProofDone{step.id, table, backfill_->rows_wrong(), backfill_->keys()});
-            stop(misses(*backfill_, step, record_.gate_opened), out);
-            return;
-        case BackfillMachine::State::failed:
-            failed(backfill_->outcome(), out);
-            return;
-        case BackfillMachine::State::stopped:
-            advance(out);
-            return;
+void RunMachine::batches_moved(Commands& out) {
+    if (doing_ != Doing::batches) return;
+    if (batches_.purpose() == Batches::Purpose::losses) {
+        weigh_moved(out);
+    } else if (watching() && batches_.backfill().state() == BackfillMachine::State::stopped) {
+        watch_next(out);
+    } else {
+        Reply reply{at_, ids_, out};
+        follow(batches_.moved(*current(), record_.gate_opened, reply), out);
     }
+}
+
+void RunMachine::follow(Then const& then, Commands& out) {
+    if (std::holds_alternative<then::GoOn>(then))
+        advance(out);
+    else if (auto const* write_it = std::get_if<then::Write>(&then))
+        write(write_it->entry.kind, write_it->entry.step, write_it->entry.detail, write_it->entry.guard, out);
+    else if (auto const* stop_it = std::get_if<then::Stop>(&then))
+        stop(stop_it->why, out);
+    else if (auto const* fail = std::get_if<then::Fail>(&then))
+        failed(fail->outcome, out);
 }
 
 void RunMachine::start_backup(Step const& step, Commands& out) {
@@ -463,7 +408,7 @@ void RunMachine::approved(Commands& out) {
 
 void RunMachine::pass_gate(Commands& out) {
     if (doing_ == Doing::gate) approved(out);
-    if (doing_ == Doing::watching) stop_watching(out);
+    if (watching()) leave(false, out);
 }
 
 void RunMachine::gate_came(Completed const& completed, Commands& out) {
@@ -488,12 +433,12 @@ void RunMachine::gate_came(Completed const& completed, Commands& out) {
 void RunMachine::on_tick(Commands& out) {
     // Nobody else would say why it stands still.
     if (unlimited() && hands_.first_pid() != 0) in_the_way_.behind(hands_.first_pid(), ids_, out);
-    if (doing_ == Doing::gate || doing_ == Doing::watching) {
+    if (doing_ == Doing::gate || watching()) {
         gate_.ask(ids_, out);
         gate_.look(false, ids_, out);
     }
     judge_pace(out);
-    child_moved(out);
+    batches_moved(out);
     if (doing_ != Doing::gate || !orders_.paused_by().empty() || !watch_.due(at_.steady) || !schedule_reason().empty())
         return;
     watch_.begin(at_.steady);
@@ -515,38 +460,7 @@ void RunMachine::watch_next(Commands& out) {
             gate_.look(true, ids_, out);
         return;
     }
-    auto config = backfill_config(*step, *step->rows, true);
-    // Its own progress: that of the step belongs to the step.
-    config.step += ".again";
-    config.afresh = true;
-    start_batches(Doing::watching, std::move(config), out);
-}
-
-void RunMachine::watch_moved(Commands& out) {
-    Step const& step = config_.program.steps[watch_.step()];
-    auto const table = step.rows->table.text();
-    switch (backfill_->state()) {
-        case BackfillMachine::State::running:
-            return;
-        case BackfillMachine::State::done:
-        case BackfillMachine::State::misses:
-            say(out, ProofDone{step.id, table, backfill_->rows_wrong(), backfill_->keys()});
-            if (backfill_->rows_wrong() > 0) say(out, misses_at_gate(*backfill_, step));
-            watch_.proven();
-            write(EntryKind::checked, step.id, proof_figures(), {}, out);
-            return;
-        case BackfillMachine::State::failed:
-            failed(backfill_->outcome(), out);
-            return;
-        case BackfillMachine::State::stopped:
-            watch_next(out);
-            return;
-    }
-}
-
-void RunMachine::stop_watching(Commands& out) {
-    backfill_->stop(true, out);
-    watch_moved(out);
+    start_batches(Batches::Purpose::at_gate, watch_.step(), *step->rows, out);
 }
 
 // ---- undo and the end -------------------------------------------------------------------------------------------
@@ -690,23 +604,21 @@ void RunMachine::weigh_next(Commands& out) {
 }
 
 void RunMachine::weigh(Commands& out) {
-    auto config = backfill_config(config_.program.steps[undo_.step()], undo_.rows(config_.program), true);
-    config.step += ".lost";
-    config.afresh = config.counts = true;
-    start_batches(Doing::weighing, std::move(config), out);
+    start_batches(Batches::Purpose::losses, undo_.step(), undo_.rows(config_.program), out);
 }
 
 void RunMachine::weigh_moved(Commands& out) {
-    switch (backfill_->state()) {
+    auto const& backfill = batches_.backfill();
+    switch (backfill.state()) {
         case BackfillMachine::State::running:
             return;
         case BackfillMachine::State::done:
         case BackfillMachine::State::misses:
-            undo_.counted(config_.program, backfill_->rows_wrong());
+            undo_.counted(config_.program, backfill.rows_wrong());
             weigh_next(out);
             return;
         case BackfillMachine::State::failed: {
-            auto const& outcome = backfill_->outcome();
+            auto const& outcome = backfill.outcome();
             if (outcome.fate == Fate::refused && undo_.count_any()) {
                 weigh(out);
             } else if (outcome.fate == Fate::refused && outcome.sqlstate == "42703") {
@@ -765,7 +677,10 @@ void RunMachine::undo_next(Commands& out) {
         case Undo::Next::step:
             step_ = undo_.step();
             step_began_ = at_.steady;
-            start_ladder(*current(), true, out);
+            if (current()->undo.standalone)
+                start_standalone(*current(), out);
+            else
+                start_ladder(*current(), true, out);
             return;
         case Undo::Next::over:
             break;
@@ -776,7 +691,8 @@ void RunMachine::undo_next(Commands& out) {
     }
     Batch counters;
     for (auto const& step : config_.program.steps)
-        if (step.lost_counter) counters.push_back(sql("DROP SEQUENCE IF EXISTS weir_sync.{0}", *step.lost_counter));
+        if (step.undo.lost_counter)
+            counters.push_back(sql("DROP SEQUENCE IF EXISTS weir_sync.{0}", *step.undo.lost_counter));
     write(EntryKind::rolled_back, "", {}, std::move(counters), out);
 }
 
@@ -792,7 +708,7 @@ void RunMachine::write(EntryKind kind, std::string const& step, EntryDetail cons
 
 /// Where nothing else of ours writes an entry; elsewhere they wait for the next step.
 void RunMachine::write_notes(Commands& out) {
-    if (doing_ == Doing::working || doing_ == Doing::gate || doing_ == Doing::watching || doing_ == Doing::noting ||
+    if ((doing_ == Doing::batches && !batches_.of_undo()) || doing_ == Doing::gate || doing_ == Doing::noting ||
         doing_ == Doing::paused || (doing_ == Doing::backup && backup_.state() == Backup::State::dumping))
         entries_.write_note(ids_, out);
 }
@@ -817,68 +733,50 @@ void RunMachine::entry_came(Completed const& completed, Commands& out) {
 }
 
 void RunMachine::wrote(Entries::Entry const& entry, Commands& out) {
+    apply(record_, entry.kind, entry.step, entry.detail);
     switch (entry.kind) {
-        case EntryKind::step_begun: {
-            Step const& step = *current();
-            record_.begun.insert(step.id);
+        case EntryKind::step_begun:
             if (leaving())
                 advance(out);
-            else if (step.kind == StepKind::standalone)
-                start_standalone(step, out);
-            else if (step.kind == StepKind::backup)
-                start_backup(step, out);
             else
-                start_backfill(step, out);
+                begin_work(*current(), out);
             return;
-        }
         case EntryKind::step_done:
+        case EntryKind::step_undone:
         case EntryKind::step_told:
             step_finished(out);
             return;
-        case EntryKind::backed_up: {
-            auto const& made = entry.detail;
-            record_.backups[entry.step] = {made.file, *made.bytes};
+        case EntryKind::backed_up:
             backup_.seen();
-            say(out, BackedUp{entry.step, made.file, *made.bytes, made.sha256});
+            say(out, BackedUp{entry.step, entry.detail.file, *entry.detail.bytes, entry.detail.sha256});
             step_finished(out);
             return;
-        }
         case EntryKind::gate_opened:
-            record_.gate_opened = true;
             if (leaving())
                 advance(out);
             else
                 open_gate(out);
             return;
         case EntryKind::gate_approved:
-            record_.gate_approved = true;
             say(out, GateApproved{"contract", entry.detail.user});
             advance(out);
             return;
         case EntryKind::checked:
-            if (std::exchange(reproving_, std::nullopt))
+            if (batches_.due()) {
+                batches_.proven();
                 step_finished(out);
-            else
+            } else {
+                watch_.proven();
                 watch_next(out);
+            }
             return;
         case EntryKind::aborting:
-            record_.aborting = true;
-            if (entry.detail.accept_loss) record_.accept_loss = entry.detail.accept_loss;
             undo_begun();
             advance(out);
             return;
         case EntryKind::quarantined:
-            record_.quarantined = true;
-            advance(out);
-            return;
         case EntryKind::rolling_back:
-            record_.aborting = record_.rolling_back = true;
-            record_.accept_loss = entry.detail.accept_loss;
-            advance(out);
-            return;
         case EntryKind::reopened:
-            record_.reopened = true;
-            record_.last_abort = orders_.newest_abort();
             advance(out);
             return;
         case EntryKind::finished:
@@ -892,7 +790,6 @@ void RunMachine::wrote(Entries::Entry const& entry, Commands& out) {
             quit(*exit_, RunState::stopped, out);
             return;
         case EntryKind::began:
-        case EntryKind::step_undone:
         case EntryKind::approval:
         case EntryKind::paused:
         case EntryKind::resumed:
@@ -910,10 +807,11 @@ void RunMachine::on(Completed const& completed, Commands& out) {
         ladder_moved(out);
         return;
     }
-    if (backfill_ && backfill_->owns(completed.command)) {
+    if (batches_.owns(completed.command)) {
         judge_pace(out);
-        backfill_->completed(at_, completed, ids_, out);
-        child_moved(out);
+        Reply reply{at_, ids_, out};
+        batches_.completed(completed, reply);
+        batches_moved(out);
         return;
     }
     if (gate_.owns(completed.command)) {
@@ -954,49 +852,32 @@ void RunMachine::on(Completed const& completed, Commands& out) {
 void RunMachine::on_measured(Measured const& measured, Commands& out) {
     pace_.measured(measured, config_.settings, at_, out);
     judge_pace(out);
-    child_moved(out);
-}
-
-void RunMachine::child_moved(Commands& out) {
-    if (doing_ == Doing::working)
-        backfill_moved(out);
-    else if (doing_ == Doing::watching)
-        watch_moved(out);
-    else if (doing_ == Doing::returning)
-        return_moved(out);
-    else if (doing_ == Doing::weighing)
-        weigh_moved(out);
+    batches_moved(out);
 }
 
 /// Why no fill and no proof may go on now; empty when they may.
 std::string RunMachine::schedule_reason() { return pace_.closed(config_.settings.schedule, at_); }
 
 void RunMachine::judge_pace(Commands& out) {
-    bool const undoes = (doing_ == Doing::weighing || doing_ == Doing::returning) && backfill_;
-    bool const works = (doing_ == Doing::working || doing_ == Doing::watching) && backfill_;
-    auto const work = undoes                               ? PaceJudge::Work::undoes
-                      : !works                             ? PaceJudge::Work::none
-                      : current()->kind == StepKind::proof ? PaceJudge::Work::reads
-                                                           : PaceJudge::Work::writes;
+    auto const work = doing_ == Doing::batches ? batches_.work() : PaceJudge::Work::none;
     auto const verdict = pace_.judge(work, config_.settings, orders_.paused_by(), at_, out);
     if (work == PaceJudge::Work::none) return;
-    if (verdict.closes && config_.no_wait && doing_ == Doing::working) backfill_->stop(false, out);
-    backfill_->pace(verdict.pace, verdict.may_write, at_, ids_, out);
+    if (verdict.closes && config_.no_wait && !batches_.of_undo() && !watching()) batches_.stop(false, out);
+    Reply reply{at_, ids_, out};
+    batches_.pace(verdict, reply);
 }
 
 void RunMachine::on_order(Ordered const& order, Commands& out) {
     switch (orders_.take(order, record_, undo_.old_returned(), config_.settings, at_, entries_, out)) {
         case Orders::Effect::nothing:
             return;
-        case Orders::Effect::set: {
-            auto const& settings = config_.settings;
-            if (backfill_) backfill_->tune(settings.batch_target, settings.lock_timeout, settings.lock_give_up);
-            if (standalone_) standalone_->tune(settings.lock_timeout);
+        case Orders::Effect::set:
+            batches_.tune(config_.settings);
+            if (standalone_) standalone_->tune(config_.settings.lock_timeout);
             [[fallthrough]];
-        }
         case Orders::Effect::resumed:
             judge_pace(out);
-            if (doing_ == Doing::working) backfill_moved(out);
+            if (!watching()) batches_moved(out);
             if (doing_ == Doing::paused && orders_.paused_by().empty()) advance(out);
             return;
         case Orders::Effect::paused:
@@ -1024,8 +905,6 @@ void RunMachine::on_interrupt(Interrupted const& interrupted, Commands& out) {
 void RunMachine::leave(bool now, Commands& out) {
     if (doing_ == Doing::gate || doing_ == Doing::paused)
         advance(out);
-    else if (doing_ == Doing::watching)
-        stop_watching(out);
     else
         stop_child(now, out);
 }
@@ -1033,9 +912,10 @@ void RunMachine::leave(bool now, Commands& out) {
 void RunMachine::stop_child(bool now, Commands& out) {
     if (doing_ == Doing::ladder) {
         ladder_->stop(now, out);
-    } else if (doing_ == Doing::working || doing_ == Doing::weighing || doing_ == Doing::returning) {
-        backfill_->stop(now, out);
-        child_moved(out);
+    } else if (doing_ == Doing::batches) {
+        // A proof that is repeated can be given up at once: the gate does not wait for it.
+        batches_.stop(now || watching(), out);
+        batches_moved(out);
     } else if (doing_ == Doing::standalone) {
         standalone_->stop(out);
     } else if (doing_ == Doing::connecting && intent_ == Intent::stop) {
@@ -1077,9 +957,7 @@ bool RunMachine::unlimited() const {
 /// What may have ended the server's process. A try for a lock is none: it waits for others.
 std::vector<PageRange> RunMachine::at_work() const {
     if (unlimited()) return {{current()->id, "", 0, 0}};
-    bool const batches = doing_ == Doing::working || doing_ == Doing::watching || doing_ == Doing::weighing ||
-                         doing_ == Doing::returning;
-    return batches && backfill_ ? backfill_->at_work() : std::vector<PageRange>{};
+    return doing_ == Doing::batches ? batches_.backfill().at_work() : std::vector<PageRange>{};
 }
 
 void RunMachine::stop(Problem const& why, Commands& out, std::optional<std::int64_t> refused) {
@@ -1094,7 +972,7 @@ void RunMachine::stop(Problem const& why, Commands& out, std::optional<std::int6
     }
     say(out, Stopped{why});
     // Nobody judges its pace and its schedule any more.
-    if (backfill_) backfill_->stop(false, out);
+    batches_.stop(false, out);
     bool const may_write = why.code != Code::connection_lost && why.code != Code::other_leader &&
                            why.code != Code::ledger_damaged && doing_ != Doing::connecting;
     if (!may_write) {

@@ -16,15 +16,14 @@
 ///
 /// A step that fails never undoes by itself.
 #include <cstdint>
-#include <map>
 #include <optional>
 #include <set>
 #include <string>
 #include <variant>
 #include <vector>
 
-#include "orchestrator/machine/backfill.h"
 #include "orchestrator/machine/backup.h"
+#include "orchestrator/machine/batches.h"
 #include "orchestrator/machine/entries.h"
 #include "orchestrator/machine/gate.h"
 #include "orchestrator/machine/gate_watch.h"
@@ -36,14 +35,12 @@
 #include "orchestrator/machine/pace_judge.h"
 #include "orchestrator/machine/protocol.h"
 #include "orchestrator/machine/standalone.h"
+#include "orchestrator/machine/then.h"
 #include "orchestrator/machine/undo.h"
 #include "phases/program.h"
 #include "plans/plan.h"
 
 namespace weir {
-
-/// Readers of a proof, when the plan leaves the number to weir.
-inline constexpr int proof_workers = 2;
 
 class RunMachine {
   public:
@@ -84,15 +81,12 @@ class RunMachine {
         ladder,
         writing,  // an entry
         standalone,
-        working,  // backfill child
+        batches,
         gate,
-        watching,   // the gate is open, and a proof is repeated
-        returning,  // of an undo: what changed since the column was set aside is read
-        noting,     // entries of orders go before the next step
+        noting,  // entries of orders go before the next step
         paused,
         asking_end,   // of the quarantine
         asking_undo,  // what an undo would lose
-        weighing,     // rows whose values it would lose
         backup,
         over,
     };
@@ -109,19 +103,15 @@ class RunMachine {
     void advance(Commands& out);
     void go_on(Commands& out);
     void begin_step(Step const& step, Commands& out);
+    void begin_work(Step const& step, Commands& out);
     void start_ladder(Step const& step, bool undo, Commands& out);
     void start_standalone(Step const& step, Commands& out);
     void standalone_moved(Commands& out);
-    void start_backfill(Step const& step, Commands& out);
-    void start_batches(Doing doing, BackfillMachine::Config config, Commands& out);
-    void return_moved(Commands& out);
+    void start_batches(Batches::Purpose purpose, std::size_t step, Rows const& rows, Commands& out);
+    void batches_moved(Commands& out);
     bool prove_again(Outcome const& outcome, Commands& out);
-    BackfillMachine::Config backfill_config(Step const& step, Rows const& rows, bool proof) const;
-    EntryDetail proof_figures() const;
     void on_tick(Commands& out);
     void watch_next(Commands& out);
-    void watch_moved(Commands& out);
-    void stop_watching(Commands& out);
     void step_finished(Commands& out);
     void start_backup(Step const& step, Commands& out);
     void backup_came(Completed const& completed, Commands& out);
@@ -154,11 +144,10 @@ class RunMachine {
     void on_order(Ordered const& order, Commands& out);
     void on_interrupt(Interrupted const& interrupted, Commands& out);
     void ladder_moved(Commands& out);
-    void backfill_moved(Commands& out);
+    void follow(Then const& then, Commands& out);
     void judge_pace(Commands& out);
     void write_notes(Commands& out);
     std::string schedule_reason();
-    void child_moved(Commands& out);
     void start_abort(Commands& out);
     void leave(bool now, Commands& out);
     void stop_child(bool now, Commands& out);
@@ -173,6 +162,8 @@ class RunMachine {
     /// Nothing new is begun forward.
     bool leaving() const { return intent_ != Intent::go_on; }
     bool undoing() const { return record_.aborting; }
+    /// A proof is repeated while the gate is open.
+    bool watching() const { return doing_ == Doing::batches && batches_.purpose() == Batches::Purpose::at_gate; }
     Step const* current() const;
 
     Config config_;
@@ -183,13 +174,11 @@ class RunMachine {
     Doing doing_{Doing::connecting};
     std::optional<CommandId> pending_;  ///< the end of the quarantine is asked for
     std::optional<LockLadder> ladder_;
-    std::optional<BackfillMachine> backfill_;
+    Batches batches_;
     std::optional<Standalone> standalone_;
     InTheWay in_the_way_;
     std::size_t step_{};
     Millis step_began_{}, run_began_{};
-    std::optional<std::size_t> reproving_;  ///< a proof that is done and made again: what it saw has changed
-    std::map<std::string, int> changes_;    ///< of the root's shape, that each proof has seen
     std::optional<Phase> phase_;
     Entries entries_;
     Backup backup_;

@@ -17,21 +17,21 @@ constexpr int tries_to_a_look = 13;
 void Standalone::start(Ids& ids, Commands& out) { attempt(ids, out); }
 
 void Standalone::attempt(Ids& ids, Commands& out) {
-    execute(step_.probe.empty() ? State::running : State::probing, ids, out);
+    execute(deed_.probe.empty() ? State::running : State::probing, ids, out);
 }
 
 void Standalone::execute(State state, Ids& ids, Commands& out) {
     state_ = state;
     pending_ = ids();
     if (state == State::probing) {
-        out.emplace_back(Execute{*pending_, first_hand, step_.probe, Transaction::implicit, entry_limits});
+        out.emplace_back(Execute{*pending_, first_hand, deed_.probe, Transaction::implicit, entry_limits});
         return;
     }
     // CONCURRENTLY blocks nobody, and a timeout would leave an invalid index; what may fail need not wait long.
-    Millis const lock = step_.may_fail ? lock_timeout_ : Millis{0};
+    Millis const lock = deed_.may_fail ? lock_timeout_ : Millis{0};
     out.emplace_back(Execute{*pending_,
                              first_hand,
-                             state == State::repairing ? step_.undo : step_.forward,
+                             state == State::repairing ? deed_.repair : deed_.statements,
                              Transaction::standalone,
                              {lock, Millis{0}, Millis{0}}});
 }
@@ -88,7 +88,7 @@ void Standalone::ran(Outcome const& outcome, bool leaving, InTheWay& way, Ids& i
             finish(State::stopped, outcome);
         else
             execute(State::running, ids, out);
-    } else if (outcome.fate == Fate::done && step_.probe.empty()) {
+    } else if (outcome.fate == Fate::done && deed_.probe.empty()) {
         finish(State::done, outcome);
     } else if (outcome.fate == Fate::done) {
         executed_ = true;
@@ -98,14 +98,14 @@ void Standalone::ran(Outcome const& outcome, bool leaving, InTheWay& way, Ids& i
         pending_ = ids();
         out.emplace_back(Rest{*pending_, rest});
         // Before it gives up, so that there is somebody to name.
-        if (busy_ % tries_to_a_look == 0 && !step_.locks.empty()) way.of(step_.locks, ids, out);
+        if (busy_ % tries_to_a_look == 0 && !deed_.locks.empty()) way.of(deed_.locks, ids, out);
     } else {
         give_up(outcome, busy, way);
     }
 }
 
 void Standalone::give_up(Outcome const& outcome, bool busy, InTheWay const& way) {
-    finish(step_.may_fail ? State::tolerated : State::failed, outcome);
+    finish(deed_.may_fail ? State::tolerated : State::failed, outcome);
     if (!busy || way.blockers().empty()) return;
     std::string who, seen;
     for (auto const& blocker : way.blockers()) {

@@ -1,6 +1,7 @@
 #pragma once
-/// A step that cannot run in a transaction (CREATE INDEX CONCURRENTLY, VACUUM): what is there is asked, what is damaged
-/// is removed, the statement runs, and what is there is asked again. A child of the run machine; pure and copyable.
+/// A deed, forward or undo, that refuses a transaction (CREATE INDEX CONCURRENTLY, VACUUM): what is there is asked,
+/// what is damaged is removed, the statement runs, and what is there is asked again. A child of the run machine; pure
+/// and copyable.
 ///
 ///   probing ─ absent ─> running ─> probing ─ done ─> done
 ///      └─ damaged ─> repairing ──┘
@@ -18,7 +19,7 @@ class Standalone {
   public:
     enum class State : std::uint8_t {
         probing,
-        repairing,  ///< what an earlier try left damaged is removed: the step's undo
+        repairing,  ///< what an earlier try left damaged is removed
         running,
         resting,  ///< before another try
         done,
@@ -28,8 +29,8 @@ class Standalone {
         failed,  ///< outcome()
     };
 
-    /// `lock_timeout`: of a step that may fail; others wait for their locks as long as it takes.
-    Standalone(Step step, Millis lock_timeout) : step_{std::move(step)}, lock_timeout_{lock_timeout} {}
+    /// REQUIRES deed.standalone. `lock_timeout`: of one that may fail; others wait for their locks as long as it takes.
+    Standalone(Deed deed, Millis lock_timeout) : deed_{std::move(deed)}, lock_timeout_{lock_timeout} {}
 
     void start(Ids& ids, Commands& out);
     /// From the next statement on.
@@ -54,7 +55,7 @@ class Standalone {
     void give_up(Outcome const& outcome, bool busy, InTheWay const& way);
     void finish(State state, Outcome const& outcome);
 
-    Step step_;
+    Deed deed_;
     Millis lock_timeout_;
     State state_{State::probing};
     std::optional<CommandId> pending_;

@@ -4,6 +4,8 @@
 #include <cassert>
 #include <utility>
 
+#include "phases/craft/shape.h"
+
 namespace weir {
 namespace {
 
@@ -33,11 +35,11 @@ Step const& proof_of(Program const& program, Step const& step) {
 LockLadder::Config forward_try(Program const& program, Step const& step, Epoch epoch, std::int64_t seq,
                                Settings const& settings) {
     auto config = of_step(program, step, EntryKind::step_done, epoch, seq, settings);
-    config.locks = step.locks;
-    config.scans = step.scans;
+    config.locks = step.forward.locks;
+    config.scans = step.forward.scans;
     if (step.proven_by.empty()) {
         // Whatever changes a table changes its children, too.
-        for (auto const& lock : step.locks)
+        for (auto const& lock : step.forward.locks)
             if (lock.mode == LockMode::access_exclusive && !step.whole_table)
                 config.body.push_back(check_kinds(lock.table));
     } else {
@@ -45,20 +47,21 @@ LockLadder::Config forward_try(Program const& program, Step const& step, Epoch e
         // Before the lock, too: what it reads is then in memory, and what it refuses needs no lock.
         config.first.push_back(config.body.back());
     }
-    config.body.insert(config.body.end(), step.forward.begin(), step.forward.end());
-    if (!step.noted_for.empty()) config.body.push_back(note_shape(step.undo_rows->table, program.run, step.noted_for));
+    config.body.insert(config.body.end(), step.forward.statements.begin(), step.forward.statements.end());
+    if (!step.noted_for.empty())
+        config.body.push_back(note_shape(step.undo.proves->table, program.run, step.noted_for));
     return config;
 }
 
 LockLadder::Config undo_try(Program const& program, Step const& step, Epoch epoch, std::int64_t seq,
                             Settings const& settings, Batch still_so) {
     auto config = of_step(program, step, EntryKind::step_undone, epoch, seq, settings);
-    config.locks = step.undo_locks;
-    config.scans = step.undo_scans;
+    config.locks = step.undo.locks;
+    config.scans = step.undo.scans;
     if (!step.noted_for.empty())
-        config.body.push_back(check_shape(step.undo_rows->table, program.run, step.noted_for + ".back"));
+        config.body.push_back(check_shape(step.undo.proves->table, program.run, step.noted_for + ".back"));
     config.body.insert(config.body.end(), still_so.begin(), still_so.end());
-    config.body.insert(config.body.end(), step.undo.begin(), step.undo.end());
+    config.body.insert(config.body.end(), step.undo.statements.begin(), step.undo.statements.end());
     return config;
 }
 

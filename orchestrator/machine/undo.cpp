@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "orchestrator/machine/gate.h"
+#include "phases/craft/shape.h"
 
 namespace weir {
 namespace {
@@ -12,8 +13,13 @@ namespace {
 /// Bytes of a table that are counted under the lock of an undo: some ms.
 constexpr std::int64_t counted_again_at_most = 1'000'000;
 
+/// It is done, or may be in part: what stands alone is there before its entry is.
+bool tried(Step const& step, RunRecord const& record) {
+    return record.done.contains(step.id) || (is_standalone(step) && record.begun.contains(step.id));
+}
+
 bool stands(Step const& step, RunRecord const& record) {
-    return record.done.contains(step.id) && !record.undone_steps.contains(step.id);
+    return tried(step, record) && !record.undone_steps.contains(step.id);
 }
 
 bool changes(Step const& step) { return step.kind != StepKind::proof && step.kind != StepKind::backup; }
@@ -31,23 +37,21 @@ Problem only_forward(Step const& gone) {
 std::string new_shape(Program const& program, RunRecord const& record) {
     std::string all;
     for (auto const& step : program.steps)
-        if (step.undo_loses && stands(step, record)) all += (all.empty() ? "" : ", ") + step.undo_loses->column;
+        if (step.undo.loses && stands(step, record)) all += (all.empty() ? "" : ", ") + step.undo.loses->column;
     return all;
 }
 
 }  // namespace
 
 bool contracting(Program const& program, RunRecord const& record) {
-    return std::any_of(program.steps.begin(), program.steps.end(), [&](Step const& s) {
-        return s.phase == Phase::contract && changes(s) && record.done.contains(s.id);
-    });
+    return std::any_of(program.steps.begin(), program.steps.end(),
+                       [&](Step const& s) { return s.phase == Phase::contract && changes(s) && tried(s, record); });
 }
 
 Step const* gone_for_good(Program const& program, RunRecord const& record) {
     auto const& steps = program.steps;
     auto const gone = std::find_if(steps.begin(), steps.end(), [&](Step const& s) {
-        return s.phase == Phase::contract && s.kind == StepKind::transactional && !s.destroys.empty() &&
-               record.done.contains(s.id);
+        return s.phase == Phase::contract && s.kind == StepKind::statements && !s.destroys.empty() && tried(s, record);
     });
     return gone == steps.end() ? nullptr : &*gone;
 }
@@ -75,7 +79,7 @@ std::optional<Problem> rollback_forbidden(Program const& program, RunRecord cons
                        "weir abort " + program.plan + " undoes it"};
     if (auto const* gone = gone_for_good(program, record)) return only_forward(*gone);
     for (auto const& step : program.steps)
-        if (step.phase == Phase::quarantine && changes(step) && record.done.contains(step.id))
+        if (step.phase == Phase::quarantine && changes(step) && tried(step, record))
             return Problem{Code::not_now,
                            {},
                            "the quarantine is over, and step " + step.id + " (" + step.title + ") is done",
@@ -100,8 +104,8 @@ Step const* missing_way_back(Program const& program, RunRecord const& record) {
     auto const& steps = program.steps;
     auto const next =
         std::find_if(steps.begin(), steps.end(), [&](Step const& s) { return !record.done.contains(s.id); });
-    bool const missing = next != steps.end() && next->phase == Phase::contract &&
-                         next->kind == StepKind::transactional && next->forward.empty();
+    bool const missing = next != steps.end() && next->phase == Phase::contract && is_transactional(*next) &&
+                         next->forward.statements.empty();
     return missing ? &*next : nullptr;
 }
 
@@ -109,7 +113,7 @@ Undo::Next Undo::next(Program const& program, RunRecord const& record) {
     auto const& steps = program.steps;
     for (std::size_t i = steps.size(); i-- > 0;) {
         auto const& step = steps[i];
-        if (step.undo.empty() || !stands(step, record)) continue;
+        if (step.undo.statements.empty() || !stands(step, record)) continue;
         bool const early = step.phase < Phase::contract;
         bool const gate = early && (record.rolling_back ? program.gate : record.gate_opened);
         if (gate && !record.reopened) return Next::reopen;
@@ -139,7 +143,7 @@ void Undo::ask(State state, Batch batch, Ids& ids, Commands& out) {
 void Undo::count(Program const& program, RunRecord const& record, Ids& ids, Commands& out) {
     Batch question;
     for (auto const& step : program.steps)
-        if (stands(step, record)) question.insert(question.end(), step.undo_guard.begin(), step.undo_guard.end());
+        if (stands(step, record)) question.insert(question.end(), step.undo.guard.begin(), step.undo.guard.end());
     auto const lost = count_lost(program.run);
     question.insert(question.end(), lost.begin(), lost.end());
     ask(State::counting, std::move(question), ids, out);
@@ -156,10 +160,10 @@ void Undo::weigh() {
 
 bool Undo::weigh_next(Program const& program, RunRecord const& record, Epoch epoch, Ids& ids, Commands& out) {
     auto const& steps = program.steps;
-    while (step_ < steps.size() && (!steps[step_].undo_loses || !stands(steps[step_], record))) ++step_;
+    while (step_ < steps.size() && (!steps[step_].undo.loses || !stands(steps[step_], record))) ++step_;
     any_ = false;
     if (step_ == steps.size()) return false;
-    auto const& guard = steps[step_].undo_loses->none_while;
+    auto const& guard = steps[step_].undo.loses->none_while;
     if (guard.empty()) {
         state_ = State::weighing;
     } else {
@@ -191,7 +195,7 @@ Undo::Guarded Undo::guarded(Outcome const& outcome) {
 
 Rows Undo::rows(Program const& program) const {
     assert(state_ == State::weighing);
-    auto const& loss = *program.steps[step_].undo_loses;
+    auto const& loss = *program.steps[step_].undo.loses;
     auto rows = loss.rows;
     if (any_) rows.todo = rows.miss_after_gate = rows.fill_after_gate = loss.any;
     return rows;
@@ -202,7 +206,7 @@ bool Undo::count_any() { return !std::exchange(any_, true); }
 void Undo::counted(Program const& program, std::int64_t rows) {
     assert(state_ == State::weighing);
     auto const& step = program.steps[step_];
-    auto const& loss = *step.undo_loses;
+    auto const& loss = *step.undo.loses;
     if (rows > 0) {
         lost_ += rows;
         where_ += (where_.empty() ? "" : ", ") + loss.column;
@@ -238,16 +242,16 @@ void Undo::accept(std::int64_t accepted) {
 Batch Undo::still_so(Step const& step) const {
     if (!weighed()) return {};
     Batch still;
-    for (auto const& lock : step.undo_locks)
+    for (auto const& lock : step.undo.locks)
         if (lock.mode == LockMode::access_exclusive && !step.whole_table) still.push_back(check_kinds(lock.table));
-    if (!step.undo_loses) return still;
+    if (!step.undo.loses) return still;
     auto const counted = steps_.find(step.id);
     if (counted == steps_.end()) {
-        still.insert(still.end(), step.undo_loses->none_while.begin(), step.undo_loses->none_while.end());
+        still.insert(still.end(), step.undo.loses->none_while.begin(), step.undo.loses->none_while.end());
         return still;
     }
     if (counted->second.todo.empty()) return still;
-    auto const& rows = step.undo_loses->rows;
+    auto const& rows = step.undo.loses->rows;
     Value const table{sql("{0}", rows.table).text()};
     still.insert(still.end(), rows.session.begin(), rows.session.end());
     still.push_back(sql("DO {0}", Sql::body(sql(R"(

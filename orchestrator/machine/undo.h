@@ -2,9 +2,10 @@
 /// The undo of a run: whether it may be undone, what is next, and what the old shape could not hold. A child of the run
 /// machine; pure and copyable.
 ///
-/// Backwards, step by step. When the gate was open, or contract was done, the old shape is there again beside the new
-/// one as soon as contract is undone (reopened): the undo then waits until it is told that nothing uses the new shape.
-/// The rows whose values it would drop are weighed before it drops them.
+/// Backwards, step by step: those that are done, and one that stands alone and was begun. When the gate was open, or
+/// contract was done, the old shape is there again beside the new one as soon as contract is undone (reopened): the
+/// undo then waits until it is told that nothing uses the new shape. The rows whose values it would drop are weighed
+/// before it drops them.
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -17,9 +18,9 @@
 
 namespace weir {
 
-/// A step of contract is done.
+/// A step of contract is done, or stands alone and was begun.
 bool contracting(Program const& program, RunRecord const& record);
-/// A step of contract that is done, and that no undo takes back; nothing: there is none. Rows that were deleted keep
+/// Such a step, when no undo takes it back; nothing: there is none. Rows that were deleted keep
 /// nobody from undoing the rest.
 Step const* gone_for_good(Program const& program, RunRecord const& record);
 /// What is said once more when nothing uses the new shape any more: `weir abort users-full-name`.

@@ -1,8 +1,10 @@
 #include "orchestrator/postgres/dependents.h"
 
+#include "phases/craft/names.h"
+
 namespace weir {
 
-Sql ours(Sql const& trigger_name) { return sql("{0} ~ '^[ ~]weir_r(un)?[0-9]'", trigger_name); }
+Sql ours(Sql const& trigger_name) { return sql("{0} ~ '{1}'", trigger_name, own_triggers()); }
 
 Sql own_and_dependent(Sql const& roots) {
     return sql(R"(

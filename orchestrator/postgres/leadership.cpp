@@ -3,6 +3,9 @@
 #include <chrono>
 #include <thread>
 
+#include "orchestrator/machine/ledger_schema.h"
+#include "plans/plan.h"
+
 namespace weir {
 namespace {
 
@@ -146,7 +149,13 @@ std::optional<Problem> passed(Asker& asker, Epoch led) {
                         "weir status shows where the run stands; if nobody works on it, run it again");
 }
 
-std::string control_name(std::string const& plan_name) { return ("weir " + plan_name + " control").substr(0, 63); }
+std::string control_name(std::string const& plan_name) {
+    constexpr std::size_t server_keeps = 63, whole = 63 - sizeof("weir  control") + 1, digits = 8;
+    if (plan_name.size() <= whole) return "weir " + plan_name + " control";
+    static_assert(server_keeps > whole);
+    return "weir " + plan_name.substr(0, whole - digits - 1) + "~" + fingerprint(plan_name).substr(0, digits) +
+           " control";
+}
 
 std::variant<bool, Problem> has_ledger(Asker& asker) {
     auto const look = asker.ask(look_for_ledger());

@@ -12,7 +12,7 @@
 namespace weir {
 
 /// The application_name of the session that leads a run: by it status and abort know which run is worked on. The server
-/// keeps 63 bytes of it.
+/// keeps 63 bytes of it; of a longer plan name a fingerprint stands for the end.
 std::string control_name(std::string const& plan_name);
 
 /// Takes the leader's lock for the asker's session. A Problem names the living leader.

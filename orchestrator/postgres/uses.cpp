@@ -2,6 +2,7 @@
 
 #include "orchestrator/postgres/dependents.h"
 #include "orchestrator/postgres/judge.h"
+#include "phases/craft/names.h"
 #include "plans/catalog/catalog.h"
 #include "plans/expression.h"
 
@@ -58,9 +59,8 @@ Sql as_list(std::vector<Kept> const& kept) {
 
 /// What weir itself made goes with the column.
 Batch list_dependents(std::vector<Kept> const& kept) {
-    return {
-        sql("SET LOCAL transaction_read_only = on"),
-        sql(R"({0}, {1}
+    return {sql("SET LOCAL transaction_read_only = on"),
+            sql(R"({0}, {1}
 SELECT DISTINCT q.number, 'depends', CASE WHEN v.oid IS NULL THEN pg_catalog.pg_describe_object(d.classid, d.objid, 0)
   ELSE CASE v.relkind WHEN 'm' THEN 'materialized view ' ELSE 'view ' END || v.oid::pg_catalog.regclass END
 FROM q JOIN dependent d ON d.relid = q.rel AND d.attnum = q.att AND d.deptype IN ('n', 'a')
@@ -72,14 +72,15 @@ FROM q CROSS JOIN LATERAL (SELECT p.oid {2} AND (p.prosrc ~* q.aside OR p.prosrc
 UNION ALL
 SELECT q.number, 'both', s.last_value || ' INSERTs'
 FROM q JOIN pg_catalog.pg_attribute a ON a.attrelid = q.rel AND a.attnum = q.att
-JOIN pg_catalog.pg_trigger t ON t.tgrelid = q.rel AND t.tgname ~ '^~weir_r(un)?[0-9]+_[0-9]+_last_u$'
+JOIN pg_catalog.pg_trigger t ON t.tgrelid = q.rel AND t.tgname ~ '{3}+_[0-9]+_last_u$'
   AND pg_catalog.strpos(pg_catalog.obj_description(t.oid, 'pg_trigger'),
                         '"from":' || pg_catalog.to_json(a.attname::text)) > 0
 JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid
 JOIN pg_catalog.pg_sequences s ON s.schemaname = 'weir_sync' AND s.last_value IS NOT NULL
   AND s.sequencename = pg_catalog.regexp_replace(p.proname, '_last$', '_both')
 ORDER BY 2, 3, 1 LIMIT 100)",
-            as_list(kept), own_and_dependent(sql("SELECT DISTINCT q.rel FROM q")), functions_that_say(sql("q.tab")))};
+                as_list(kept), own_and_dependent(sql("SELECT DISTINCT q.rel FROM q")), functions_that_say(sql("q.tab")),
+                own_triggers())};
 }
 
 Batch list_mentions_of_tables(std::vector<Kept> const& kept) {

@@ -49,12 +49,14 @@ class Beginning {
     /// The looking is repeated now that nobody else can act.
     End read_what_is_to_do() {
         auto const& name = request_.name;
-        auto prepared = request_.plan ? prepare(asker_, *request_.plan) : prepare_live(asker_, name);
+        bool const purges = request_.task == Task::purge;
+        auto prepared = request_.plan ? prepare(asker_, *request_.plan)
+                                      : prepare_live(asker_, name, purges ? Over::given : Over::refused);
         if (auto* problems = std::get_if<Problems>(&prepared)) return std::move(*problems);
         begun_.ready = std::get<Prepared>(std::move(prepared));
         auto const& record = begun_.ready.record;
-        if (record && record->finished) return nothing_to_do(*record);
-        if (request_.task == Task::purge && !in_quarantine())
+        if (record && (record->finished || (purges && record->undone))) return nothing_to_do(*record);
+        if (purges && !in_quarantine())
             return Problems{{Code::not_now,
                              {},
                              "plan " + name + " has nothing in quarantine that may be dropped",
@@ -141,7 +143,7 @@ class Beginning {
 
     Finish nothing_to_do(RunRecord const& record) const {
         request_.nothing_to_do(std::string{how_it_ended(record)}, record.ended_at);
-        return {record.finished ? 0 : 6};
+        return {record.finished || request_.task == Task::purge ? 0 : 6};
     }
     bool goes_on() const { return begun_.ready.record && !begun_.ready.record->undone; }
     bool in_quarantine() const {

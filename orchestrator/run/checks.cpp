@@ -42,7 +42,7 @@ std::variant<std::monostate, Warned, Problem> tight_room(Asker& asker, Program c
 std::vector<TableName> tables_of(Program const& program) {
     std::set<TableName> tables;
     for (auto const& step : program.steps) {
-        for (auto const& lock : step.holds) tables.insert(lock.table);
+        for (auto const& lock : step.forward.holds) tables.insert(lock.table);
         if (step.rows) tables.insert(step.rows->table);
     }
     return {tables.begin(), tables.end()};

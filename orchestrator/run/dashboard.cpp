@@ -55,10 +55,10 @@ void DashboardServer::program(Program const& program, std::set<std::string> cons
     for (auto const& step : program.steps)
         steps.push_back({.id = step.id,
                          .title = step.title,
-                         .kind = std::string{name(step.kind)},
+                         .kind = std::string{kind_name(step)},
                          .sql = sql_of(step),
                          .phase = step.phase,
-                         .locks = step.holds,
+                         .locks = step.forward.holds,
                          .notes = step.notes,
                          .done = done.contains(step.id)});
     board_.steps(std::move(steps), program.gate, wall_now());

@@ -31,6 +31,8 @@ class DashboardServer : public Listener {
     void program(Program const& program, std::set<std::string> const& done);
     /// Runs the io_context until every reader has the last news, half a second at most.
     void say_goodbye();
+    /// The port that it listens on.
+    std::uint16_t port() const { return http_.local_port(); }
     /// As HttpListener::scrapes().
     std::size_t scrapes() const { return http_.scrapes(); }
 

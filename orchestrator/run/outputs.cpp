@@ -41,7 +41,9 @@ std::optional<Problem> Outputs::start() {
     }
     if (request_.http.empty()) return std::nullopt;
     dashboard_ = std::make_unique<DashboardServer>(io_, request_.http, instruments_, request_.database, request_.name);
-    return dashboard_->start();
+    if (auto problem = dashboard_->start()) return problem;
+    say(Serving{request_.http.substr(0, request_.http.rfind(':') + 1) + std::to_string(dashboard_->port())});
+    return std::nullopt;
 }
 
 void Outputs::say(decltype(Event::what) what) {

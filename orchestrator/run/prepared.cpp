@@ -1,5 +1,6 @@
 #include "orchestrator/run/prepared.h"
 
+#include <algorithm>
 #include <tuple>
 
 #include "orchestrator/postgres/leadership.h"
@@ -71,6 +72,30 @@ std::variant<Prepared, Problems> live(RunRecord record) {
     return ready;
 }
 
+/// Where the bytes stand that the server names: `character with byte sequence 0xe2 0x82 0xac in encoding "UTF8" …`.
+Place place_of(std::string const& message, Plan const& plan) {
+    std::string bytes;
+    for (auto at = message.find("0x"); at != std::string::npos; at = message.find("0x", at + 2))
+        bytes += static_cast<char>(std::stoi(message.substr(at + 2, 2), nullptr, 16));
+    auto const found = bytes.empty() ? std::string::npos : plan.text.find(bytes);
+    if (found == std::string::npos) return {plan.file, 0, 0};
+    auto const line_begin = found == 0 ? std::string::npos : plan.text.rfind('\n', found - 1);
+    auto const begin = line_begin == std::string::npos ? 0 : line_begin + 1;
+    return {plan.file,
+            1 + static_cast<int>(std::count(plan.text.begin(), plan.text.begin() + static_cast<long>(found), '\n')),
+            1 + static_cast<int>(found - begin)};
+}
+
+/// The ledger keeps the plan's text: what the database's encoding has no character for is found before anything is
+/// made.
+std::optional<Problem> unstorable(Asker& asker, Plan const& plan) {
+    auto const asked = asker.ask({sql("SELECT pg_catalog.length({0})", Value{plan.text})});
+    if (asked.sqlstate != "22P05") return {};
+    return Problem{Code::bad_value, place_of(asked.said.reveal(), plan),
+                   "the encoding of this database has no such character: " + asked.message,
+                   "write the plan without it, also in comments: the ledger keeps the plan's text"};
+}
+
 }  // namespace
 
 std::string_view how_it_ended(RunRecord const& record) {
@@ -104,6 +129,7 @@ std::variant<Prepared, Problems> prepare(Asker& asker, Plan const& plan) {
         ready.record = std::move(record);
         return ready;
     }
+    if (auto problem = unstorable(asker, plan)) return Problems{*std::move(problem)};
     auto world = read_world(asker, plan);
     if (auto* problem = std::get_if<Problem>(&world)) return Problems{*problem};
     auto& catalog = std::get<Catalog>(world);
@@ -122,7 +148,7 @@ std::variant<Prepared, Problems> prepare(Asker& asker, Plan const& plan) {
                     .catalog = to_json(catalog)};
 }
 
-std::variant<Prepared, Problems> prepare_live(Asker& asker, std::string const& name) {
+std::variant<Prepared, Problems> prepare_live(Asker& asker, std::string const& name, Over over) {
     auto const unknown = [&](std::string hint) {
         return Problems{{Code::unknown_plan, {}, "no run of a plan " + name + " is known here", std::move(hint)}};
     };
@@ -133,13 +159,20 @@ std::variant<Prepared, Problems> prepare_live(Asker& asker, std::string const& n
     if (auto* problem = std::get_if<Problem>(&loaded)) return Problems{*problem};
     auto record = std::get<std::optional<RunRecord>>(std::move(loaded));
     if (!record) return unknown("weir status lists the runs");
-    if (record->finished || record->undone)
-        return Problems{{Code::not_now,
-                         {},
-                         "plan " + name + " is " + std::string{how_it_ended(*record)} + " since " + record->ended_at,
-                         record->finished ? "what it dropped is gone; drop.quarantine keeps it for a while"
-                                          : "there is nothing to undo"}};
-    return live(*std::move(record));
+    if (!record->finished && !record->undone) return live(*std::move(record));
+    if (over == Over::given) {
+        Prepared ready;
+        ready.ledger = true;
+        ready.record = std::move(record);
+        return ready;
+    }
+    return Problems{{Code::not_now,
+                     {},
+                     "plan " + name + " is " + std::string{how_it_ended(*record)} + " since " + record->ended_at,
+                     record->finished
+                         ? "a run that is done cannot be undone: write a plan that brings back the old shape; next "
+                           "time drop.quarantine keeps what is dropped for a while"
+                         : "there is nothing to undo"}};
 }
 
 }  // namespace weir

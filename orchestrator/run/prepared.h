@@ -1,5 +1,6 @@
 #pragma once
 /// What run, plan and abort share: from a plan (or its name) to a program that may be run.
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <variant>
@@ -27,7 +28,9 @@ std::string_view how_it_ended(RunRecord const& record);
 /// not compiled. A new one is validated against the server.
 std::variant<Prepared, Problems> prepare(Asker& asker, Plan const& plan);
 
-/// The same for a live run of which only the name is known.
-std::variant<Prepared, Problems> prepare_live(Asker& asker, std::string const& name);
+/// The same for a live run of which only the name is known. One that is over is refused (Code::not_now), or given with
+/// its record alone.
+enum class Over : std::uint8_t { refused, given };
+std::variant<Prepared, Problems> prepare_live(Asker& asker, std::string const& name, Over over = Over::refused);
 
 }  // namespace weir

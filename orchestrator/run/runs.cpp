@@ -36,7 +36,8 @@ Sql runs(Sql const& which) {
   EXISTS (SELECT FROM weir.entries e WHERE e.run = b.run AND e.kind = 'reopened'),
   CASE WHEN aside.until IS NULL THEN 0 ELSE {1} END,
   extract(epoch FROM b.at), (SELECT extract(epoch FROM max(e.at)) FROM weir.entries e WHERE e.run = b.run),
-  extract(epoch FROM aside.until), b.by_user
+  extract(epoch FROM aside.until), b.by_user,
+  (SELECT json_agg(DISTINCT e.detail->>'user') FROM weir.entries e WHERE e.run = b.run AND e.kind = 'approval')
 FROM weir.entries b
 LEFT JOIN LATERAL (SELECT e.kind, e.detail FROM weir.entries e WHERE e.run = b.run ORDER BY e.seq DESC LIMIT 1) last ON true
 LEFT JOIN LATERAL (SELECT {2} AS until
@@ -146,7 +147,7 @@ LedgerRun run_of(Row const& row, std::string const& leader) {
 }
 
 RunWork work_of_run(Row const& row) {
-    constexpr std::size_t first = 22;
+    constexpr std::size_t first = 23;
     RunWork work;
     // In the order of the life of a run.
     if (row.fields[first]) {

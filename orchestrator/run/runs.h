@@ -13,7 +13,8 @@ namespace weir {
 /// One row a run, oldest first: run, plan, began, kind of the last entry, its time, last step, how many steps are done,
 /// gate opened, gate approved, aborting ('t'/'f'), message and hint of a stop that is the last entry, who paused it,
 /// end of the quarantine, is that over, rolling back, reopened, values that did not go back; then began, last entry,
-/// end of the quarantine as seconds since 1970, and who began it. `name`: of this plan; empty: all.
+/// end of the quarantine as seconds since 1970, who began it, and as a JSON array the users who approved its gate if it
+/// needs several. `name`: of this plan; empty: all.
 Batch list_runs(std::string const& name);
 /// The newest `most` runs, newest first: as list_runs(), and what work_of_run() reads. REQUIRES a ledger.
 Batch list_history(std::size_t most);

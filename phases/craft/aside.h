@@ -1,22 +1,11 @@
 #pragma once
-/// What is dropped with `drop.quarantine` is set aside under another name: how it is called, and for how long.
+/// What people read of what `drop.quarantine` sets aside.
 #include <string>
 #include <string_view>
 
 #include "plans/plan.h"
-#include "plans/step.h"
 
 namespace weir {
-
-/// `weir_q1_`: `word`, and the run.
-std::string run_prefix(std::string_view word, RunId run);
-
-/// `prefix`, `name` and `suffix` in 63 bytes; what is too long is cut between characters and told apart by a part of
-/// its fingerprint.
-Ident fitting(std::string const& prefix, std::string const& name, std::string const& suffix = "");
-
-/// `weir_q1_name`.
-Ident aside_name(Ident const& name, RunId run);
 
 /// `7 d`, for people.
 std::string days(Millis time);

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "phases/craft/block.h"
+#include "phases/craft/deeds.h"
 #include "phases/craft/subject.h"
 
 namespace weir {
@@ -40,14 +41,10 @@ void number(Steps& parts, std::string const& title) {
 }
 
 Step part(std::string title, std::vector<TableLock> locks) {
-    Step step;
-    step.kind = StepKind::transactional;
-    step.title = std::move(title);
-    step.locks = step.holds = std::move(locks);
-    return step;
+    return there_and_back(std::move(title), under(std::move(locks), {}), {});
 }
 
-/// The drops of triggers in `whole.forward` as a step each, those first that carry on; what is left comes last.
+/// The drops of triggers in `whole` as a step each, those first that carry on; what is left comes last.
 Steps triggers_then_rest(Step whole, Mapping const& m) {
     Steps parts;
     auto names = triggers(m);
@@ -55,9 +52,9 @@ Steps triggers_then_rest(Step whole, Mapping const& m) {
         return name == n.last_update || name == n.last_insert;
     });
     for (auto const& name : names) {
-        auto& one = parts.emplace_back(part("without the trigger " + name.text(), whole.locks));
-        one.forward = taken(whole.forward, sql("DROP TRIGGER {0} ON ", name));
-        one.undo_note = "none: only forward is possible";
+        auto& one = parts.emplace_back(part("without the trigger " + name.text(), whole.forward.locks));
+        one.forward.statements = taken(whole.forward.statements, sql("DROP TRIGGER {0} ON ", name));
+        one.undo = nothing("none: only forward is possible");
     }
     whole.title.clear();
     parts.push_back(std::move(whole));
@@ -125,8 +122,8 @@ Steps made_in_parts(Step whole, Mapping const& m, std::optional<Ident> const& ma
         return sql("ALTER TABLE {0} ENABLE ALWAYS TRIGGER {1}", m.table, name);
     };
     auto const undo_locks = lock_of(m.table, LockMode::access_exclusive);
-    Batch forward = whole.forward;
-    Batch undo = whole.undo;
+    Batch forward = whole.forward.statements;
+    Batch undo = whole.undo.statements;
     auto const all_always = taken(forward, sql("ALTER TABLE {0} ENABLE ALWAYS TRIGGER ", m.table));
     auto const comment = taken(forward, sql("COMMENT ON TRIGGER "));
     auto const guard = taken(undo, sql("SELECT "));
@@ -135,18 +132,17 @@ Steps made_in_parts(Step whole, Mapping const& m, std::optional<Ident> const& ma
     for (auto const& name : triggers(m)) {
         auto& one =
             parts.emplace_back(part("the trigger " + name.text(), lock_of(m.table, LockMode::share_row_exclusive)));
-        one.forward = taken(forward, sql("CREATE TRIGGER {0} ", name));
-        one.forward.push_back(always(name));
-        one.undo = taken(undo, sql("DROP TRIGGER IF EXISTS {0} ", name));
-        one.undo_locks = undo_locks;
+        one.forward.statements = taken(forward, sql("CREATE TRIGGER {0} ", name));
+        one.forward.statements.push_back(always(name));
+        one.undo = under(undo_locks, taken(undo, sql("DROP TRIGGER IF EXISTS {0} ", name)));
     }
-    Step first = made ? part("", whole.locks) : std::move(parts.front());
-    Batch const of_trigger = std::exchange(first.forward, forward);
-    append(first.forward, of_trigger);
-    append(first.undo, undo);
-    first.undo_locks = undo_locks;
+    Step first = made ? part("", whole.forward.locks) : std::move(parts.front());
+    Batch const of_trigger = std::exchange(first.forward.statements, forward);
+    append(first.forward.statements, of_trigger);
+    append(first.undo.statements, undo);
+    first.undo = under(undo_locks, std::move(first.undo.statements));
     if (made) {
-        first.undo.push_back(sql("ALTER TABLE {0} DROP COLUMN IF EXISTS {1}", m.table, aside));
+        first.undo.statements.push_back(sql("ALTER TABLE {0} DROP COLUMN IF EXISTS {1}", m.table, aside));
         parts.insert(parts.begin(), std::move(first));
     } else {
         parts.front() = std::move(first);
@@ -155,20 +151,19 @@ Steps made_in_parts(Step whole, Mapping const& m, std::optional<Ident> const& ma
     // What else is said of the whole holds from its last part on.
     Step last = std::move(whole);
     last.title = parts.back().title;
-    last.locks = last.holds = parts.back().locks;
-    last.undo_locks = undo_locks;
     last.forward = parts.back().forward;
-    append(last.forward, comment);
-    last.undo = guard;
+    append(last.forward.statements, comment);
+    last.undo.locks = last.undo.holds = undo_locks;
+    last.undo.statements = guard;
     if (made)
-        last.undo.push_back(block(
+        last.undo.statements.push_back(block(
             {},
             sql(R"(  IF EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid = {0}::pg_catalog.regclass AND a.attname = {1}
                AND NOT a.attisdropped) THEN
     ALTER TABLE {2} RENAME COLUMN {3} TO {4};
   END IF;)",
                 Value{sql("{0}", m.table).text()}, Value{made->text()}, m.table, *made, aside)));
-    append(last.undo, parts.back().undo);
+    append(last.undo.statements, parts.back().undo.statements);
     parts.back() = std::move(last);
     number(parts, title);
     return parts;
@@ -183,33 +178,32 @@ Steps dropped_in_parts(Step whole, Mapping const& m, Ident const& aside, std::st
 
     Step first = whole;
     first.title = "it is called " + aside.text() + " from here on";
-    Batch const dropped = taken(first.forward, sql("ALTER TABLE {0} DROP COLUMN {1}", m.table, column));
+    Batch& statements = first.forward.statements;
+    Batch const dropped = taken(statements, sql("ALTER TABLE {0} DROP COLUMN {1}", m.table, column));
     Batch gone;
     for (auto const& what : {sql("DROP TRIGGER "), sql("DROP FUNCTION "), sql("DROP SEQUENCE ")})
-        append(gone, taken(first.forward, what));
-    first.forward.push_back(nothing_depends(m));
-    first.forward.push_back(sql("ALTER TABLE {0} RENAME COLUMN {1} TO {2}", m.table, column, aside));
-    first.forward.push_back(sql("COMMENT ON COLUMN {0}.{1} IS {2}", m.table, aside, Value{mark}));
+        append(gone, taken(statements, what));
+    statements.push_back(nothing_depends(m));
+    statements.push_back(sql("ALTER TABLE {0} RENAME COLUMN {1} TO {2}", m.table, column, aside));
+    statements.push_back(sql("COMMENT ON COLUMN {0}.{1} IS {2}", m.table, aside, Value{mark}));
     if (m.two_way)
-        append(first.forward, replace_sync(then));
+        append(statements, replace_sync(then));
     else
-        first.forward.push_back(
-            sql("CREATE OR REPLACE FUNCTION weir_sync.{0}() RETURNS trigger LANGUAGE plpgsql AS {1}", n.last,
-                Sql::body(sql("\nBEGIN\n  RETURN NEW;\nEND\n"))));
-    first.forward.push_back(
+        statements.push_back(sql("CREATE OR REPLACE FUNCTION weir_sync.{0}() RETURNS trigger LANGUAGE plpgsql AS {1}",
+                                 n.last, Sql::body(sql("\nBEGIN\n  RETURN NEW;\nEND\n"))));
+    statements.push_back(
         sql("COMMENT ON TRIGGER {0} ON {1} IS {2}", n.last_update, m.table, Value{sync_comment(sync_of(then))}));
 
     // Its proof is behind it: from here on nobody can give the old column anything, nor attach a partition that has it.
-    Step nullable = part("it may be null", whole.locks);
-    nullable.forward = {sql("ALTER TABLE {0} ALTER COLUMN {1} DROP NOT NULL", m.table, aside)};
-    nullable.undo_note = "none: only forward is possible";
+    Step nullable = part("it may be null", whole.forward.locks);
+    nullable.forward.statements = {sql("ALTER TABLE {0} ALTER COLUMN {1} DROP NOT NULL", m.table, aside)};
+    nullable.undo = nothing("none: only forward is possible");
 
-    Step rest = part("", whole.locks);
+    Step rest = part("", whole.forward.locks);
     rest.destroys = whole.destroys;
-    rest.undo_note = whole.undo_note;
-    rest.forward = std::move(gone);
-    rest.forward.push_back(nothing_taken_along(m.table, aside));
-    rest.forward.push_back(sql("ALTER TABLE {0} DROP COLUMN {1}", m.table, aside));
+    rest.undo = whole.undo;
+    append(gone, {nothing_taken_along(m.table, aside), sql("ALTER TABLE {0} DROP COLUMN {1}", m.table, aside)});
+    rest.forward.statements = std::move(gone);
 
     Steps parts{std::move(first), std::move(nullable)};
     for (auto& one : triggers_then_rest(std::move(rest), m)) parts.push_back(std::move(one));
@@ -247,15 +241,16 @@ void too_many_leaves(Steps const& steps, Catalog const& catalog, TableName const
     Cost most;
     Step const* longest = nullptr;
     for (auto const& step : steps) {
-        if (step.kind != StepKind::transactional) continue;
-        auto const forward = cost_of(step.forward, step.locks, shape->leaves);
-        auto const back = cost_of(step.undo, step.undo_locks, shape->leaves);
-        auto const time = std::max(step.scans ? Millis{} : forward.time, step.undo_scans ? Millis{} : back.time);
-        if (time > most.time) {
-            most.time = time;
-            longest = &step;
+        if (step.kind != StepKind::statements) continue;
+        for (auto const* deed : {&step.forward, &step.undo}) {
+            if (deed->standalone) continue;
+            auto const cost = cost_of(deed->statements, deed->locks, shape->leaves);
+            if (!deed->scans && cost.time > most.time) {
+                most.time = cost.time;
+                longest = &step;
+            }
+            most.locks = std::max(most.locks, cost.locks);
         }
-        most.locks = std::max({most.locks, forward.locks, back.locks});
     }
     auto const many = table.text() + " has " + std::to_string(shape->leaves) + " partitions";
     if (most.time > time_for_work(bound))

@@ -15,7 +15,7 @@ namespace weir {
 inline constexpr int many_leaves = 50;
 bool has_many_leaves(Table const& table);
 
-/// `whole` makes a sync (`forward` holds create_sync(), `undo` undo_sync()). In parts, in this order: what is no
+/// `whole` makes a sync (`forward` does create_sync(), `undo` undo_sync()). In parts, in this order: what is no
 /// trigger; the trigger that carries a new value back on UPDATE, the one that carries an old value on; the same two for
 /// INSERT. Until the last of them stands, whoever writes the old column leaves NULL in the new one or what belongs
 /// there, never something stale: the fill comes after, and finds it. At no time is there a trigger that carries on and

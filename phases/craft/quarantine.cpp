@@ -1,10 +1,13 @@
 #include <algorithm>
 
 #include "phases/craft/aside.h"
+#include "phases/craft/deeds.h"
 #include "phases/craft/hand_over.h"
 #include "phases/craft/leaf_columns.h"
 #include "phases/craft/leaves.h"
+#include "phases/craft/names.h"
 #include "phases/craft/parts.h"
+#include "phases/craft/shape.h"
 #include "phases/craft/subject.h"
 #include "phases/craft/sync.h"
 #include "plans/plan.h"
@@ -70,10 +73,10 @@ class SetAside : public Operation {
         Column const* to = live ? table.find(live->to) : nullptr;
         auto const marked = mark(table, run);
 
-        Step step;
-        step.kind = StepKind::transactional;
-        step.title = "set " + what + " aside as " + aside.text();
-        step.locks = step.holds = step.undo_locks = lock_of(table_, LockMode::access_exclusive);
+        auto const locks = lock_of(table_, LockMode::access_exclusive);
+        auto step = ddl("set " + what + " aside as " + aside.text(), locks, {}, {});
+        auto& forward = step.forward.statements;
+        auto& undo = step.undo.statements;
         Steps steps;
         if (live) {
             auto const last_proof = drop_->compile(catalog, run);
@@ -81,31 +84,31 @@ class SetAside : public Operation {
             step.stands_on_proof = true;
             Mapping const now = mapping_of(table_, table, *live);
             Mapping const then = aside_mapping(now, aside);
-            step.forward = {guard_sync(now)};
-            step.undo = step.undo_guard = {guard_sync(then)};
+            forward = {guard_sync(now)};
+            undo = step.undo.guard = {guard_sync(then)};
             step.aside = aside;
             // A value that did not go back is counted, and none of it stands in the column aside.
             bool const all_go_back = !may_not_go_back(now);
             Sql const wrong = all_go_back ? sql("NOT {0}", ok_of(then))
                                           : sql("(pg_catalog.num_nulls({0}) = 0 AND NOT {1})", aside, ok_of(then));
-            step.undo_rows =
+            step.undo.proves =
                 Rows{table_,        {{aside, reverse_of(then)}}, wrong, wrong, all_go_back ? wrong : sql("false"),
                      key_of(table), {guard_sync(then)}};
             if (may_not_go_back(now)) {
                 Ident const counter = lost_counter(now);
-                step.lost_counter = counter;
-                step.forward.push_back(sql("CREATE SEQUENCE weir_sync.{0}", counter));
-                step.forward.push_back(sql("GRANT SELECT, USAGE ON SEQUENCE weir_sync.{0} TO PUBLIC", counter));
-                step.undo.push_back(nothing_lost(run));
+                step.undo.lost_counter = counter;
+                forward.push_back(sql("CREATE SEQUENCE weir_sync.{0}", counter));
+                forward.push_back(sql("GRANT SELECT, USAGE ON SEQUENCE weir_sync.{0} TO PUBLIC", counter));
+                undo.push_back(nothing_lost(run));
             }
         }
         bool const taken = live && takes_over(table, column);
-        if (taken) step.forward.push_back(hand_over(table_, column, *to));
-        step.forward.push_back(note_aside(table_, column, to, taken, marked));
-        step.forward.push_back(alter_column(column_, sql("DROP NOT NULL")));
-        if (live) step.forward.push_back(alter_column(column_, sql("DROP DEFAULT")));
-        step.forward.push_back(alter(sql("RENAME COLUMN {0} TO {1}", column_, aside)));
-        step.undo.push_back(alter(sql("RENAME COLUMN {0} TO {1}", aside, column_)));
+        if (taken) forward.push_back(hand_over(table_, column, *to));
+        forward.push_back(note_aside(table_, column, to, taken, marked));
+        forward.push_back(alter_column(column_, sql("DROP NOT NULL")));
+        if (live) forward.push_back(alter_column(column_, sql("DROP DEFAULT")));
+        forward.push_back(alter(sql("RENAME COLUMN {0} TO {1}", column_, aside)));
+        undo.push_back(alter(sql("RENAME COLUMN {0} TO {1}", aside, column_)));
         if (live) {
             Mapping const now = mapping_of(table_, table, *live);
             Mapping const then = aside_mapping(now, aside);
@@ -113,34 +116,28 @@ class SetAside : public Operation {
                 return sql("COMMENT ON TRIGGER {0} ON {1} IS {2}", sync_names(m).last_update, table_,
                            Value{sync_comment(sync_of(m))});
             };
-            append(step.forward, replace_with_way_back(then));
-            step.forward.push_back(said_by(then));
-            append(step.undo, replace_sync(now));
-            step.undo.push_back(said_by(now));
+            append(forward, replace_with_way_back(then));
+            forward.push_back(said_by(then));
+            append(undo, replace_sync(now));
+            undo.push_back(said_by(now));
         }
-        step.undo.push_back(bring_back(table_, column, to, noted_aside(column, to, taken, marked)));
+        undo.push_back(bring_back(table_, column, to, noted_aside(column, to, taken, marked)));
         if (!column.not_null) {
             steps.push_back(std::move(step));
             return steps;
         }
         // The way back to NOT NULL goes through a check, as the way there; undone in reverse order.
         Ident const check = fitting(run_prefix("weir_r", run), aside.text(), "_not_null");
-        step.undo.push_back(alter_column(column_, sql("SET NOT NULL")));
-        step.undo.push_back(alter(sql("DROP CONSTRAINT {0}", check)));
+        undo.push_back(alter_column(column_, sql("SET NOT NULL")));
+        undo.push_back(alter(sql("DROP CONSTRAINT {0}", check)));
 
-        Step proven;
-        proven.kind = StepKind::transactional;
-        proven.title =
-            "a way back: every row of " + aside.text() + " is checked for nulls, while others read and write";
-        proven.undo = {alter(sql("VALIDATE CONSTRAINT {0}", check))};
-        proven.undo_locks = lock_of(table_, LockMode::share_update_exclusive);
-        proven.undo_scans = true;
-
-        Step demanded;
-        demanded.kind = StepKind::transactional;
-        demanded.title = "a way back: new values of " + aside.text() + " are not null";
-        demanded.undo = {alter(sql("ADD CONSTRAINT {0} CHECK ({1} IS NOT NULL) NOT VALID", check, aside))};
-        demanded.undo_locks = lock_of(table_, LockMode::access_exclusive);
+        auto proven = there_and_back(
+            "a way back: every row of " + aside.text() + " is checked for nulls, while others read and write", {},
+            under(lock_of(table_, LockMode::share_update_exclusive), {alter(sql("VALIDATE CONSTRAINT {0}", check))}));
+        proven.undo.scans = true;
+        auto demanded = there_and_back(
+            "a way back: new values of " + aside.text() + " are not null", {},
+            under(locks, {alter(sql("ADD CONSTRAINT {0} CHECK ({1} IS NOT NULL) NOT VALID", check, aside))}));
         for (auto* one : {&step, &proven, &demanded}) steps.push_back(std::move(*one));
         return steps;
     }
@@ -236,20 +233,19 @@ class Purge : public Operation {
     Steps compile(Catalog const& catalog, RunId run) const override {
         Table const& table = *catalog.find(table_);
         Ident const aside = aside_name(column_, run);
-        Step drop;
-        drop.kind = StepKind::transactional;
-        drop.title = "drop " + said(table_, aside.text()) + ", which was " + column_.text();
-        drop.locks = drop.holds = lock_of(table_, LockMode::access_exclusive);
+        auto drop = there_and_back("drop " + said(table_, aside.text()) + ", which was " + column_.text(),
+                                   under(lock_of(table_, LockMode::access_exclusive), {}),
+                                   nothing("none: nothing brings the values back"));
         drop.destroys = {table_};
-        drop.undo_note = "none: nothing brings the values back";
+        auto& forward = drop.forward.statements;
         if (Sync const* live = sync_from(table, aside.text())) {
             Mapping const m = mapping_of(table_, table, *live);
             drop.stands_on_proof = true;
-            drop.forward = drop_sync(m);
-            if (may_not_go_back(m)) drop.forward.push_back(sql("DROP SEQUENCE weir_sync.{0}", lost_counter(m)));
+            forward = drop_sync(m);
+            if (may_not_go_back(m)) forward.push_back(sql("DROP SEQUENCE weir_sync.{0}", lost_counter(m)));
         }
-        drop.forward.push_back(nothing_taken_along(table_, aside));
-        drop.forward.push_back(sql("ALTER TABLE {0} DROP COLUMN {1}", table_, aside));
+        forward.push_back(nothing_taken_along(table_, aside));
+        forward.push_back(sql("ALTER TABLE {0} DROP COLUMN {1}", table_, aside));
         if (!drop.stands_on_proof) return {drop};
         Steps steps{prove(table, aside)};
         if (!has_many_leaves(table)) {
@@ -281,16 +277,9 @@ class Purge : public Operation {
         prove.kind = StepKind::proof;
         prove.title = "prove that nothing stands in " + said(table_, aside.text()) + " alone";
         prove.aside = aside;
-        prove.rows =
-            Rows{table_,
-                 {{to, forward_of(m)}},
-                 wrong,
-                 wrong,
-                 wrong,
-                 key_of(table),
-                 {sql("SELECT weir.check_kinds(pg_catalog.to_regclass({0}))", Value{sql("{0}", table_).text()})}};
-        prove.holds = lock_of(table_, LockMode::access_share);
-        prove.undo_note = "nothing to undo";
+        prove.rows = Rows{table_, {{to, forward_of(m)}}, wrong, wrong, wrong, key_of(table), {check_kinds(table_)}};
+        prove.forward.holds = lock_of(table_, LockMode::access_share);
+        prove.undo = nothing("nothing to undo");
         return prove;
     }
 

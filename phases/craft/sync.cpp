@@ -8,10 +8,6 @@
 namespace weir {
 namespace {
 
-std::string tag(RunId run, int number) {
-    return "r" + std::to_string(static_cast<std::int64_t>(run)) + "_" + std::to_string(number);
-}
-
 Sql in_sync(Ident const& function) { return sql("weir_sync.{0}", function); }
 
 Sql parameters(std::vector<Column> const& columns) {
@@ -95,30 +91,9 @@ Sql not_our_batch() {
 
 Sql during(char const* operation) { return sql("TG_OP OPERATOR(pg_catalog.=) {0}", Value{operation}); }
 
-/// `001`: as text it sorts as the number does.
-std::string padded(std::int64_t number, std::size_t digits) {
-    auto const text = std::to_string(number);
-    return std::string(text.size() < digits ? digits - text.size() : 0, '0') + text;
-}
-
 }  // namespace
 
-SyncNames sync_names(Mapping const& m) {
-    std::string const t = tag(m.run, m.number);
-    // PostgreSQL fires triggers by name, as text.
-    std::string const in_order =
-        m.in_order ? "weir_run" + padded(static_cast<std::int64_t>(m.run), 10) + "_" + padded(m.number, 4)
-                   : "weir_" + t;
-    return {Ident::of(" " + in_order + "_first_i"),
-            Ident::of(" " + in_order + "_first_u"),
-            Ident::of("~" + in_order + "_last_i"),
-            Ident::of("~" + in_order + "_last_u"),
-            Ident::of(t + "_f"),
-            Ident::of(t + "_g"),
-            Ident::of(t + "_ok"),
-            Ident::of(t + "_first"),
-            Ident::of(t + "_last")};
-}
+SyncNames sync_names(Mapping const& m) { return sync_names(m.run, m.number, m.in_order); }
 
 TypeName cast_target(std::string const& type) {
     static std::regex const length{R"(^(character varying|character|bit varying|bit)\(\d+\))"};
@@ -171,7 +146,7 @@ Sql reverse_of(Mapping const& m) { return sql("{0}({1})", in_sync(sync_names(m).
 
 Sql forward_of(Mapping const& m) { return sql("{0}({1})", in_sync(sync_names(m).forward), names(inputs(m))); }
 
-Ident both_counter(Mapping const& m) { return Ident::of(tag(m.run, m.number) + "_both"); }
+Ident both_counter(Mapping const& m) { return sync_names(m).both; }
 
 namespace {
 
@@ -255,7 +230,7 @@ ColumnStake stake_of(Mapping const& m, bool made) {
     return stake;
 }
 
-Ident lost_counter(Mapping const& m) { return Ident::of(tag(m.run, m.number) + "_lost"); }
+Ident lost_counter(Mapping const& m) { return sync_names(m).lost; }
 
 Batch replace_with_way_back(Mapping const& m) {
     auto const n = sync_names(m);

@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "phases/craft/names.h"
 #include "plans/catalog/catalog.h"
 #include "plans/step.h"
 
@@ -34,13 +35,6 @@ struct Mapping {
     bool in_order{true};              ///< as Sync::in_order
 };
 
-/// The names of a sync's objects; the functions stand in schema weir_sync. Triggers fire in the order of their names:
-/// those of a later run, and of a later sync of a run, come after, so that a sync which reads what another one writes
-/// sees it written. Those of an older weir, whose names are not in order, come before.
-struct SyncNames {
-    Ident first_insert, first_update, last_insert, last_update;  ///< triggers
-    Ident forward, reverse, ok, first, last;                     ///< functions
-};
 SyncNames sync_names(Mapping const& mapping);
 
 /// The mapping of a live sync, as the catalog knows it. REQUIRES its columns to exist.

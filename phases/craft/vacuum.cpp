@@ -1,3 +1,4 @@
+#include "phases/craft/deeds.h"
 #include "phases/craft/parts.h"
 #include "phases/craft/subject.h"
 
@@ -9,16 +10,12 @@ class Vacuum : public Operation {
     Vacuum(TableName table, std::vector<Touched> touched) : table_{std::move(table)}, touched_{std::move(touched)} {}
     Problems validate(Catalog const&) const override { return {}; }
     Steps compile(Catalog const&, RunId) const override {
-        Step step;
-        step.kind = StepKind::standalone;
-        step.title = "vacuum and analyze " + table_.text();
-        step.holds = lock_of(table_, LockMode::share_update_exclusive);
-        step.scans = true;
-        step.may_fail = true;
         // Truncating the tail would take ACCESS EXCLUSIVE, here and on every replica.
-        step.forward = {sql("VACUUM (ANALYZE, TRUNCATE false) {0}", table_)};
-        step.undo_note = "nothing to undo";
-        return {step};
+        auto vacuum = alone(lock_of(table_, LockMode::share_update_exclusive),
+                            sql("VACUUM (ANALYZE, TRUNCATE false) {0}", table_), {});
+        vacuum.scans = true;
+        vacuum.may_fail = true;
+        return {there_and_back("vacuum and analyze " + table_.text(), std::move(vacuum), nothing("nothing to undo"))};
     }
     void apply(Catalog&, RunId) const override {}
     std::vector<Touched> touches() const override { return touched_; }

@@ -1,5 +1,6 @@
 #include <array>
 
+#include "phases/craft/deeds.h"
 #include "phases/craft/subject.h"
 #include "phases/operations.h"
 
@@ -35,12 +36,9 @@ class AddColumn : public Operation {
     }
 
     Steps compile(Catalog const&, RunId) const override {
-        Step step;
-        step.kind = StepKind::transactional;
-        step.title = "add column " + said(table_, column_.text());
-        step.locks = step.holds = step.undo_locks = lock_of(table_, LockMode::access_exclusive);
-        step.forward = {sql("ALTER TABLE {0} ADD COLUMN {1} {2}", table_, column_, type_)};
-        step.undo = {sql("ALTER TABLE {0} DROP COLUMN IF EXISTS {1}", table_, column_)};
+        auto step = ddl("add column " + said(table_, column_.text()), lock_of(table_, LockMode::access_exclusive),
+                        {sql("ALTER TABLE {0} ADD COLUMN {1} {2}", table_, column_, type_)},
+                        {sql("ALTER TABLE {0} DROP COLUMN IF EXISTS {1}", table_, column_)});
         step.stakes = {{.table = table_, .column = column_, .made = true}};
         return {step};
     }

@@ -67,7 +67,7 @@ class Erase : public Operation {
         step.kind = StepKind::fill;
         step.title = "delete rows of " + s_.table.text();
         step.rows = rows_of(s_, catalog);
-        step.holds = lock_of(s_.table, LockMode::row_exclusive);
+        step.forward.holds = lock_of(s_.table, LockMode::row_exclusive);
         step.notes.emplace_back("what is deleted is gone: nothing brings it back");
         Answer const* judged = answer(catalog, question(table));
         if (judged && !judged->immutable)
@@ -79,11 +79,12 @@ class Erase : public Operation {
             step.notes.push_back("a row that " + key.table.text() + " still refers to (" + key.name +
                                  ") stops the run");
             TableLock const lock{key.table, LockMode::row_share};
-            if (key.table != s_.table && std::find(step.holds.begin(), step.holds.end(), lock) == step.holds.end())
-                step.holds.push_back(lock);
+            if (key.table != s_.table &&
+                std::find(step.forward.holds.begin(), step.forward.holds.end(), lock) == step.forward.holds.end())
+                step.forward.holds.push_back(lock);
         }
         step.destroys = {s_.table};
-        step.undo_note = "none: what is deleted cannot be brought back";
+        step.undo.note = "none: what is deleted cannot be brought back";
         return {step};
     }
 
@@ -113,8 +114,8 @@ class Prove : public Operation {
         step.kind = StepKind::proof;
         step.title = "prove that no row of " + s_.table.text() + " is left to delete";
         step.rows = rows_of(s_, catalog);
-        step.holds = lock_of(s_.table, LockMode::access_share);
-        step.undo_note = "nothing to undo: it reads, and deletes what it finds left";
+        step.forward.holds = lock_of(s_.table, LockMode::access_share);
+        step.undo.note = "nothing to undo: it reads, and deletes what it finds left";
         return {step};
     }
     void apply(Catalog&, RunId) const override {}

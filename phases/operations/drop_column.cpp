@@ -1,10 +1,11 @@
 #include <algorithm>
 #include <array>
 
-#include "phases/craft/aside.h"
+#include "phases/craft/deeds.h"
 #include "phases/craft/hand_over.h"
 #include "phases/craft/leaf_columns.h"
 #include "phases/craft/leaves.h"
+#include "phases/craft/names.h"
 #include "phases/craft/parts.h"
 #include "phases/craft/subject.h"
 #include "phases/craft/sync.h"
@@ -47,27 +48,25 @@ class DropColumn : public Operation {
 
     Steps compile(Catalog const& catalog, RunId run) const override {
         Table const& table = *catalog.find(table_);
-        Step drop;
-        drop.kind = StepKind::transactional;
-        drop.title = "drop column " + said(table_, column_.text());
-        drop.locks = drop.holds = lock_of(table_, LockMode::access_exclusive);
+        auto drop = there_and_back("drop column " + said(table_, column_.text()),
+                                   under(lock_of(table_, LockMode::access_exclusive), {}),
+                                   nothing("none: it drops at once, and nothing brings the values back"));
         drop.destroys = {table_};
-        drop.undo_note = "none: it drops at once, and nothing brings the values back";
+        auto& forward = drop.forward.statements;
         Sync const* live = sync_from(table, column_.text());
         if (live == nullptr) {
-            drop.forward = {nothing_taken_along(table_, column_),
-                            sql("ALTER TABLE {0} DROP COLUMN {1}", table_, column_)};
+            forward = {nothing_taken_along(table_, column_), sql("ALTER TABLE {0} DROP COLUMN {1}", table_, column_)};
             return {drop};
         }
         Mapping const m = mapping_of(table_, table, *live);
         drop.title = "drop column " + said(table_, column_.text()) + " and its sync with " + live->to;
         drop.stands_on_proof = true;
-        drop.forward = {guard_sync(m)};
-        for (auto& statement : drop_sync(m)) drop.forward.push_back(std::move(statement));
+        forward = {guard_sync(m)};
+        for (auto& statement : drop_sync(m)) forward.push_back(std::move(statement));
         Column const& column = *table.find(column_.text());
-        if (takes_over(table, column)) drop.forward.push_back(hand_over(table_, column, m.to));
-        drop.forward.push_back(nothing_taken_along(table_, column_));
-        drop.forward.push_back(sql("ALTER TABLE {0} DROP COLUMN {1}", table_, column_));
+        if (takes_over(table, column)) forward.push_back(hand_over(table_, column, m.to));
+        forward.push_back(nothing_taken_along(table_, column_));
+        forward.push_back(sql("ALTER TABLE {0} DROP COLUMN {1}", table_, column_));
 
         Rows rows{
             table_,         {{Ident::of(live->to), forward_of(m)}}, sql("NOT {0}", ok_of(m)), {}, {}, key_of(table),
@@ -78,8 +77,8 @@ class DropColumn : public Operation {
         prove.kind = StepKind::proof;
         prove.title = "prove every row of " + said(table_, live->to) + " once more, now that both applications wrote";
         prove.rows = std::move(rows);
-        prove.holds = lock_of(table_, LockMode::access_share);
-        prove.undo_note = "nothing to undo";
+        prove.forward.holds = lock_of(table_, LockMode::access_share);
+        prove.undo = nothing("nothing to undo");
         Steps steps{std::move(prove)};
         if (!has_many_leaves(table)) {
             steps.push_back(std::move(drop));

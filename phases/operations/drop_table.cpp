@@ -4,6 +4,8 @@
 
 #include "phases/craft/aside.h"
 #include "phases/craft/block.h"
+#include "phases/craft/deeds.h"
+#include "phases/craft/names.h"
 #include "phases/craft/subject.h"
 #include "phases/operations.h"
 
@@ -169,18 +171,16 @@ class DropTable : public Operation {
     }
 
     Steps compile(Catalog const& catalog, RunId) const override {
-        Step drop;
-        drop.kind = StepKind::transactional;
-        drop.title = "drop table " + d_.table.text();
-        drop.whole_table = true;
         auto const lifted = references(catalog, d_.table);
         auto locks = lock_of(d_.table, LockMode::access_exclusive);
         for (auto const& reference : lifted) locks.push_back({reference.to, LockMode::access_exclusive});
-        drop.locks = drop.holds = in_lock_order(std::move(locks), refers(catalog, d_.table, lifted));
-        std::sort(drop.holds.begin(), drop.holds.end());
+        auto drop = there_and_back("drop table " + d_.table.text(),
+                                   under(in_lock_order(std::move(locks), refers(catalog, d_.table, lifted)),
+                                         {sql("DROP TABLE {0} RESTRICT", d_.table)}),
+                                   nothing("none: it drops at once, and nothing brings the rows back"));
+        std::sort(drop.forward.holds.begin(), drop.forward.holds.end());
+        drop.whole_table = true;
         drop.destroys = {d_.table};
-        drop.undo_note = "none: it drops at once, and nothing brings the rows back";
-        drop.forward = {sql("DROP TABLE {0} RESTRICT", d_.table)};
         return {drop};
     }
 
@@ -333,20 +333,18 @@ class SetTableAside : public Operation {
     Steps compile(Catalog const& catalog, RunId run) const override {
         auto const lifted_keys = references(catalog, d_.table);
         TableName const aside = kept_as(d_.table, run);
-        Step step;
-        step.kind = StepKind::transactional;
-        step.title = "set " + d_.table.text() + " aside as " + aside.name.text();
+        auto step = there_and_back("set " + d_.table.text() + " aside as " + aside.name.text(),
+                                   under(lock_of(d_.table, LockMode::access_exclusive),
+                                         {no_other_references(d_.table, lifted_keys),
+                                          sql("ALTER TABLE {0} RENAME TO {1}", d_.table, aside.name),
+                                          comment_on(aside, mark(lifted_keys, run))}),
+                                   under(lock_of(aside, LockMode::access_exclusive),
+                                         {sql("ALTER TABLE {0} RENAME TO {1}", aside, d_.table.name),
+                                          comment_on(d_.table, catalog.find(d_.table)->comment)}));
+        step.undo.guard = {may_come_back(d_.table, aside)};
         step.whole_table = true;
-        step.locks = step.holds = lock_of(d_.table, LockMode::access_exclusive);
-        step.undo_locks = lock_of(aside, LockMode::access_exclusive);
         if (catalog.find(d_.table)->kind == "p")
             step.notes.emplace_back("its partitions keep their names: who writes to one by name still can");
-        step.forward = {no_other_references(d_.table, lifted_keys),
-                        sql("ALTER TABLE {0} RENAME TO {1}", d_.table, aside.name),
-                        comment_on(aside, mark(lifted_keys, run))};
-        step.undo_guard = {may_come_back(d_.table, aside)};
-        step.undo = {sql("ALTER TABLE {0} RENAME TO {1}", aside, d_.table.name),
-                     comment_on(d_.table, catalog.find(d_.table)->comment)};
         Steps steps{std::move(step)};
         for (auto const& r : lifted_keys) {
             auto const key = "foreign key " + r.name + " to " + r.to.text();
@@ -355,26 +353,23 @@ class SetTableAside : public Operation {
             };
             // Undone newest first: the key is made, then every row is looked at.
             if (r.validated) {
-                Step proven;
-                proven.kind = StepKind::transactional;
-                proven.title = "a way back: every row of " + aside.name.text() + " is checked against " + key;
-                proven.undo = {sql("ALTER TABLE {0} VALIDATE CONSTRAINT {1}", aside, Ident::of(r.name))};
-                proven.undo_locks = both(LockMode::share_update_exclusive, LockMode::row_share);
-                proven.undo_scans = true;
+                auto proven =
+                    there_and_back("a way back: every row of " + aside.name.text() + " is checked against " + key, {},
+                                   under(both(LockMode::share_update_exclusive, LockMode::row_share),
+                                         {sql("ALTER TABLE {0} VALIDATE CONSTRAINT {1}", aside, Ident::of(r.name))}));
+                proven.undo.scans = true;
                 steps.push_back(std::move(proven));
             }
-            Step lifted;
-            lifted.kind = StepKind::transactional;
-            lifted.title = "lift the " + key + " from " + aside.name.text();
+            auto lifted = there_and_back(
+                "lift the " + key + " from " + aside.name.text(),
+                under(both(LockMode::access_exclusive, LockMode::access_exclusive),
+                      {is_as_noted(aside, r),
+                       sql("ALTER TABLE {0} DROP CONSTRAINT {1} RESTRICT", aside, Ident::of(r.name))}),
+                under(both(LockMode::share_row_exclusive, LockMode::share_row_exclusive), {add_reference(aside, r)}));
             lifted.whole_table = true;
-            lifted.locks = lifted.holds = both(LockMode::access_exclusive, LockMode::access_exclusive);
-            std::sort(lifted.holds.begin(), lifted.holds.end());
-            lifted.undo_locks = both(LockMode::share_row_exclusive, LockMode::share_row_exclusive);
-            lifted.forward = {is_as_noted(aside, r),
-                              sql("ALTER TABLE {0} DROP CONSTRAINT {1} RESTRICT", aside, Ident::of(r.name))};
-            lifted.undo = {add_reference(aside, r)};
+            for (auto* deed : {&lifted.forward, &lifted.undo}) std::sort(deed->holds.begin(), deed->holds.end());
             if (r.comment)
-                lifted.undo.push_back(
+                lifted.undo.statements.push_back(
                     sql("COMMENT ON CONSTRAINT {0} ON {1} IS {2}", Ident::of(r.name), aside, Value{*r.comment}));
             steps.push_back(std::move(lifted));
         }
@@ -419,14 +414,12 @@ class PurgeTable : public Operation {
 
     Steps compile(Catalog const&, RunId run) const override {
         TableName const aside = kept_as(d_.table, run);
-        Step drop;
-        drop.kind = StepKind::transactional;
-        drop.title = "drop table " + aside.text() + ", which was " + d_.table.name.text();
+        auto drop =
+            there_and_back("drop table " + aside.text() + ", which was " + d_.table.name.text(),
+                           under(lock_of(aside, LockMode::access_exclusive), {sql("DROP TABLE {0} RESTRICT", aside)}),
+                           nothing("none: nothing brings the rows back"));
         drop.whole_table = true;
-        drop.locks = drop.holds = lock_of(aside, LockMode::access_exclusive);
         drop.destroys = {aside};
-        drop.undo_note = "none: nothing brings the rows back";
-        drop.forward = {sql("DROP TABLE {0} RESTRICT", aside)};
         return {drop};
     }
 

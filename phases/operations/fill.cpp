@@ -110,7 +110,7 @@ class Fill : public Operation {
         step.kind = StepKind::fill;
         step.title = "fill " + columns_said(s_) + (s_.from ? " from " + s_.from->text() : "");
         step.rows = rows_of(s_, catalog);
-        step.holds = lock_of(s_.table, LockMode::row_exclusive);
+        step.forward.holds = lock_of(s_.table, LockMode::row_exclusive);
         Table const& table = *catalog.find(s_.table);
         if (live_sync(s_, table) == nullptr) {
             for (auto const& [column, value] : s_.set)
@@ -119,7 +119,7 @@ class Fill : public Operation {
             if (s_.on) note_settings(answer(catalog, on_question(table)), "on", step.notes);
             if (s_.where) note_settings(answer(catalog, where_question(table)), "where", step.notes);
         }
-        step.undo_note = "the values stay; a column that this plan added goes with its own step";
+        step.undo.note = "the values stay; a column that this plan added goes with its own step";
         step.stakes = stakes(catalog);
         return {step};
     }
@@ -247,8 +247,8 @@ class Prove : public Operation {
         step.kind = StepKind::proof;
         step.title = "prove every row of " + columns_said(s_);
         step.rows = rows_of(s_, catalog);
-        step.holds = lock_of(s_.table, LockMode::access_share);
-        step.undo_note = "nothing to undo: it reads, and fills again what it finds missing";
+        step.forward.holds = lock_of(s_.table, LockMode::access_share);
+        step.undo.note = "nothing to undo: it reads, and fills again what it finds missing";
         return {step};
     }
     void apply(Catalog&, RunId) const override {}

@@ -1,8 +1,9 @@
 #include <algorithm>
 #include <array>
 
-#include "phases/craft/aside.h"
+#include "phases/craft/deeds.h"
 #include "phases/craft/leaves.h"
+#include "phases/craft/names.h"
 #include "phases/craft/parts.h"
 #include "phases/craft/subject.h"
 #include "phases/craft/sync.h"
@@ -54,17 +55,15 @@ class CopyColumn : public Operation {
     Steps compile(Catalog const& catalog, RunId run) const override {
         auto const m = mapping(catalog, run);
         Column const& from = m.from;
-        Step step;
-        step.kind = StepKind::transactional;
-        step.title = "add " + said(table_, to_.text()) + " and keep it equal to " + said(table_, from_.text());
-        step.locks = step.holds = step.undo_locks = lock_of(table_, LockMode::access_exclusive);
         Sql const collate = from.collation.empty() ? sql("") : sql(" COLLATE {0}", collation(from));
-        step.forward.push_back(sql("ALTER TABLE {0} ADD COLUMN {1} {2}{3}", table_, to_, type_of(from.type), collate));
-        attributes(from, step.forward);
-        for (auto& statement : create_sync(m)) step.forward.push_back(std::move(statement));
-        step.undo = undo_sync(m);
+        Batch forward{sql("ALTER TABLE {0} ADD COLUMN {1} {2}{3}", table_, to_, type_of(from.type), collate)};
+        attributes(from, forward);
+        for (auto& statement : create_sync(m)) forward.push_back(std::move(statement));
+        Batch undo = undo_sync(m);
+        undo.push_back(sql("ALTER TABLE {0} DROP COLUMN IF EXISTS {1}", table_, to_));
+        auto step = ddl("add " + said(table_, to_.text()) + " and keep it equal to " + said(table_, from_.text()),
+                        lock_of(table_, LockMode::access_exclusive), std::move(forward), std::move(undo));
         step.stakes = {stake_of(m, true)};
-        step.undo.push_back(sql("ALTER TABLE {0} DROP COLUMN IF EXISTS {1}", table_, to_));
         if (has_many_leaves(*catalog.find(table_))) return made_in_parts(step, m, to_, aside_name(to_, run));
         return {step};
     }

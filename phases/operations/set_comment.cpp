@@ -1,5 +1,6 @@
 #include <array>
 
+#include "phases/craft/deeds.h"
 #include "phases/craft/subject.h"
 #include "phases/operations.h"
 
@@ -31,13 +32,8 @@ class SetComment : public Operation {
     Steps compile(Catalog const& catalog, RunId) const override {
         auto const before = comment(catalog);
         if (before.value_or("") == text_) return {};
-        Step step;
-        step.kind = StepKind::transactional;
-        step.title = "comment on " + (column_ ? "column " + said(table_, column_->text()) : "table " + table_.text());
-        step.locks = step.holds = step.undo_locks = lock_of(table_, LockMode::share_update_exclusive);
-        step.forward = {set(text_)};
-        step.undo = {set(before.value_or(""))};
-        return {step};
+        return {ddl("comment on " + (column_ ? "column " + said(table_, column_->text()) : "table " + table_.text()),
+                    lock_of(table_, LockMode::share_update_exclusive), {set(text_)}, {set(before.value_or(""))})};
     }
 
     void apply(Catalog& catalog, RunId) const override {

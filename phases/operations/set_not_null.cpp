@@ -1,7 +1,9 @@
 #include <algorithm>
 #include <array>
 
+#include "phases/craft/deeds.h"
 #include "phases/craft/leaf_columns.h"
+#include "phases/craft/names.h"
 #include "phases/craft/parts.h"
 #include "phases/craft/subject.h"
 #include "phases/craft/sync.h"
@@ -26,32 +28,23 @@ class SetNotNull : public Operation {
         if (!wanted(catalog)) return {};
         Ident const check = check_name(*catalog.find(table_), run);
         std::string const what = said(table_, column_.text());
+        auto const locks = lock_of(table_, LockMode::access_exclusive);
 
-        Step declare;
-        declare.kind = StepKind::transactional;
-        declare.title = "demand that new values of " + what + " are not null";
-        declare.locks = declare.holds = declare.undo_locks = lock_of(table_, LockMode::access_exclusive);
-        declare.forward = {
-            sql("ALTER TABLE {0} ADD CONSTRAINT {1} CHECK ({2} IS NOT NULL) NOT VALID", table_, check, column_)};
         // IF EXISTS: the third step has dropped it already when all three are undone.
-        declare.undo = {sql("ALTER TABLE {0} DROP CONSTRAINT IF EXISTS {1}", table_, check)};
-
-        Step validate;
-        validate.kind = StepKind::transactional;
-        validate.title = "check every row of " + what + " for nulls, while others read and write";
-        validate.locks = validate.holds = lock_of(table_, LockMode::share_update_exclusive);
-        validate.scans = true;
-        validate.forward = {sql("ALTER TABLE {0} VALIDATE CONSTRAINT {1}", table_, check)};
-        validate.undo_note = "the check goes with the step before";
-
-        Step set;
-        set.kind = StepKind::transactional;
-        set.title = "set " + what + " not null, proven by the check: no scan";
-        set.locks = set.holds = set.undo_locks = lock_of(table_, LockMode::access_exclusive);
-        set.forward = {sql("ALTER TABLE {0} ALTER COLUMN {1} SET NOT NULL", table_, column_),
-                       sql("ALTER TABLE {0} DROP CONSTRAINT {1}", table_, check)};
-        set.undo = {sql("ALTER TABLE {0} ALTER COLUMN {1} DROP NOT NULL", table_, column_)};
-        return {declare, validate, set};
+        auto declare =
+            ddl("demand that new values of " + what + " are not null", locks,
+                {sql("ALTER TABLE {0} ADD CONSTRAINT {1} CHECK ({2} IS NOT NULL) NOT VALID", table_, check, column_)},
+                {sql("ALTER TABLE {0} DROP CONSTRAINT IF EXISTS {1}", table_, check)});
+        auto validate = there_and_back("check every row of " + what + " for nulls, while others read and write",
+                                       under(lock_of(table_, LockMode::share_update_exclusive),
+                                             {sql("ALTER TABLE {0} VALIDATE CONSTRAINT {1}", table_, check)}),
+                                       nothing("the check goes with the step before"));
+        validate.forward.scans = true;
+        auto set = ddl("set " + what + " not null, proven by the check: no scan", locks,
+                       {sql("ALTER TABLE {0} ALTER COLUMN {1} SET NOT NULL", table_, column_),
+                        sql("ALTER TABLE {0} DROP CONSTRAINT {1}", table_, check)},
+                       {sql("ALTER TABLE {0} ALTER COLUMN {1} DROP NOT NULL", table_, column_)});
+        return {std::move(declare), std::move(validate), std::move(set)};
     }
 
     void apply(Catalog& catalog, RunId) const override {
@@ -81,12 +74,9 @@ class SetNotNull : public Operation {
     }
 
     Ident check_name(Table const& table, RunId run) const {
-        std::string const prefix = "weir_r" + std::to_string(static_cast<std::int64_t>(run)) + "_";
-        std::string const suffix = "_not_null";
-        if (auto whole = Ident::make(prefix + column_.text() + suffix)) return *whole;
         auto const at = std::find_if(table.columns.begin(), table.columns.end(),
                                      [&](Column const& c) { return c.name == column_.text(); });
-        return Ident::of(prefix + "column_" + std::to_string(at - table.columns.begin() + 1) + suffix);
+        return not_null_check_name(column_, static_cast<std::size_t>(at - table.columns.begin()) + 1, run);
     }
 
     TableName table_;

@@ -2,6 +2,7 @@
 #include <array>
 #include <map>
 
+#include "phases/craft/deeds.h"
 #include "phases/craft/leaves.h"
 #include "phases/craft/subject.h"
 #include "phases/craft/sync.h"
@@ -90,15 +91,10 @@ class SyncColumns : public Operation {
 
     Steps compile(Catalog const& catalog, RunId run) const override {
         auto const m = mapping(catalog, run);
-        Step step;
-        step.kind = StepKind::transactional;
-        step.title = "keep " + said(table_, to_.text()) + " equal to " + said(table_, from_.text());
-        step.locks = lock_of(table_, LockMode::share_row_exclusive);
-        step.holds = step.locks;
-        step.forward = create_sync(m);
-        step.undo = undo_sync(m);
+        auto step = there_and_back("keep " + said(table_, to_.text()) + " equal to " + said(table_, from_.text()),
+                                   under(lock_of(table_, LockMode::share_row_exclusive), create_sync(m)),
+                                   under(lock_of(table_, LockMode::access_exclusive), undo_sync(m)));
         step.stakes = {stake_of(m, false)};
-        step.undo_locks = lock_of(table_, LockMode::access_exclusive);
         if (has_many_leaves(*catalog.find(table_))) return made_in_parts(step, m, std::nullopt, to_);
         return {step};
     }

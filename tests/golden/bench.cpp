@@ -6,11 +6,11 @@
 #include <map>
 #include <stdexcept>
 
-#include "orchestrator/run/prepared.h"
 #include "orchestrator/out/dump.h"
 #include "orchestrator/postgres/leadership.h"
 #include "orchestrator/postgres/shell.h"
 #include "orchestrator/postgres/world.h"
+#include "orchestrator/run/prepared.h"
 #include "phases/operations.h"
 #include "plans/reader.h"
 #include "tests/support/schema_dump.h"
@@ -155,6 +155,11 @@ class Driver {
 
     void perform(Command command) {
         if (over_) return;
+        if (auto const* execute = std::get_if<Execute>(&command);
+            execute != nullptr && execute->session != control && drive_.goes_on && !drive_.goes_on(*execute)) {
+            over_ = true;
+            return;
+        }
         if (auto* connect = std::get_if<Connect>(&command)) {
             hands_[connect->session] =
                 std::make_unique<Session>(io_.get_executor(), conninfo_, SessionRole{"weir golden hand", true});
@@ -259,6 +264,14 @@ Bench::Bench(GoldenCase golden) : golden_{std::move(golden)} {
     if (driven.exit != 0) throw std::runtime_error{"earlier.yaml: " + driven.problem};
 }
 
+Bench::Bench(std::string const& before)
+    : database_{Cluster::shared().create_database()}, conninfo_{database_.conninfo} {
+    query(conninfo_, before);
+    asio::io_context io;
+    auto const asker = open(io, conninfo_);
+    if (auto const problem = make_ledger(*asker)) throw std::runtime_error{to_text(*problem)};
+}
+
 std::variant<Catalog, Problem> Bench::world(Plan const& plan) const {
     asio::io_context io;
     auto const asker = open(io, conninfo_);
@@ -275,39 +288,71 @@ std::variant<Catalog, Problem> Bench::world(Plan const& plan) const {
     return world;
 }
 
-Driven Bench::drive(Plan const& plan, Drive how) const {
+namespace {
+
+Driven not_begun(std::string why) {
     Driven driven;
-    auto const failed = [&](std::string const& text) {
-        driven.exit = 70;
-        driven.problem = text;
-        return driven;
-    };
+    driven.exit = 70;
+    driven.problem = std::move(why);
+    return driven;
+}
+
+}  // namespace
+
+Driven Bench::drive(Plan const& plan, Drive how) const {
     asio::io_context io;
     auto const asker = open(io, conninfo_);
-    if (auto const problem = lead(*asker)) return failed(to_text(*problem));
+    if (auto const problem = lead(*asker)) return not_begun(to_text(*problem));
     auto prepared = prepare(*asker, plan);
-    if (auto const* problems = std::get_if<Problems>(&prepared)) return failed(to_text(*problems));
+    if (auto const* problems = std::get_if<Problems>(&prepared)) return not_begun(to_text(*problems));
     auto const ready = std::get<Prepared>(std::move(prepared));
     if (!ready.ledger)
-        if (auto const problem = make_ledger(*asker)) return failed(to_text(*problem));
+        if (auto const problem = make_ledger(*asker)) return not_begun(to_text(*problem));
+    RunMachine::Config config;
+    config.program = ready.program;
+    config.settings = plan.settings;
+    return drive(
+        *asker, io, std::move(config),
+        {plan.name, plan.text, ready.catalog, "golden", ready.program.hash, fingerprint(plan.identity), {}, {}, {}},
+        std::move(how));
+}
+
+Driven Bench::drive(Program program, Drive how) const {
+    asio::io_context io;
+    auto const asker = open(io, conninfo_);
+    if (auto const problem = lead(*asker)) return not_begun(to_text(*problem));
+    auto const before = load_run(*asker, program.plan);
+    if (auto const* problem = std::get_if<Problem>(&before)) return not_begun(to_text(*problem));
+    // The ledger's next number.
+    if (auto const& record = std::get<std::optional<RunRecord>>(before))
+        program.run = RunId{static_cast<std::int64_t>(record->run) + (record->undone ? 1 : 0)};
+    RunMachine::Config config;
+    EntryDetail begin;
+    begin.name = program.plan;
+    config.program = std::move(program);
+    return drive(*asker, io, std::move(config), begin, std::move(how));
+}
+
+Driven Bench::drive(Asker& leader, asio::io_context& io, RunMachine::Config config, EntryDetail const& begin,
+                    Drive how) const {
+    auto* const asker = &leader;
+    Driven driven;
     auto const raised = raise_and_wait(*asker);
-    if (auto const* problem = std::get_if<Problem>(&raised)) return failed(to_text(*problem));
+    if (auto const* problem = std::get_if<Problem>(&raised)) return not_begun(to_text(*problem));
     auto const epoch = std::get<Epoch>(raised);
 
-    RunMachine::Config config;
-    if (ready.record && !ready.record->undone) {
-        config.record = *std::get<std::optional<RunRecord>>(load_run(*asker, plan.name));
+    auto const record = std::get<std::optional<RunRecord>>(load_run(*asker, config.program.plan));
+    if (record && !record->undone) {
+        config.record = *record;
     } else {
-        config.record.run = ready.program.run;
-        config.record.begin = {
-            plan.name, plan.text, ready.catalog, "golden", ready.program.hash, fingerprint(plan.identity), {}, {}, {}};
-        auto const began = asker->ask(
-            {fence(epoch), insert_entry(ready.program.run, 1, epoch, EntryKind::began, "", config.record.begin)});
-        if (began.fate != Fate::done) return failed(began.message);
+        config.record.run = config.program.run;
+        config.record.begin = begin;
+        auto const began =
+            asker->ask({fence(epoch), insert_entry(config.program.run, 1, epoch, EntryKind::began, "", begin)});
+        if (began.fate != Fate::done) return not_begun(began.message);
         config.record.last_seq = 1;
     }
-    config.program = driven.program = ready.program;
-    config.settings = plan.settings;
+    driven.program = config.program;
     config.settings.throttle = {};  // nobody measures here
     // Looking at the locks is work, too, and nobody is made to wait: only the declared locks are of interest.
     config.settings.lock_timeout = std::max(config.settings.lock_timeout, Millis{2000});

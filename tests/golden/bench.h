@@ -34,6 +34,8 @@ struct Drive {
     std::string at;
     bool watch_locks{};  ///< write the locks held just before each commit into lab.locks
     bool strip_locks{};  ///< leave out LOCK TABLE, to see what the statements take by themselves
+    /// Asked before each string of a working session; false: vanish, and it is not sent.
+    std::function<bool(Execute const&)> goes_on{};
 };
 
 struct Driven {
@@ -48,17 +50,25 @@ class Bench {
     /// A fresh database with the world of before.sql, the ledger, and after earlier.yaml, if there is one.
     explicit Bench(GoldenCase golden);
 
+    /// A fresh database with the world that this SQL makes, and the ledger.
+    explicit Bench(std::string const& before);
+
     Database const& database() const { return database_; }
     std::string const& conninfo() const { return conninfo_; }  ///< as the case's role
     /// As the case's role.
     std::variant<Catalog, Problem> world(Plan const& plan) const;
     Driven drive(Plan const& plan, Drive how) const;
+    /// A program made by hand: its live run goes on, or a new one begins.
+    Driven drive(Program program, Drive how) const;
     /// The schema, weir_sync included and the ledger left out.
     std::string schema() const;
     /// The rows of the plan's tables as text, without the columns named.
     std::string rows(std::vector<Touched> const& without, std::vector<TableName> const& tables) const;
 
   private:
+    Driven drive(Asker& asker, boost::asio::io_context& io, RunMachine::Config config, EntryDetail const& begin,
+                 Drive how) const;
+
     GoldenCase golden_;
     Database database_;
     std::string conninfo_;

@@ -65,7 +65,7 @@ std::vector<std::string> in_contract(Program const& program) {
     bool begun = false;
     for (auto const& step : program.steps) {
         if (step.phase != Phase::contract) continue;
-        if (step.kind == StepKind::transactional && !step.destroys.empty()) break;
+        if (step.kind == StepKind::statements && !step.destroys.empty()) break;
         begun = begun || (step.kind != StepKind::proof && step.kind != StepKind::backup);
         if (begun) ids.push_back(step.id);
     }
@@ -76,7 +76,7 @@ std::vector<std::string> in_contract(Program const& program) {
 std::vector<std::string> undone_in_quarantine(Program const& program) {
     std::vector<std::string> ids;
     for (auto const& step : program.steps)
-        if (step.phase == Phase::contract && !step.undo.empty()) ids.push_back(step.id);
+        if (step.phase == Phase::contract && !step.undo.statements.empty()) ids.push_back(step.id);
     return ids;
 }
 
@@ -136,9 +136,9 @@ void expect_truth(Bench const& bench, std::vector<Driven> const& drives) {
             }
             // A table without pages has no batches.
             // Those of pg_dump are its own session's.
-            if (done && step.kind != StepKind::standalone && step.kind != StepKind::backup)
-                look(step.id, step.holds, step.kind == StepKind::transactional && !step.holds.empty());
-            if (undone) look("undo " + step.id, step.undo_locks, true);
+            if (done && !is_standalone(step) && step.kind != StepKind::backup)
+                look(step.id, step.forward.holds, is_transactional(step) && !step.forward.holds.empty());
+            if (undone) look("undo " + step.id, step.undo.holds, true);
         }
     query(bench.database().conninfo, "TRUNCATE lab.locks, lab.probe");
 }
@@ -273,11 +273,11 @@ TEST(Vacuum, WantsTheLockThatItsStepDeclares) {
     auto const plan = std::get<Plan>(plan_of(*golden));
     int met = 0;
     for (auto const& step : compile(plan, world_of(bench, plan), RunId{1}).steps) {
-        if (step.kind != StepKind::standalone) continue;
+        if (!is_standalone(step)) continue;
         Client blocker{bench.conninfo()};
         Client vacuum{bench.conninfo()};
         blocker.exec("BEGIN; LOCK TABLE users IN SHARE UPDATE EXCLUSIVE MODE");
-        vacuum.send(step.forward.front().text());
+        vacuum.send(step.forward.statements.front().text());
         std::string mode;
         EXPECT_TRUE(wait_until([&] {
             auto const rows =
@@ -287,8 +287,8 @@ TEST(Vacuum, WantsTheLockThatItsStepDeclares) {
         }));
         blocker.exec("ROLLBACK");
         vacuum.result();
-        ASSERT_EQ(step.holds.size(), 1U);
-        EXPECT_EQ(lock_mode(mode), step.holds.front().mode);
+        ASSERT_EQ(step.forward.holds.size(), 1U);
+        EXPECT_EQ(lock_mode(mode), step.forward.holds.front().mode);
         ++met;
     }
     EXPECT_GT(met, 0);

@@ -71,12 +71,12 @@ inline Step transactional(std::string const& id, Phase phase, bool undoable = tr
     Step step;
     step.id = id;
     step.phase = phase;
-    step.kind = StepKind::transactional;
+    step.kind = StepKind::statements;
     step.title = "change " + id;
-    step.locks = step.holds = step.undo_locks = {{users(), LockMode::access_exclusive}};
-    step.forward = {sql("SELECT forward({0})", Value{id})};
+    for (auto* deed : {&step.forward, &step.undo}) deed->locks = deed->holds = {{users(), LockMode::access_exclusive}};
+    step.forward.statements = {sql("SELECT forward({0})", Value{id})};
     if (undoable)
-        step.undo = {sql("SELECT undo({0})", Value{id})};
+        step.undo.statements = {sql("SELECT undo({0})", Value{id})};
     else
         step.destroys = {users()};
     return step;
@@ -113,15 +113,26 @@ inline Step standalone(std::string const& id, Phase phase, bool probed, bool may
     Step step;
     step.id = id;
     step.phase = phase;
-    step.kind = StepKind::standalone;
+    step.kind = StepKind::statements;
     step.title = "do " + id;
-    step.forward = {sql("SELECT forward({0})", Value{id})};
+    step.forward.standalone = true;
+    step.forward.statements = {sql("SELECT forward({0})", Value{id})};
     if (probed) {
-        step.probe = {sql("SELECT probe({0})", Value{id})};
-        step.undo = {sql("SELECT undo({0})", Value{id})};
-        step.undo_locks = {{users(), LockMode::access_exclusive}};
+        step.forward.probe = {sql("SELECT probe({0})", Value{id})};
+        step.forward.repair = {sql("SELECT repair({0})", Value{id})};
+        step.undo.statements = {sql("SELECT undo({0})", Value{id})};
+        step.undo.locks = step.undo.holds = {{users(), LockMode::access_exclusive}};
     }
-    step.may_fail = may_fail;
+    step.forward.may_fail = may_fail;
+    return step;
+}
+
+/// The same, and the undo stands alone, too.
+inline Step concurrently(std::string const& id, Phase phase) {
+    auto step = standalone(id, phase, true);
+    step.undo.standalone = true;
+    step.undo.locks.clear();
+    step.undo.probe = {sql("SELECT gone({0})", Value{id})};
     return step;
 }
 
@@ -140,8 +151,7 @@ inline Program program(Steps steps, bool gate) {
 inline Program two_aside(bool gate) {
     auto const way_back = [](std::string const& id) {
         auto step = transactional(id, Phase::contract);
-        step.forward.clear();
-        step.locks.clear();
+        step.forward = {};
         return step;
     };
     auto made = program({transactional("expand.1", Phase::expand), transactional("contract.1", Phase::contract),

@@ -192,10 +192,12 @@ std::string shape_of(Program const& program) {
     shape += program.quarantine.count() > 0 ? ", quarantine" : "";
     Script const script{program};
     for (auto const& step : program.steps) {
-        shape += "\n" + std::string{name(step.phase)} + " " + std::string{name(step.kind)};
-        for (bool const is : {step.forward.empty(), step.undo.empty(), step.probe.empty(), step.may_fail, step.scans,
-                              step.undo_guard.empty(), step.locks.empty(), step.lost_counter.has_value()})
-            shape += is ? '1' : '0';
+        shape += "\n" + std::string{name(step.phase)} + " " + std::string{kind_name(step)};
+        for (bool const is : {step.undo.guard.empty(), step.undo.lost_counter.has_value()}) shape += is ? '1' : '0';
+        for (auto const* deed : {&step.forward, &step.undo})
+            for (bool const is : {deed->statements.empty(), deed->locks.empty(), deed->standalone, deed->probe.empty(),
+                                  deed->may_fail, deed->scans})
+                shape += is ? '1' : '0';
         if (!step.rows) continue;
         shape += " of " + std::to_string(script.part.at(step.id));
         shape += step.rows->guard.empty() ? "" : " guarded";
@@ -353,7 +355,7 @@ TEST(GoldenOdometer, NoticesAnEntryThatIsLost) {
         if (!program || !golden.name.ends_with("-plain")) continue;
         // A fill without its entry is only done again.
         if (std::none_of(program->steps.begin(), program->steps.end(),
-                         [](Step const& step) { return step.kind == StepKind::transactional; }))
+                         [](Step const& step) { return is_transactional(step); }))
             continue;
         ++programs;
         Kills odometer;

@@ -210,6 +210,20 @@ TEST(Odometer, Standalone) {
     turn(simulation(steps, 0, 16), {1, 1, 0, 0, false}, "standalone, 1 fault, 1 kill");
     turn(simulation(steps, 0, 16), {0, 1, 0, 1, false}, "standalone, 1 kill, an interrupt");
     turn(simulation(steps, 0, 16), {1, 0, 1, 0, false}, "standalone, 1 fault, an abort");
+    turn(simulation(steps, 0, 16), {0, 1, 1, 0, false}, "standalone, 1 kill, an abort");
+}
+
+TEST(Odometer, StandaloneBothWays) {
+    auto const steps =
+        program({concurrently("expand.1", Phase::expand), transactional("expand.2", Phase::expand)}, false);
+    turn(simulation(steps, 0, 16), {2, 0, 0, 0, false}, "alone both ways, 2 faults");
+    turn(simulation(steps, 0, 16), {1, 0, 1, 0, false}, "alone both ways, 1 fault, an abort");
+    turn(simulation(steps, 0, 16), {0, 1, 1, 0, false}, "alone both ways, 1 kill, an abort");
+    turn(simulation(steps, 0, 16), {0, 0, 1, 1, false}, "alone both ways, an abort, an interrupt");
+    auto const late = program({transactional("expand.1", Phase::expand), concurrently("contract.1", Phase::contract),
+                               transactional("contract.2", Phase::contract)},
+                              true);
+    turn(simulation(late, 0, 16), {0, 1, 1, 0, false}, "alone in contract, 1 kill, an abort");
 }
 
 TEST(Odometer, Backup) {

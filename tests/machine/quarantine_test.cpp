@@ -227,7 +227,7 @@ TEST(MidwayRun, AnOrderThatWasRefusedIsNotTakenAgain) {
 
 TEST(MidwayRun, TriggersTouchedAfterTheStepEndTheWayBackAndNotTheWayForward) {
     auto sim = midway(true);
-    sim.config.program.steps[1].undo_guard = {sql("SELECT weir.check_sync('users', 1, 1, 4)")};
+    sim.config.program.steps[1].undo.guard = {sql("SELECT weir.check_sync('users', 1, 1, 4)")};
     sim.start();
     ASSERT_TRUE(sim.until(writes("step_done", "contract.3")));
     sim.kill(0);

@@ -105,7 +105,7 @@ class RandomWorld {
 
     Program make_program() {
         auto steps = whole();
-        steps.steps[0].undo_loses = chance(50) ? std::optional{users_lost()} : std::nullopt;
+        steps.steps[0].undo.loses = chance(50) ? std::optional{users_lost()} : std::nullopt;
         switch (below(5)) {
             case 0:
                 break;
@@ -113,7 +113,8 @@ class RandomWorld {
                 steps.steps.erase(steps.steps.begin() + 3, steps.steps.begin() + 5);
                 break;
             case 2:
-                steps.steps.insert(steps.steps.begin() + 1, standalone("expand.2", Phase::expand, true));
+                steps.steps.insert(steps.steps.begin() + 1, chance(50) ? concurrently("expand.2", Phase::expand)
+                                                                       : standalone("expand.2", Phase::expand, true));
                 steps.steps.push_back(transactional("contract.3", Phase::contract, false));
                 break;
             case 3:

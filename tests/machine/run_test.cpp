@@ -591,7 +591,7 @@ TEST(Run, AbortIsRefusedOnceContractDroppedSomething) {
 /// At the gate; three rows in two tables hold what the application wrote.
 Sim at_the_gate(std::set<std::int64_t> own) {
     auto steps = whole();
-    steps.steps[0].undo_loses = users_lost();
+    steps.steps[0].undo.loses = users_lost();
     auto sim = simulation(std::move(steps));
     sim.world.own = std::move(own);
     sim.start();
@@ -685,7 +685,7 @@ TEST(AbortAtTheGate, CountsEveryValueWhereTheServerRefusesTheCount) {
 TEST(AbortAtTheGate, CountsOnceMoreUnderItsLock) {
     for (bool const counted : {false, true}) {
         auto sim = at_the_gate({3});
-        auto& loss = *sim.config.program.steps[0].undo_loses;
+        auto& loss = *sim.config.program.steps[0].undo.loses;
         if (!counted) loss.none_while = {sql("SELECT weir.check_sync('users', 1, 1, 4)")};
         if (!counted) sim.world.own.clear();
         sim.order(OrderWord::abort, "otto");
@@ -713,7 +713,7 @@ TEST(AbortAtTheGate, CountsOnceMoreUnderItsLock) {
 TEST(AbortAtTheGate, CountsNothingWhereTheOldColumnHoldsIt) {
     for (bool const touched : {false, true}) {
         auto sim = at_the_gate({3});
-        sim.config.program.steps[0].undo_loses->none_while = {sql("SELECT weir.check_sync('users', 1, 1, 4)")};
+        sim.config.program.steps[0].undo.loses->none_while = {sql("SELECT weir.check_sync('users', 1, 1, 4)")};
         if (!touched) sim.world.rules.losing.clear();
         sim.order(OrderWord::abort, "otto");
         sim.calm();
@@ -728,7 +728,7 @@ TEST(AbortAtTheGate, CountsNothingWhereTheOldColumnHoldsIt) {
 TEST(AbortAtTheGate, WaitsWhereverItWasKilledSinceTheGateOpened) {
     auto const begun = [] {
         auto steps = whole();
-        steps.steps[0].undo_loses = users_lost();
+        steps.steps[0].undo.loses = users_lost();
         auto sim = simulation(std::move(steps));
         sim.config.approve = {"contract"};
         sim.world.own = {9};
@@ -844,7 +844,7 @@ TEST(AbortAtTheGate, TheCountIsInterruptedAndGoesOn) {
 
 TEST(RolledBackRun, CountsWhatTheGateLetIn) {
     auto steps = two_aside(true);
-    steps.steps[0].undo_loses = users_lost();
+    steps.steps[0].undo.loses = users_lost();
     auto sim = simulation(std::move(steps));
     sim.world.script = std::make_shared<Script const>(sim.config.program);
     sim.world.own = {1, 2};
@@ -1135,7 +1135,7 @@ TEST_F(StandaloneTest, ABusyLockIsTriedAgainAfterARest) {
 TEST_F(StandaloneTest, BusyForEver) {
     for (bool const may_fail : {false, true}) {
         auto whole = program({standalone("expand.1", Phase::expand, false, may_fail)}, false);
-        whole.steps[0].locks = {{users(), LockMode::share_update_exclusive}};
+        whole.steps[0].forward.locks = {{users(), LockMode::share_update_exclusive}};
         auto sim = simulation(std::move(whole));
         sim.world.right.clear();
         sim.world.in_the_way = {row({"42 1/1", "42", "session", "t", "f", "9000", "pid 42 (user web)", ""})};
@@ -1181,9 +1181,9 @@ TEST_F(StandaloneTest, TheProbeDecides) {
         while (!sim.exit && !sim.pending.empty()) {
             auto const& tx = sim.pending[0].tx;
             if (has_verb(Verb::probe)(sim.pending[0])) said += " probe";
-            if (has_verb(Verb::undo)(sim.pending[0])) said += " repair";
+            if (has_verb(Verb::repair)(sim.pending[0])) said += " repair";
             if (has_verb(Verb::forward)(sim.pending[0])) said += " forward";
-            EXPECT_EQ(tx.standalone, has_verb(Verb::undo)(sim.pending[0]) || has_verb(Verb::forward)(sim.pending[0]));
+            EXPECT_EQ(tx.standalone, has_verb(Verb::repair)(sim.pending[0]) || has_verb(Verb::forward)(sim.pending[0]));
             sim.answer(0, Answer::done);
         }
         EXPECT_EQ(said, is_done ? " probe" : damaged ? " probe repair forward probe" : " probe forward probe");
@@ -1201,6 +1201,178 @@ TEST_F(StandaloneTest, AFailedTryIsProbedAndRepaired) {
     EXPECT_TRUE(sim.world.damaged.contains("expand.1"));
     sim.calm();
     EXPECT_EQ(sim.exit, 0);
+    EXPECT_THAT(sim.world.objections, IsEmpty());
+}
+
+struct StandaloneUndo : testing::TestWithParam<bool> {
+    Step step = GetParam() ? concurrently("expand.2", Phase::expand) : standalone("expand.2", Phase::expand, true);
+    Sim sim = made();
+
+    Sim made() const {
+        auto all = simulation(
+            program({transactional("expand.1", Phase::expand), step, transactional("expand.3", Phase::expand)}, false));
+        all.world.right.clear();
+        return all;
+    }
+    /// The process dies, and weir abort is run.
+    void killed_then_aborted(unsigned committed) {
+        sim.kill(committed);
+        sim.config.abort = true;
+        sim.start();
+    }
+    void nothing_stays(std::vector<std::string> const& undone) {
+        sim.calm();
+        EXPECT_EQ(sim.exit, 6);
+        sim.world.judge_end(*sim.exit, sim.config.program);
+        EXPECT_THAT(sim.world.objections, IsEmpty());
+        std::vector<std::string> found;
+        for (auto const& line : sim.world.journal())
+            if (line.starts_with("step_undone ")) found.push_back(line.substr(12));
+        EXPECT_EQ(found, undone);
+        EXPECT_THAT(sim.world.damaged, IsEmpty());
+        EXPECT_EQ(sim.world.count(sim.world.applied, "expand.2"), sim.world.count(sim.world.undone, "expand.2"));
+    }
+};
+
+TEST_P(StandaloneUndo, ATryThatFailedIsUndone) {
+    for (auto const how : {Answer::canceled, Answer::deadlock, Answer::refused}) {
+        sim = made();
+        sim.start();
+        auto const at = sim.until(has_verb(Verb::forward, "expand.2"));
+        ASSERT_TRUE(at);
+        sim.answer(*at, how);
+        if (how == Answer::refused) sim.world.damaged = {"expand.2"};
+        killed_then_aborted(0);
+        nothing_stays({"expand.2", "expand.1"});
+    }
+}
+
+TEST_P(StandaloneUndo, KilledBetweenBegunAndDone) {
+    for (unsigned const committed : {0U, 1U}) {
+        sim = made();
+        sim.start();
+        ASSERT_TRUE(sim.until(has_verb(Verb::forward, "expand.2")));
+        killed_then_aborted(committed);
+        nothing_stays({"expand.2", "expand.1"});
+    }
+}
+
+TEST_P(StandaloneUndo, OneThatIsDoneGoesInItsTurn) {
+    sim.start();
+    ASSERT_TRUE(sim.until(writes("step_told", "expand.3")));
+    sim.order(OrderWord::abort);
+    nothing_stays({"expand.3", "expand.2", "expand.1"});
+    EXPECT_EQ(sim.world.undone["expand.2"], 1);
+}
+
+TEST_P(StandaloneUndo, AnOrderWhileItRunsCancelsAndUndoesIt) {
+    sim.start();
+    ASSERT_TRUE(sim.until(has_verb(Verb::forward, "expand.2")));
+    sim.order(OrderWord::abort);
+    EXPECT_TRUE(sim.pending[0].canceled);
+    nothing_stays({"expand.2", "expand.1"});
+}
+
+INSTANTIATE_TEST_SUITE_P(Run, StandaloneUndo, testing::Bool(),
+                         [](auto const& test) { return test.param ? "Alone" : "InATransaction"; });
+
+struct UndoAlone : testing::Test {
+    static Sim made() {
+        return simulation(
+            program({concurrently("expand.1", Phase::expand), work("backfill.1", Phase::backfill, false)}, false));
+    }
+    Sim sim = made();
+
+    /// The undo is what comes next.
+    void undoing() {
+        sim.start();
+        ASSERT_TRUE(sim.until(writes("step_done", "backfill.1")));
+        sim.kill(0);
+        sim.config.abort = true;
+        sim.start();
+        ASSERT_TRUE(sim.until(has_verb(Verb::undo)));
+    }
+};
+
+TEST_F(UndoAlone, ItsProbeDecidesBeforeAndAfter) {
+    sim.start();
+    ASSERT_TRUE(sim.until(writes("step_done", "backfill.1")));
+    sim.kill(0);
+    sim.config.abort = true;
+    sim.start();
+    std::string said;
+    while (!sim.exit && !sim.pending.empty()) {
+        auto const& tx = sim.pending[0].tx;
+        if (has_verb(Verb::gone)(sim.pending[0])) said += " gone?";
+        if (has_verb(Verb::undo)(sim.pending[0])) {
+            said += " undo";
+            EXPECT_TRUE(tx.standalone);
+        }
+        EXPECT_FALSE(tx.looks) << "it stands in nobody's way";
+        sim.answer(0, Answer::done);
+    }
+    EXPECT_EQ(said, " gone? undo gone?");
+    EXPECT_EQ(sim.exit, 6);
+    EXPECT_THAT(sim.heard<StepUndone>(), SizeIs(1));
+    EXPECT_THAT(sim.world.objections, IsEmpty());
+}
+
+TEST_F(UndoAlone, InterruptedItGoesOnFromWhatIsThere) {
+    for (bool const killed : {false, true})
+        for (unsigned const committed : {0U, 1U}) {
+            sim = made();
+            undoing();
+            if (killed) {
+                sim.kill(committed);
+            } else {
+                sim.give(Interrupted{1});
+                ASSERT_TRUE(sim.pending[0].canceled);
+                sim.answer(0, committed ? Answer::done : Answer::canceled);
+                sim.calm();
+                EXPECT_EQ(sim.exit, 4);
+                EXPECT_FALSE(sim.world.has("undone"));
+            }
+            sim.config.abort = false;
+            sim.start();
+            sim.calm();
+            EXPECT_EQ(sim.exit, 6) << "it is undone, whoever runs it";
+            sim.world.judge_end(6, sim.config.program);
+            EXPECT_THAT(sim.world.objections, IsEmpty());
+        }
+}
+
+TEST_F(UndoAlone, ABusyLockIsTriedAgain) {
+    undoing();
+    sim.answer(0, Answer::deadlock);
+    sim.calm();
+    EXPECT_EQ(sim.exit, 6);
+    EXPECT_THAT(sim.world.objections, IsEmpty());
+}
+
+TEST_F(UndoAlone, ARefusalStopsAndNamesTheStep) {
+    undoing();
+    sim.answer(0, Answer::refused);
+    sim.calm();
+    EXPECT_EQ(sim.exit, 4);
+    EXPECT_THAT(sim.heard<Stopped>().at(0).why.message, HasSubstr("step expand.1 (do expand.1)"));
+}
+
+TEST(Run, AStepWithoutLocksIsAStepLikeOthers) {
+    auto steps = program({transactional("expand.1", Phase::expand), transactional("expand.2", Phase::expand)}, false);
+    for (auto* deed : {&steps.steps[0].forward, &steps.steps[0].undo}) deed->locks.clear();
+    auto sim = simulation(steps);
+    sim.world.right.clear();
+    sim.start();
+    int looks = 0;
+    int tries = 0;
+    while (!sim.exit && !sim.pending.empty()) {
+        looks += sim.pending[0].tx.looks ? 1 : 0;
+        bool const busy = has_verb(Verb::forward, "expand.1")(sim.pending[0]) && ++tries == 1;
+        sim.answer(0, busy ? Answer::lock_busy : Answer::done);
+    }
+    EXPECT_EQ(sim.exit, 0);
+    EXPECT_EQ(tries, 2);
+    EXPECT_EQ(looks, 1) << "of the other one";
     EXPECT_THAT(sim.world.objections, IsEmpty());
 }
 
@@ -1232,7 +1404,7 @@ TEST_F(StandaloneTest, WhileItRunsATickAsksWhomItWaitsFor) {
 
 TEST(Run, AScanOfAStepIsAskedForToo) {
     auto steps = program({transactional("expand.1", Phase::expand)}, false);
-    steps.steps[0].scans = true;
+    steps.steps[0].forward.scans = true;
     auto sim = simulation(std::move(steps));
     sim.world.right.clear();
     sim.start();

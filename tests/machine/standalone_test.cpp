@@ -14,7 +14,7 @@ using testing::SizeIs;
 using State = Standalone::State;
 
 struct Doer {
-    explicit Doer(Step of) : step{std::move(of), Millis{100}} { step.start(ids, out); }
+    explicit Doer(Step of) : step{std::move(of.forward), Millis{100}} { step.start(ids, out); }
 
     State answer(Outcome const& outcome, bool leaving = false) {
         auto const id = CommandId{ids.last};
@@ -67,7 +67,7 @@ TEST(Standalone, LeavesBetweenStatementsAndKeepsWhatIsDone) {
 
 TEST(Standalone, ALockThatIsNotToBeHadIsTriedAgainAndNamesWhoHoldsIt) {
     auto step = standalone("proof.1", Phase::proof, false, true);
-    step.locks = {{users(), LockMode::share_update_exclusive}};
+    step.forward.locks = {{users(), LockMode::share_update_exclusive}};
     Doer one{step};
     EXPECT_EQ(all<Execute>(one.out)[0].limits.lock, Millis{100}) << "it may fail";
     int tries = 0;

@@ -23,8 +23,8 @@ Program two_columns() {
     auto made = program({transactional("expand.1", Phase::expand), transactional("expand.2", Phase::expand),
                          transactional("contract.1", Phase::contract)},
                         true);
-    for (auto* step : {&made.steps[0], &made.steps[1]}) step->undo_loses = users_lost();
-    made.steps[1].undo_loses->none_while = {sql("SELECT guard()")};
+    for (auto* step : {&made.steps[0], &made.steps[1]}) step->undo.loses = users_lost();
+    made.steps[1].undo.loses->none_while = {sql("SELECT guard()")};
     return made;
 }
 
@@ -81,10 +81,10 @@ TEST(Undo, WeighsEachStepThatMayLoseSomething) {
     EXPECT_FALSE(undo.loses(3, "weir abort p"));
     undo.accept(3);
     EXPECT_THAT(to_text(undo.still_so(made.steps[1])),
-                testing::EndsWith(to_text(made.steps[1].undo_loses->none_while)));
+                testing::EndsWith(to_text(made.steps[1].undo.loses->none_while)));
     EXPECT_THAT(to_text(undo.still_so(made.steps[0])), HasSubstr("OPERATOR(pg_catalog.>) 3 THEN"));
     auto under_lock = made.steps[2];
-    under_lock.undo_locks = {{users(), LockMode::access_exclusive}};
+    under_lock.undo.locks = {{users(), LockMode::access_exclusive}};
     EXPECT_THAT(to_text(undo.still_so(under_lock)), HasSubstr("weir.check_kinds")) << "a child loses it, too";
     auto again = undo;
     again.weigh_again(1);

@@ -87,8 +87,12 @@ void read(std::string_view sent, Tx& tx, std::int64_t run) {
         simple(Verb::forward, "forward(");
     } else if (starts_with(text, "SELECT undo(")) {
         simple(Verb::undo, "undo(");
+    } else if (starts_with(text, "SELECT repair(")) {
+        simple(Verb::repair, "repair(");
     } else if (starts_with(text, "SELECT probe(")) {
         simple(Verb::probe, "probe(");
+    } else if (starts_with(text, "SELECT gone(")) {
+        simple(Verb::gone, "gone(");
     } else if (starts_with(text, "UPDATE weir.progress SET next_page = from_page")) {
         simple(Verb::reset, "step = ");
         if (!after(text, "misses > 0")) tx.actions.back().number = 1;  // whatever it found
@@ -193,7 +197,9 @@ Script::Known const* known(std::vector<std::string> const& batch, std::size_t at
         if (entry != tx.actions.end()) {
             auto const* kind = one.verb == Tx::Verb::undo ? "step_undone" : "step_done";
             if (entry->step != one.step || entry->kind != kind) continue;
-        } else if (!world.has("step_begun", one.step) || world.has("step_done", one.step)) {
+        } else if (!world.has("step_begun", one.step) ||
+                   world.has(one.verb == Tx::Verb::undo || one.verb == Tx::Verb::gone ? "step_undone" : "step_done",
+                             one.step)) {
             continue;
         }
         return &one;
@@ -209,15 +215,16 @@ Script::Script(Program const& program) {
         auto const add = [&](Tx::Verb verb, Batch const& batch, bool alone) {
             if (!batch.empty()) by_first[batch[0].text()].push_back({verb, step.id, texts(batch), alone});
         };
-        bool const alone = step.kind == StepKind::standalone;
-        add(Tx::Verb::forward, step.forward, alone);
-        add(Tx::Verb::undo, step.undo, false);
-        add(Tx::Verb::probe, step.probe, alone);
-        if (step.kind == StepKind::transactional && step.forward.empty()) silent.insert(step.id);
-        for (auto const& statement : step.undo_guard) guards.insert(statement.text());
-        if (step.undo_rows)
-            writes.push_back(
-                {" AS " + sql("{0}", step.undo_rows->table.name).text(), step.undo_rows->todo.text(), step.noted_for});
+        add(Tx::Verb::forward, step.forward.statements, step.forward.standalone);
+        add(Tx::Verb::undo, step.undo.statements, step.undo.standalone);
+        add(Tx::Verb::repair, step.forward.repair, true);
+        add(Tx::Verb::probe, step.forward.probe, false);
+        add(Tx::Verb::gone, step.undo.probe, false);
+        if (is_transactional(step) && step.forward.statements.empty()) silent.insert(step.id);
+        for (auto const& statement : step.undo.guard) guards.insert(statement.text());
+        if (step.undo.proves)
+            writes.push_back({" AS " + sql("{0}", step.undo.proves->table.name).text(), step.undo.proves->todo.text(),
+                              step.noted_for});
         if (!step.rows) continue;
         for (auto const& statement : step.rows->guard) guards.insert(statement.text());
         auto const alias = " AS " + sql("{0}", step.rows->table.name).text();
@@ -343,13 +350,12 @@ void World::destroy(std::string const& step) {
         object(step + " destroys and its dump is gone");
 }
 
-void World::apply_undo(std::string const& step, bool entered) {
-    if (!entered) {
-        if (damaged.erase(step) == 0) object(step + " was repaired and not damaged");
-        return;
-    }
-    if (++undone[step] > 1) object(step + " was undone twice");
-    if (count(applied, step) == 0) object(step + " was undone and never done");
+void World::apply_undo(std::string const& step) {
+    bool const there = count(applied, step) > count(undone, step);
+    bool const in_part = damaged.erase(step) > 0 || (rules.alone.contains(step) && has("step_begun", step));
+    if (!there && !in_part) object(step + " was undone and is not there");
+    if (!there && count(undone, step) > 0) object(step + " was undone twice");
+    if (there) ++undone[step];
     if (!undoes()) object(step + " was undone without an abort");
     for (auto other = rules.order.rbegin(); other != rules.order.rend() && *other != step; ++other)
         if (count(applied, *other) > count(undone, *other) && has("step_done", *other) &&
@@ -407,11 +413,10 @@ Outcome World::perform(Tx const& tx) {
     if (tx.epoch && *tx.epoch != epoch) return failure(Fate::fenced, "WE001");
     if (!tx.epoch && !tx.standalone)  // reading needs none
         for (auto const& action : tx.actions)
-            if (action.verb != Verb::probe && action.verb != Verb::horizon && action.verb != Verb::aside &&
-                action.verb != Verb::condition && action.verb != Verb::guard && action.verb != Verb::end &&
-                action.verb != Verb::lost && action.verb != Verb::tables)
+            if (action.verb != Verb::probe && action.verb != Verb::gone && action.verb != Verb::horizon &&
+                action.verb != Verb::aside && action.verb != Verb::condition && action.verb != Verb::guard &&
+                action.verb != Verb::end && action.verb != Verb::lost && action.verb != Verb::tables)
                 object("a transaction without a fence");
-    bool entered = false;
     for (auto const& action : tx.actions) {
         if (action.verb == Verb::guard && triggers_touched) return failure(Fate::refused, "WE003");
         if (action.verb == Verb::still && static_cast<std::int64_t>(own.size()) > action.number)
@@ -419,7 +424,6 @@ Outcome World::perform(Tx const& tx) {
         if (action.verb == Verb::file && action.number != file) return failure(Fate::refused, "WE002");
         if (action.verb == Verb::shape && !is_what_was_proven(action.step)) return failure(Fate::refused, "WE007");
         if (action.verb == Verb::entry) {
-            entered = true;
             if (action.number != entries.back().seq + 1) {
                 object("seq " + std::to_string(action.number) + " after " + std::to_string(entries.back().seq));
                 return failure(Fate::refused, "23505");
@@ -482,7 +486,16 @@ Outcome World::perform(Tx const& tx) {
                 apply_forward(action.step);
                 break;
             case Verb::undo:
-                apply_undo(action.step, entered);
+                apply_undo(action.step);
+                break;
+            case Verb::repair:
+                if (damaged.erase(action.step) == 0) object(action.step + " was repaired and not damaged");
+                break;
+            case Verb::gone:
+                outcome.rows = {
+                    row({damaged.contains(action.step) || count(applied, action.step) > count(undone, action.step)
+                             ? "absent"
+                             : "done"})};
                 break;
             case Verb::probe:
                 outcome.rows = {row({damaged.contains(action.step)     ? "damaged"
@@ -620,10 +633,10 @@ void World::judge_now(Program const& program) {
         if (e.kind == "step_undone") told_undone.insert(e.step);
     }
     for (auto const& step : program.steps) {
-        if (step.kind != StepKind::transactional) continue;
+        if (!is_transactional(step)) continue;
         if (count(applied, step.id) != (told_done.contains(step.id) ? 1 : 0))
             object("the ledger and the database disagree on " + step.id);
-        if (count(undone, step.id) != (told_undone.contains(step.id) ? 1 : 0) && !step.undo.empty())
+        if (count(undone, step.id) != (told_undone.contains(step.id) ? 1 : 0) && !step.undo.statements.empty())
             object("the ledger and the database disagree on the undo of " + step.id);
     }
 }
@@ -659,8 +672,8 @@ void World::judge_end(int exit, Program const& program) {
                 continue;
             }
             if (!is_done(step.id)) object(step.id + " is not done at the end");
-            bool const acts = step.kind == StepKind::transactional || step.kind == StepKind::standalone;
-            if (acts && !step.may_fail && count(applied, step.id) != 1)
+            bool const acts = step.kind == StepKind::statements;
+            if (acts && !step.forward.may_fail && count(applied, step.id) != 1)
                 object(step.id + " was not applied once at the end");
         }
         if (!undone.empty()) object("something was undone in a run that is done");
@@ -669,16 +682,19 @@ void World::judge_end(int exit, Program const& program) {
         bool const back = has("rolled_back");
         bool const contracted = std::any_of(program.steps.begin(), program.steps.end(), [&](Step const& step) {
             return step.phase == Phase::contract && step.kind != StepKind::proof && step.kind != StepKind::backup &&
-                   has("step_done", step.id);
+                   has(is_standalone(step) ? "step_begun" : "step_done", step.id);
         });
         if (back != contracted) object(back ? "rolled back before contract" : "contract is undone without a rollback");
         if (!has("undone") && !back) object("exit 6 without its entry");
         for (auto const& step : program.steps) {
-            if (has("step_done", step.id) && !step.undo.empty() && count(undone, step.id) != 1)
+            if (!step.undo.statements.empty() && has("step_done", step.id) && count(undone, step.id) != 1)
                 object(step.id + " is left behind");
+            if (!step.undo.statements.empty() &&
+                (count(applied, step.id) > count(undone, step.id) || damaged.contains(step.id)))
+                object(step.id + " is left behind in part");
             // Of contract's steps without an undo a rollback leaves those alone that destroy nothing.
             bool const stays =
-                back && step.undo.empty() && !(step.kind == StepKind::transactional && !step.destroys.empty());
+                back && step.undo.statements.empty() && !(step.kind == StepKind::statements && !step.destroys.empty());
             if (step.phase >= Phase::contract && !stays &&
                 count(applied, step.id) > (back ? count(undone, step.id) : 0))
                 object("undone after " + step.id);
@@ -836,7 +852,8 @@ void Sim::answer(std::size_t which, Answer how, std::string const& sqlstate) {
         // CREATE INDEX CONCURRENTLY that fails leaves an invalid index.
         if (how != Answer::done && how != Answer::lost_after_commit && p.tx.standalone && how != Answer::refused)
             for (auto const& action : p.tx.actions)
-                if (action.verb == Tx::Verb::forward && world.rules.probed.contains(action.step))
+                if ((action.verb == Tx::Verb::forward || action.verb == Tx::Verb::undo) &&
+                    world.rules.probed.contains(action.step))
                     world.damaged.insert(action.step);
     }
     outcome.took = took;

@@ -22,6 +22,7 @@ struct Tx {
         entry,
         forward,
         undo,
+        repair,
         reset,
         prune,
         stripes,
@@ -42,6 +43,7 @@ struct Tx {
         note,   // as if it were
         hand,
         probe,
+        gone,  // the probe of an undo
         guard,
         file,
         tables  // to dump
@@ -68,7 +70,7 @@ struct Tx {
 /// The strings of a compiled program, so that the world knows which step a real statement belongs to.
 struct Script {
     struct Known {
-        Tx::Verb verb{};  ///< forward, undo or probe
+        Tx::Verb verb{};  ///< forward, undo, repair, probe or gone
         std::string step;
         std::vector<std::string> texts;  ///< all of it, in order
         bool standalone{};
@@ -103,8 +105,9 @@ struct World {
         std::set<std::string> undoable;      ///< steps with an undo
         /// Of a step: those after it that only have an undo, on which its own stands.
         std::map<std::string, std::vector<std::string>> way_back;
-        std::set<std::string> probed;                          ///< standalone steps that can be damaged
-        std::set<std::string> repeatable;                      ///< standalone steps without a probe
+        std::set<std::string> alone;                           ///< steps whose forward stands alone
+        std::set<std::string> probed;                          ///< those that can be damaged
+        std::set<std::string> repeatable;                      ///< those without a probe
         std::map<std::string, std::string> stands_on;          ///< of a step: the proof that must still hold
         std::map<std::string, std::string> saved_by;           ///< steps that destroy, with the one that dumps before
         std::set<std::pair<std::string, std::string>> dumped;  ///< schemas and tables
@@ -209,7 +212,7 @@ struct World {
     Stripe* stripe(std::string const& step, std::int64_t from);
     void apply_forward(std::string const& step);
     void destroy(std::string const& step);
-    void apply_undo(std::string const& step, bool entered);
+    void apply_undo(std::string const& step);
     void apply_entry(Tx::Action const& action);
     void move(Tx::Action const& action, Tx::Action const& update);
     std::int64_t horizon_now();
@@ -250,16 +253,17 @@ struct Sim {
         std::string acts;
         for (auto const& step : program.steps) {
             world.rules.order.push_back(step.id);
-            if (step.phase == Phase::contract && step.kind == StepKind::transactional && step.forward.empty())
+            if (step.phase == Phase::contract && is_transactional(step) && step.forward.statements.empty())
                 world.rules.way_back[acts].push_back(step.id);
             else
                 acts = step.id;
             if (step.kind == StepKind::proof) world.rules.proofs.push_back(step.id);
-            if (!step.undo.empty()) world.rules.undoable.insert(step.id);
-            if (step.undo_loses) world.rules.losing.insert(step.id);
-            if (!step.probe.empty())
+            if (!step.undo.statements.empty()) world.rules.undoable.insert(step.id);
+            if (step.undo.loses) world.rules.losing.insert(step.id);
+            if (is_standalone(step)) world.rules.alone.insert(step.id);
+            if (!step.forward.probe.empty())
                 world.rules.probed.insert(step.id);
-            else if (step.kind == StepKind::standalone)
+            else if (is_standalone(step))
                 world.rules.repeatable.insert(step.id);
             for (auto const& other : program.steps)
                 if (!step.destroys.empty() && other.kind == StepKind::backup && other.phase == step.phase)

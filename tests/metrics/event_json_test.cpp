@@ -47,6 +47,7 @@ std::vector<decltype(Event::what)> one_of_each() {
             BackedUp{"contract.1", "/b/n.dump", 5000, "ab12"},
             TableSized{"users", 2000, 1000, 7},
             OrderTaken{"set", "batch.target 20ms", "ops"},
+            Serving{"127.0.0.1:9187"},
             Warned{"message", "hint", Sealed{"c4n4ry"}},
             ConnectionLost{"gone"},
             Stopped{{Code::misses, {}, "2 rows", "look", Sealed{"among them id='c4n4ry'\nand more"}}},
@@ -95,7 +96,8 @@ TEST(EventJson, HasAStableShape) {
             R"("backed_up","step":"contract.1","file":"/b/n.dump","bytes":5000,"sha256":"ab12"})",
             R"("table_sized","table":"users","bytes":2000,"bytes_before":1000,"dead_rows":7})",
             R"("order_taken","order":"set","argument":"batch.target 20ms","user":"ops"})",
-            R"("warned","message":"message","hint":"hint"})", R"("connection_lost","message":"gone"})",
+            R"("serving","address":"127.0.0.1:9187"})", R"("warned","message":"message","hint":"hint"})",
+            R"("connection_lost","message":"gone"})",
             R"("stopped","code":"misses","message":"2 rows","hint":"look","exit":4})",
             R"("run_done","state":"done","took_ms":99,"until":""})"));
 }

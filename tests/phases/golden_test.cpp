@@ -68,7 +68,7 @@ TEST_P(GoldenPlan, LocksBeforehandAllThatItHolds) {
     auto const plan = std::get<Plan>(read_plan(golden().text("plan.yaml"), "plan.yaml", operations()));
     auto const catalog = std::get<Catalog>(catalog_from_json(golden().text("catalog.json")));
     for (auto const& step : compile(plan, catalog, run()).steps) {
-        for (auto const* locks : {&step.locks, &step.undo_locks}) {
+        for (auto const* locks : {&step.forward.locks, &step.undo.locks}) {
             for (auto const& [name, table] : catalog.tables)
                 for (auto const& key : table.foreign_keys) {
                     auto const at = [&](TableName const& wanted) {
@@ -87,12 +87,15 @@ TEST_P(GoldenPlan, LocksBeforehandAllThatItHolds) {
                         }
                 }
         }
-        if (step.kind != StepKind::transactional) continue;
-        EXPECT_EQ(step.locks.size(), step.holds.size()) << step.title;
-        for (auto const& held : step.holds)
-            EXPECT_NE(std::find(step.locks.begin(), step.locks.end(), held), step.locks.end())
-                << step.title << ": " << held.table.text();
-        EXPECT_EQ(step.undo.empty(), step.undo_locks.empty()) << step.title;
+        if (step.kind != StepKind::statements) continue;
+        for (auto const* deed : {&step.forward, &step.undo}) {
+            if (deed->standalone) continue;
+            EXPECT_EQ(deed->locks.size(), deed->holds.size()) << step.title;
+            for (auto const& held : deed->holds)
+                EXPECT_NE(std::find(deed->locks.begin(), deed->locks.end(), held), deed->locks.end())
+                    << step.title << ": " << held.table.text();
+        }
+        EXPECT_EQ(step.undo.statements.empty(), step.undo.locks.empty()) << step.title;
     }
 }
 
@@ -103,8 +106,7 @@ TEST_P(GoldenPlan, IsRefusedOrHarmlessInTheWorldThatItLeavesBehind) {
     auto const catalog = std::get<Catalog>(catalog_from_json(golden().text("catalog.json")));
     auto const after = apply(plan, catalog, run());
     if (!validate(plan, after).empty()) return;
-    for (auto const& step : compile(plan, after, RunId{3}).steps)
-        EXPECT_NE(step.kind, StepKind::transactional) << step.title;
+    for (auto const& step : compile(plan, after, RunId{3}).steps) EXPECT_FALSE(is_transactional(step)) << step.title;
 }
 
 INSTANTIATE_TEST_SUITE_P(Cases, GoldenPlan, ::testing::ValuesIn(golden_cases(WEIR_SOURCE_DIR)),

@@ -36,8 +36,8 @@ TEST(ProgramHash, IsOverNoWording) {
     for (auto& step : program.steps) {
         step.title = "said otherwise";
         step.notes.emplace_back("another");
-        step.undo_note = "said otherwise";
-        if (step.undo_loses) step.undo_loses->column = "another word for it";
+        step.forward.note = step.undo.note = "said otherwise";
+        if (step.undo.loses) step.undo.loses->column = "another word for it";
     }
     EXPECT_EQ(hash_of(program), program.hash);
 }
@@ -56,15 +56,17 @@ TEST(ProgramHash, IsOverAllThatDecides) {
         [](Program& p) { p.quarantine += Millis{1}; },
         [](Program& p) { p.steps.pop_back(); },
         [](Program& p) { std::swap(p.steps[0], p.steps[1]); },
-        [](Program& p) { p.steps[0].forward.push_back(sql("SELECT 1")); },
-        [](Program& p) { p.steps[0].undo.push_back(sql("SELECT 1")); },
-        [](Program& p) { p.steps[0].locks.clear(); },
-        [](Program& p) { p.steps[0].undo_locks.clear(); },
-        [](Program& p) { p.steps[0].probe.push_back(sql("SELECT 1")); },
-        [](Program& p) { p.steps[0].undo_guard.push_back(sql("SELECT 1")); },
-        [](Program& p) { p.steps[0].kind = StepKind::standalone; },
-        [](Program& p) { p.steps[0].may_fail = true; },
-        [](Program& p) { p.steps[0].destroys.clear(), p.steps[0].destroys.push_back(p.steps[0].locks[0].table); },
+        [](Program& p) { p.steps[0].forward.statements.push_back(sql("SELECT 1")); },
+        [](Program& p) { p.steps[0].undo.statements.push_back(sql("SELECT 1")); },
+        [](Program& p) { p.steps[0].forward.locks.clear(); },
+        [](Program& p) { p.steps[0].undo.locks.clear(); },
+        [](Program& p) { p.steps[0].forward.probe.push_back(sql("SELECT 1")); },
+        [](Program& p) { p.steps[0].undo.guard.push_back(sql("SELECT 1")); },
+        [](Program& p) { p.steps[0].forward.standalone = true; },
+        [](Program& p) { p.steps[0].forward.may_fail = true; },
+        [](Program& p) {
+            p.steps[0].destroys.clear(), p.steps[0].destroys.push_back(p.steps[0].forward.locks[0].table);
+        },
         [&](Program& p) { filled(p).todo = sql("true"); },
         [&](Program& p) { filled(p).fill_after_gate = sql("true"); },
         [&](Program& p) { filled(p).guard.push_back(sql("SELECT 1")); },

@@ -54,17 +54,18 @@ TEST_F(WhatHolds, ReachesEveryStatement) {
         if (step.rows) {
             ++rows;
             EXPECT_EQ(step.rows->session, path) << step.id;
-        } else if (step.kind == StepKind::transactional) {
-            for (auto const& batch : {step.forward, step.undo})
+        } else if (is_transactional(step)) {
+            for (auto const& batch : {step.forward.statements, step.undo.statements})
                 EXPECT_TRUE(batch.empty() || batch.front() == path.front()) << step.id;
-        } else if (step.kind == StepKind::standalone) {
-            EXPECT_EQ(step.forward.front().text(), "SELECT pg_catalog.set_config('search_path', 'app, public', false)");
+        } else if (is_standalone(step)) {
+            EXPECT_EQ(step.forward.statements.front().text(),
+                      "SELECT pg_catalog.set_config('search_path', 'app, public', false)");
         }
     }
     EXPECT_EQ(rows, 3);
     // What undoes nothing still undoes nothing.
     for (std::size_t i = 0; i < with.steps.size(); ++i)
-        EXPECT_EQ(with.steps[i].undo.empty(), without.steps[i].undo.empty());
+        EXPECT_EQ(with.steps[i].undo.statements.empty(), without.steps[i].undo.statements.empty());
 }
 
 TEST_F(WhatHolds, IsThePlansBeforeTheOwners) {

@@ -12,6 +12,14 @@ namespace {
 
 using testing::Server;
 
+TEST(ControlName, TellsPlansApartWhoseNamesBeginAlike) {
+    EXPECT_EQ(control_name("p"), "weir p control");
+    std::string const alike(58, 'a');
+    EXPECT_LE(control_name(alike + "-1").size(), 63U);
+    EXPECT_NE(control_name(alike + "-1"), control_name(alike + "-2"));
+    EXPECT_EQ(control_name(std::string(50, 'b')), "weir " + std::string(50, 'b') + " control");
+}
+
 struct LedgerTest : ::testing::Test {
     LedgerTest() {
         auto opened = Asker::open(io, server.conninfo(database), {"weir p control", true});

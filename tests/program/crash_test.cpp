@@ -250,8 +250,8 @@ TEST_P(Interrupt, DuringALadder) {
     }
 }
 
-INSTANTIATE_TEST_SUITE_P(Signals, Interrupt, ::testing::Values(SIGINT, SIGTERM), [](auto const& param_info) {
-    return param_info.param == SIGINT ? std::string{"Int"} : std::string{"Term"};
+INSTANTIATE_TEST_SUITE_P(Signals, Interrupt, ::testing::Values(SIGINT, SIGTERM, SIGHUP), [](auto const& param_info) {
+    return std::string{param_info.param == SIGINT ? "Int" : param_info.param == SIGTERM ? "Term" : "Hup"};
 });
 
 }  // namespace

@@ -294,6 +294,20 @@ INSERT INTO "Order" SELECT i, 'v' || i, i FROM generate_series(1, 300) i)");
     EXPECT_EQ(leftovers(), "");
 }
 
+TEST_F(Job, SaysOnStderrWhyItStopped) {
+    make_users(*this, 10);
+    sql("ALTER TABLE users ADD CHECK (length(name) < 1000)");
+    auto const file = plan(
+        "weir: 1\nname: half\nexpand:\n  - add_column: { table: users, column: n, type: int }\n"
+        "backfill:\n  - fill: { table: users, set: { n: 1 / (id - 5) } }\n");
+    for (std::string const way : {"none", "json", "plain"}) {
+        auto const ran = weir({"run", file, "--progress", way});
+        EXPECT_EQ(ran.status, 4) << told(ran);
+        EXPECT_THAT(ran.err, HasSubstr("error[statement-refused]")) << way;
+        EXPECT_THAT(ran.err, HasSubstr("hint: ")) << way;
+    }
+}
+
 TEST_F(Job, WritesJsonLinesAndBarsAndNothing) {
     for (std::string const way : {"json", "bar", "none"}) {
         make_users(*this, 100);

@@ -163,14 +163,29 @@ TEST_F(Orders, TwoUsersApprove) {
         "LOGIN; END IF; END $$");
     auto process = start({"run", plan(std::string{rename_plan} + "approvals: 2\n")});
     ASSERT_TRUE(at_gate(process));
-    for (int i = 0; i < 2; ++i) ASSERT_EQ(weir({"approve", "rename-it", "contract"}).status, 0);
+    EXPECT_THAT(weir({"status", "rename-it"}).out, HasSubstr("0 of 2 approvals\n"));
+    EXPECT_THAT(weir({"approve", "rename-it", "contract"}).out, HasSubstr("it needs 2, each by another database user"));
     ASSERT_TRUE(wait_until([&] { return has(process.out(), "1 of 2 approvals"); })) << process.out();
+    EXPECT_THAT(weir({"approve", "rename-it", "contract"}).out, HasSubstr("before yours it had 1, by postgres"));
+    auto const status = weir({"status", "rename-it"});
+    EXPECT_THAT(status.out, HasSubstr("1 of 2 approvals: postgres\n")) << told(status);
+    EXPECT_THAT(weir({"status", "--json"}).out, HasSubstr(R"("approvals":["postgres"],"approvals_needed":2)"));
     EXPECT_EQ(value("SELECT count(*) FROM weir.entries WHERE kind = 'gate_approved'"), "0");
     query(cluster.conninfo(db.name, "second"),
           "INSERT INTO weir.orders (plan, word, argument) VALUES ('rename-it', 'approve', 'contract')");
     auto const done = wait(process);
     EXPECT_EQ(done.status, 0) << told(done);
     EXPECT_THAT(done.out, HasSubstr("approved by postgres, second"));
+}
+
+TEST_F(Orders, AGateThatWasPassedNeedsNoApproval) {
+    make_users(*this, 100);
+    auto const file = plan(kept_plan);
+    ASSERT_EQ(weir({"run", file, "--approve", "all"}).status, 0);
+    auto const ran = weir({"approve", "rename-it", "contract"});
+    EXPECT_EQ(ran.status, 0) << told(ran);
+    EXPECT_THAT(ran.out, HasSubstr("gate contract of rename-it was approved before: nothing to do"));
+    EXPECT_EQ(value("SELECT count(*) FROM weir.orders"), "0");
 }
 
 TEST_F(Orders, StatusIsWatchedUntilTheRunIsOver) {

@@ -93,7 +93,30 @@ TEST_F(Quarantine, IsDroppedWhenItsTimeIsOver) {
         EXPECT_EQ(ledger_faults(), "");
         EXPECT_TRUE(refused(weir({"rollback", "rename-it"}), 5, "not-now", {"plan rename-it is done"}));
         EXPECT_THAT(weir({"purge"}).out, ::testing::HasSubstr("nothing to do"));
+        auto const again = weir({"purge", "rename-it"});
+        EXPECT_EQ(again.status, 0) << told(again);
+        EXPECT_THAT(again.out, ::testing::HasSubstr("plan rename-it is done since"));
     }
+}
+
+TEST_F(Quarantine, OnePlanThatCannotBePurgedKeepsNothingBackOfTheOthers) {
+    make_users(*this, 50);
+    sql("CREATE TABLE orders (id int PRIMARY KEY, note text, unused int)");
+    quarantined(plan(kept_plan));
+    ASSERT_EQ(weir({"run",
+                    plan("weir: 1\nname: second\ncontract:\n  - drop_column: { table: orders, column: unused }\n"
+                         "drop: { quarantine: 7d }\n"),
+                    "--approve", "all"})
+                  .status,
+              0);
+    sql("CREATE VIEW late AS SELECT weir_q1_name FROM users");
+    let_time_pass();
+    auto const ran = weir({"purge"});
+    EXPECT_EQ(ran.status, 4) << told(ran);
+    EXPECT_THAT(ran.out, ::testing::HasSubstr("plan second is done"));
+    EXPECT_EQ(value("SELECT count(*) FROM pg_attribute WHERE attrelid = 'orders'::regclass AND attname LIKE 'weir_q%'"),
+              "0");
+    EXPECT_EQ(value("SELECT count(weir_q1_name) FROM users"), "50");
 }
 
 TEST_F(Quarantine, AViewOfTheColumnAsideStopsThePurge) {

@@ -302,6 +302,18 @@ TEST_F(Changed, RowsThatBecomeDueMeanwhileAreNoMisses) {
     EXPECT_GT(std::stoi(value("SELECT count(*) FROM events")), 0) << "all were due before the end";
 }
 
+TEST_F(Changed, ACharacterThatTheDatabaseCannotHoldIsFoundBeforeAnythingIsMade) {
+    std::string const latin = db.name + "_latin";
+    sql("CREATE DATABASE " + latin + " ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0");
+    db = {latin, cluster.conninfo(latin), cluster.url(latin)};
+    sql("CREATE TABLE t (id int PRIMARY KEY)");
+    std::string const text =
+        "weir: 1\nname: euro\n# costs 5 €\nexpand:\n  - add_column: { table: t, column: price, type: int }\n";
+    auto const ran = weir({"run", plan(text, "euro.yaml")});
+    EXPECT_TRUE(refused(ran, 1, "bad-value", {"euro.yaml:3:11", "the encoding of this database"}));
+    EXPECT_EQ(value("SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'weir%'"), "0");
+}
+
 TEST_F(Changed, FillsThatGiveNullAreNamed) {
     make_users(*this, 30);
     sql("UPDATE users SET note = NULL WHERE id IN (7, 9)");

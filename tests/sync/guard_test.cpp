@@ -73,7 +73,7 @@ TEST_F(Guard, the_transaction_that_drops_the_column_refuses_and_keeps_everything
     lab.fill();
     lab.run("ALTER TABLE t DISABLE TRIGGER USER; UPDATE t SET a = 'unsynced'; ALTER TABLE t ENABLE TRIGGER USER");
     for (auto const& step : lab.program().steps)
-        if (step.phase == Phase::contract && step.kind == StepKind::transactional) {
+        if (step.phase == Phase::contract && is_transactional(step)) {
             EXPECT_EQ(lab.try_step(step).sqlstate, "WE003");
         }
     EXPECT_EQ(lab.rows("SELECT a, b FROM t"), "unsynced|one");

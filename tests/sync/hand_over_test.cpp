@@ -29,7 +29,7 @@ void to_the_gate(Lab& lab) {
 void undo_contract(Lab& lab) {
     auto const& steps = lab.program().steps;
     for (auto each = steps.rbegin(); each != steps.rend(); ++each)
-        if (each->phase == Phase::contract && each->kind == StepKind::transactional && !each->undo.empty())
+        if (each->phase == Phase::contract && is_transactional(*each) && !each->undo.statements.empty())
             lab.step(*each, true);
 }
 
@@ -155,7 +155,7 @@ TEST(HandOver, not_null_that_came_late_is_set_by_a_scan_only_where_that_is_short
     lab.run("ALTER TABLE t ALTER a SET NOT NULL");
     std::vector<Step const*> contract;
     for (auto const& step : lab.program().steps)
-        if (step.phase == Phase::contract && step.kind == StepKind::transactional) contract.push_back(&step);
+        if (step.phase == Phase::contract && is_transactional(step)) contract.push_back(&step);
     auto const refused = lab.try_step(*contract.at(0));
     EXPECT_EQ(refused.sqlstate, "WE008") << refused.message;
     EXPECT_NE(refused.message.find("column a of public.t became NOT NULL"), std::string::npos) << refused.message;

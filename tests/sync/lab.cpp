@@ -2,6 +2,7 @@
 
 #include <thread>
 
+#include "orchestrator/machine/ledger_schema.h"
 #include "orchestrator/postgres/uses.h"
 #include "orchestrator/postgres/world.h"
 #include "phases/operations.h"
@@ -92,16 +93,15 @@ void Lab::expand(std::string const& body) {
 
 void Lab::steps_of(Phase phase) {
     for (auto const& each : program_->steps)
-        if (each.phase == phase && each.kind == StepKind::transactional) step(each);
+        if (each.phase == phase && is_transactional(each)) step(each);
 }
 
 Outcome Lab::try_step(Step const& step, bool undo) {
     Batch batch{fence(Epoch{0}),
                 insert_entry(run_, seq_ + 1, Epoch{0}, undo ? EntryKind::step_undone : EntryKind::step_done, step.id)};
-    for (auto const& lock : undo ? step.undo_locks : step.locks)
-        batch.push_back(lock_table(lock, Waiting::lock_timeout));
-    auto const& body = undo ? step.undo : step.forward;
-    batch.insert(batch.end(), body.begin(), body.end());
+    auto const& deed = undo ? step.undo : step.forward;
+    for (auto const& lock : deed.locks) batch.push_back(lock_table(lock, Waiting::lock_timeout));
+    batch.insert(batch.end(), deed.statements.begin(), deed.statements.end());
     auto const outcome = asker_->ask(batch, Limits{Millis{20}, Millis{5000}, Millis{10000}});
     if (outcome.fate == Fate::done) ++seq_;
     return outcome;

@@ -52,6 +52,16 @@ TEST_F(Linger, EndsByAnInterrupt) {
     EXPECT_FALSE(has(ran.out, "not scraped"));
 }
 
+TEST_F(Linger, ThePortThatTheSystemChoseIsTold) {
+    make_users(*this, 10);
+    auto process = start({"run", plan(rename_plan), "--http", "127.0.0.1:0", "--progress", "json"});
+    ASSERT_TRUE(wait_until([&] { return has(process.out(), "gate_opened") || !process.running(); }));
+    auto const first = process.out().substr(0, process.out().find('\n'));
+    EXPECT_THAT(first, ::testing::ContainsRegex(R"("event":"serving","address":"127\.0\.0\.1:[1-9][0-9]+")"));
+    process.signal(SIGINT);
+    EXPECT_EQ(wait(process).status, 4);
+}
+
 TEST_F(Linger, SaysWhatItTakes) {
     auto const file = plan(rename_plan);
     EXPECT_TRUE(
