@@ -61,6 +61,25 @@ std::vector<TableName> tables_of(Plan const& plan) {
     return {tables.begin(), tables.end()};
 }
 
+std::map<std::string, int> recipes_of(Plan const& plan) {
+    std::map<std::string, int> recipes;
+    for (auto const& part : plan.parts) recipes.emplace(part.of, part.recipe);
+    return recipes;
+}
+
+std::string other_recipes(Plan const& plan, std::map<std::string, int> const& begun) {
+    std::string others;
+    if (begun.empty()) return others;
+    for (auto const& [name, recipe] : recipes_of(plan)) {
+        auto const found = begun.find(name);
+        int const then = found == begun.end() ? 0 : found->second;
+        if (then != recipe)
+            others += (others.empty() ? "" : ", ") + name + " (" + std::to_string(then) + " then, " +
+                      std::to_string(recipe) + " now)";
+    }
+    return others;
+}
+
 namespace {
 
 std::vector<Part> in_order(Plan const& plan) { return ChangeOrder{plan.parts}.sorted(plan.parts); }
@@ -433,7 +452,7 @@ Program compile(Plan const& plan, Catalog const& catalog, RunId run) {
                     [](Step const& s) { return s.phase == Phase::quarantine; }))
         program.quarantine = plan.quarantine;
     if (!program.gate) program.gate_notes.clear();
-    program.hash = fingerprint(to_text(program));
+    program.hash = hash_of(program);
     return program;
 }
 

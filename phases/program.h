@@ -1,11 +1,12 @@
 #pragma once
 /// A plan against a catalog: the walk over its operations in execution order, and the steps that come of it.
 /// Everything here is pure: the same plan, catalog and run give the same program.
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "plans/catalog.h"
+#include "plans/catalog/catalog.h"
 #include "plans/plan.h"
 #include "plans/step.h"
 
@@ -31,11 +32,18 @@ struct Program {
     Millis quarantine{};                  ///< how long the run rests before phase quarantine; 0: it has none
     std::vector<std::string> gate_notes;  ///< what the operator must know before approving it
     std::vector<Sql> gate_looks;          ///< see Operation::gate_look()
-    std::string hash;                     ///< fingerprint of all that above; resume requires the same
+    /// Fingerprint of all of that which decides what happens, and of no wording; resume requires the same.
+    std::string hash;
 };
 
 /// The tables that the plan names: what the catalog reader must read.
 std::vector<TableName> tables_of(Plan const& plan);
+
+/// The recipes of the operations that the plan names (OperationRow::recipe).
+std::map<std::string, int> recipes_of(Plan const& plan);
+/// Which of those that a run began with (`begun`) are others in this weir, for people: `fill (1 then, 2 now)`; empty:
+/// none. A run of a weir that had no recipes yet has none.
+std::string other_recipes(Plan const& plan, std::map<std::string, int> const& begun);
 
 /// The questions whose answers validate() and compile() look up in the catalog.
 Questions questions(Plan const& plan, Catalog const& catalog);
@@ -46,6 +54,10 @@ Problems validate(Plan const& plan, Catalog const& catalog);
 
 /// REQUIRES validate() to be empty.
 Program compile(Plan const& plan, Catalog const& catalog, RunId run);
+
+/// Program::hash: over steps (kinds, locks, SQL, guards, probes, rows), gate and quarantine, and over no title, note or
+/// hint. A weir before recipes took the fingerprint of to_text() for it.
+std::string hash_of(Program const& program);
 
 /// The world after the whole plan. REQUIRES validate() to be empty.
 Catalog apply(Plan const& plan, Catalog catalog, RunId run);

@@ -127,6 +127,8 @@ void append(std::vector<Part>& parts, ReadOperation const& read, Plan const& pla
     for (auto& part : read.row->build(read.values, {read.listed, plan.quarantine})) {
         part.change = change;
         part.place = read.values.place;
+        part.of = read.row->name;
+        part.recipe = read.row->recipe;
         parts.push_back(std::move(part));
     }
 }

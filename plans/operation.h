@@ -10,7 +10,7 @@
 #include <string_view>
 #include <vector>
 
-#include "plans/catalog.h"
+#include "plans/catalog/catalog.h"
 #include "plans/field.h"
 #include "plans/problem.h"
 #include "plans/step.h"
@@ -60,6 +60,8 @@ struct Part {
     std::shared_ptr<Operation const> operation;
     int change{};   ///< which item of `changes` it comes from, counted from 1; 0 for a phase list. The reader sets it.
     Place place{};  ///< of the operation's name in the plan; the reader sets it, too
+    std::string_view of{};  ///< the operation's name in the table, and its recipe: the reader sets them
+    int recipe{};
 };
 
 enum class Level {
@@ -80,6 +82,9 @@ struct OperationRow {
     /// The parts of which it is made, in order. Pure.
     std::vector<Part> (*build)(FieldValues const&, BuildContext const&);
     std::string_view meaning;
+    /// Counts up with each change of the steps that it compiles to, or of what they do. A run is finished by the
+    /// recipes that it was begun with: a weir that has others refuses it.
+    int recipe{1};
 };
 
 /// phases/operations.h holds the table; main hands it to the reader.

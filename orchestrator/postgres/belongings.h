@@ -1,6 +1,6 @@
 #pragma once
 /// What goes with a table that is dropped, what stands in its way, and what of it others feel: DropQuestion, answered.
-#include "plans/catalog.h"
+#include "plans/catalog/catalog.h"
 
 namespace weir {
 

@@ -2,7 +2,7 @@
 /// What the server says of a plan's expressions and settings, and of roles and tables, asked without leaving a trace:
 /// not in the database, nor in the server's log (orchestrator/postgres/trial.h).
 #include "orchestrator/machine/protocol.h"
-#include "plans/catalog.h"
+#include "plans/catalog/catalog.h"
 
 namespace weir {
 

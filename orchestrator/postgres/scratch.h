@@ -1,7 +1,7 @@
 #pragma once
 /// How the server itself would write what hangs on a table's columns, were they called otherwise or of another type:
 /// ScratchQuestion, answered. Nothing is parsed: a temporary copy of the table is altered and renamed, and prints.
-#include "plans/catalog.h"
+#include "plans/catalog/catalog.h"
 
 namespace weir {
 

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "orchestrator/machine/protocol.h"
-#include "plans/catalog.h"
+#include "plans/catalog/catalog.h"
 
 namespace weir {
 

@@ -1,8 +1,9 @@
 #include "orchestrator/postgres/uses.h"
 
+#include "orchestrator/postgres/dependents.h"
 #include "orchestrator/postgres/judge.h"
 #include "phases/craft/names.h"
-#include "plans/catalog.h"
+#include "plans/catalog/catalog.h"
 #include "plans/expression.h"
 
 namespace weir {
@@ -53,49 +54,41 @@ Value whole_word(std::string const& name) {
 Sql as_list(std::vector<Kept> const& kept) {
     std::vector<Sql> rows;
     for (auto const& one : kept) rows.push_back(one.sql);
-    return sql("WITH q (number, rel, att, tab, aside, was) AS (VALUES {0})", Sql::join(rows, ", "));
+    return sql("WITH RECURSIVE q (number, rel, att, tab, aside, was) AS (VALUES {0})", Sql::join(rows, ", "));
 }
 
 /// What weir itself made goes with the column.
 Batch list_dependents(std::vector<Kept> const& kept) {
-    return {sql("SET LOCAL transaction_read_only = on"), sql(R"({0}
+    return {sql("SET LOCAL transaction_read_only = on"),
+            sql(R"({0}, {1}
 SELECT DISTINCT q.number, 'depends', CASE WHEN v.oid IS NULL THEN pg_catalog.pg_describe_object(d.classid, d.objid, 0)
   ELSE CASE v.relkind WHEN 'm' THEN 'materialized view ' ELSE 'view ' END || v.oid::pg_catalog.regclass END
-FROM q JOIN pg_catalog.pg_depend d ON d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid = q.rel
-  AND d.refobjsubid = q.att AND d.deptype IN ('n', 'a')
-LEFT JOIN pg_catalog.pg_rewrite r ON d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND r.oid = d.objid
-LEFT JOIN pg_catalog.pg_class v ON v.oid = r.ev_class AND v.relkind IN ('v', 'm')
-LEFT JOIN pg_catalog.pg_trigger t ON d.classid = 'pg_catalog.pg_trigger'::pg_catalog.regclass AND t.oid = d.objid
+FROM q JOIN dependent d ON d.relid = q.rel AND d.attnum = q.att AND d.deptype IN ('n', 'a')
+LEFT JOIN pg_catalog.pg_class v ON v.oid = d.view
 WHERE d.classid <> 'pg_catalog.pg_attrdef'::pg_catalog.regclass
-  AND (t.oid IS NULL OR t.tgname !~ '{1}+_[0-9]+_(first|last)_[iu]$')
 UNION ALL
 SELECT DISTINCT q.number, 'mentions', 'function ' || p.oid::pg_catalog.regprocedure
-FROM q JOIN pg_catalog.pg_proc p ON p.prosrc ~* q.tab AND (p.prosrc ~* q.aside OR p.prosrc ~* q.was)
-JOIN pg_catalog.pg_language l ON l.oid = p.prolang AND l.lanname NOT IN ('internal', 'c')
-JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
-WHERE p.prosqlbody IS NULL AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'weir', 'weir_sync')
+FROM q CROSS JOIN LATERAL (SELECT p.oid {2} AND (p.prosrc ~* q.aside OR p.prosrc ~* q.was)) p
 UNION ALL
 SELECT q.number, 'both', s.last_value || ' INSERTs'
 FROM q JOIN pg_catalog.pg_attribute a ON a.attrelid = q.rel AND a.attnum = q.att
-JOIN pg_catalog.pg_trigger t ON t.tgrelid = q.rel AND t.tgname ~ '{1}+_[0-9]+_last_u$'
+JOIN pg_catalog.pg_trigger t ON t.tgrelid = q.rel AND t.tgname ~ '{3}+_[0-9]+_last_u$'
   AND pg_catalog.strpos(pg_catalog.obj_description(t.oid, 'pg_trigger'),
                         '"from":' || pg_catalog.to_json(a.attname::text)) > 0
 JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid
 JOIN pg_catalog.pg_sequences s ON s.schemaname = 'weir_sync' AND s.last_value IS NOT NULL
   AND s.sequencename = pg_catalog.regexp_replace(p.proname, '_last$', '_both')
 ORDER BY 2, 3, 1 LIMIT 100)",
-                                                             as_list(kept), own_triggers())};
+                as_list(kept), own_and_dependent(sql("SELECT DISTINCT q.rel FROM q")), functions_that_say(sql("q.tab")),
+                own_triggers())};
 }
 
 Batch list_mentions_of_tables(std::vector<Kept> const& kept) {
     return {sql("SET LOCAL transaction_read_only = on"), sql(R"({0}
 SELECT DISTINCT q.number, 'mentions', 'function ' || p.oid::pg_catalog.regprocedure
-FROM q JOIN pg_catalog.pg_proc p ON p.prosrc ~* q.aside OR p.prosrc ~* q.was
-JOIN pg_catalog.pg_language l ON l.oid = p.prolang AND l.lanname NOT IN ('internal', 'c')
-JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
-WHERE p.prosqlbody IS NULL AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'weir', 'weir_sync')
+FROM q CROSS JOIN LATERAL (SELECT p.oid {1} AND (p.prosrc ~* q.aside OR p.prosrc ~* q.was)) p
 ORDER BY 3, 1 LIMIT 100)",
-                                                             as_list(kept))};
+                                                             as_list(kept), functions_that_say(sql("''")))};
 }
 
 /// One row when the view is there and may be read: its schema.

@@ -3,7 +3,7 @@
 #include <variant>
 
 #include "orchestrator/postgres/ask.h"
-#include "plans/catalog.h"
+#include "plans/catalog/catalog.h"
 #include "plans/plan.h"
 
 namespace weir {

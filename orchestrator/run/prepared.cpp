@@ -28,12 +28,16 @@ std::variant<std::pair<Program, Plan>, Problems> compile_again(RunRecord const& 
     if (fingerprint(std::get<Plan>(stored).identity) != record.begin.identity ||
         std::get<Plan>(stored).name != record.begin.name)
         return Problems{damaged("the plan in the first entry of run " + number + " is not the one that was begun")};
+    if (auto const others = other_recipes(std::get<Plan>(stored), std::get<Catalog>(catalog).recipes); !others.empty())
+        return again("run " + number + " was begun by weir " + record.begin.version + ", and this one (" +
+                     std::string{version} + ") has other recipes for what it does: " + others);
     // A weir that finds more problems than the one that began it, or a snapshot that is another database's.
     if (auto const problems = validate(std::get<Plan>(stored), std::get<Catalog>(catalog)); !problems.empty())
         return again("run " + number + " was begun by weir " + record.begin.version + ", and this one (" +
                      std::string{version} + ") finds problems in it: " + problems[0].message);
     auto program = compile(std::get<Plan>(stored), std::get<Catalog>(catalog), record.run);
-    if (program.hash != record.begin.hash)
+    bool const without_recipes = std::get<Catalog>(catalog).recipes.empty();
+    if (program.hash != record.begin.hash && !(without_recipes && fingerprint(to_text(program)) == record.begin.hash))
         return again("the program of the run was " + record.begin.hash + " (weir " + record.begin.version +
                      ") and would be " + program.hash + " (weir " + std::string{version} + ")");
     return std::pair{std::move(program), std::get<Plan>(std::move(stored))};
@@ -128,7 +132,7 @@ std::variant<Prepared, Problems> prepare(Asker& asker, Plan const& plan) {
     if (auto problem = unstorable(asker, plan)) return Problems{*std::move(problem)};
     auto world = read_world(asker, plan);
     if (auto* problem = std::get_if<Problem>(&world)) return Problems{*problem};
-    auto const& catalog = std::get<Catalog>(world);
+    auto& catalog = std::get<Catalog>(world);
     auto problems = validate(plan, catalog);
     if (!problems.empty()) return problems;
     RunId run{1};
@@ -137,6 +141,7 @@ std::variant<Prepared, Problems> prepare(Asker& asker, Plan const& plan) {
         if (next.fate != Fate::done) return Problems{problem_of(next, "cannot read the ledger")};
         run = RunId{std::stoll(next.rows[0].fields[0].value_or("1"))};
     }
+    catalog.recipes = recipes_of(plan);
     return Prepared{.ledger = std::get<bool>(ledger),
                     .record = std::move(record),
                     .program = compile(plan, catalog, run),

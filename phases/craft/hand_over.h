@@ -2,7 +2,7 @@
 /// What people see of a column beside its values (default, NOT NULL, comment, statistics target, column grants), when
 /// another column takes its place. It is read when the names change hands, under that transaction's ACCESS EXCLUSIVE,
 /// of the table and of each partition: what somebody changed since the run began counts.
-#include "plans/catalog.h"
+#include "plans/catalog/catalog.h"
 #include "plans/step.h"
 
 namespace weir {

@@ -3,6 +3,7 @@
 #include "phases/craft/aside.h"
 #include "phases/craft/deeds.h"
 #include "phases/craft/hand_over.h"
+#include "phases/craft/leaf_columns.h"
 #include "phases/craft/leaves.h"
 #include "phases/craft/names.h"
 #include "phases/craft/parts.h"
@@ -148,24 +149,28 @@ class SetAside : public Operation {
 
     void apply(Catalog& catalog, RunId run) const override {
         Table& table = *catalog.find(table_);
-        auto text = mark(table, run);
+        auto const marked = mark(table, run);
         Ident const aside = aside_name(column_, run);
         Column& column = *table.find(column_.text());
+        Column const was = column;
+        std::optional<Column> to_was;
+        Column* to_now = nullptr;
+        bool taken = false;
         if (Sync const* live = sync_from(table, column_.text())) {
-            Column& to = *table.find(live->to);
-            bool const taken = takes_over(table, column);
-            text = noted_aside(column, &to, taken, text);
-            if (taken) handed_over(column, to);
+            to_now = table.find(live->to);
+            to_was = *to_now;
+            taken = takes_over(table, column);
+            if (taken) handed_over(column, *to_now);
             column.default_expression.clear();
             column.default_is_constant = false;
             for (auto& sync : table.syncs)
                 if (sync.from == column_.text()) sync.from = aside.text();
-        } else {
-            text = noted_aside(column, nullptr, false, text);
         }
+        Column const* const to = to_was ? &*to_was : nullptr;
         column.name = aside.text();
         column.not_null = false;
-        column.comment = text;
+        column.comment = noted_aside(was, to, taken, marked);
+        set_aside_on_leaves(table, was, to, taken ? to_now : nullptr, marked, aside.text(), catalog.server_version);
     }
 
     std::vector<Touched> touches() const override { return drop_->touches(); }
@@ -262,6 +267,7 @@ class Purge : public Operation {
         Table& table = *catalog.find(table_);
         auto const aside = aside_name(column_, run).text();
         std::erase_if(table.syncs, [&](Sync const& s) { return s.from == aside; });
+        dropped_on_leaves(table, aside);
         std::erase_if(table.columns, [&](Column const& c) { return c.name == aside; });
     }
 

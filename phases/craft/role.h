@@ -2,7 +2,7 @@
 /// Under whose role a plan's statements run: the owner's of the table that they change, or the one that the plan names.
 /// So what they make belongs to whom it would belong if the owner had made it, with the owner's default privileges, and
 /// event triggers see the owner.
-#include "plans/catalog.h"
+#include "plans/catalog/catalog.h"
 #include "plans/plan.h"
 
 namespace weir {

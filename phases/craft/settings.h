@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "plans/catalog.h"
+#include "plans/catalog/catalog.h"
 #include "plans/plan.h"
 
 namespace weir {

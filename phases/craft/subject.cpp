@@ -34,7 +34,7 @@ void unknown_table(Catalog const& catalog, TableName const& name, Place const& p
 std::vector<PlannedColumn> planned_columns(Table const& table) {
     std::vector<PlannedColumn> planned;
     for (auto const& column : table.columns)
-        if (column.planned) planned.push_back({column.name, column.type});
+        if (column.origin == ColumnOrigin::plan) planned.push_back({column.name, column.type});
     return planned;
 }
 
@@ -123,14 +123,13 @@ void no_dependents(Table const& table, TableName const& name, Column const& colu
     if (column.in_partition_key)
         refuse(what + " is part of the partition key of " + name.text(),
                "a partition key cannot be changed while the table lives");
-    for (auto const& dependent : column.dependents)
+    for (auto const& dependent : dependents_of(table, column.name))
         refuse(dependent.kind + " " + dependent.identity + " depends on " + what,
                "this version cannot " + verb +
                    " a column with dependents: drop it in an earlier migration, and create it "
                    "again on the new column");
     if (!column.options.empty())
         refuse(what + " has column options " + column.options, "ALTER TABLE … ALTER COLUMN … RESET them first");
-    static_cast<void>(table);
 }
 
 Sql nothing_taken_along(TableName const& table, Ident const& column) {
@@ -162,6 +161,7 @@ END
 void no_rules(Table const& table, TableName const& name, std::initializer_list<std::string_view> events,
               std::string_view doing, Place const& place, Problems& problems) {
     for (auto const& rule : table.rules) {
+        if (rule.enabled == "D") continue;
         if (std::find(events.begin(), events.end(), rule.event) == events.end()) continue;
         auto const on = rule.partition.empty() ? name.text() : rule.partition;
         problems.push_back({Code::conflict, place,

@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include "plans/catalog.h"
+#include "plans/catalog/catalog.h"
 #include "plans/operation.h"
 
 namespace weir {

@@ -16,7 +16,7 @@
 #include <vector>
 
 #include "phases/craft/names.h"
-#include "plans/catalog.h"
+#include "plans/catalog/catalog.h"
 #include "plans/step.h"
 
 namespace weir {

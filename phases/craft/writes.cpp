@@ -59,16 +59,17 @@ Problems quiet_refused(Rows const& rows, Table const& table, Place const& place)
     };
     for (auto const& key : table.foreign_keys) {
         std::string const what = "the foreign key " + key.name + " of " + key.table.text();
-        if (rows.erases && key.refers_to_us)
-            refuse(what + ", which refers to " + rows.table.text());
-        else if (auto const* column = set_among(rows, key.columns))
-            refuse(what + ", which uses " + said(rows.table, *column));
+        for (bool const theirs : {false, true}) {
+            if (theirs ? !key.theirs : !key.ours) continue;
+            if (rows.erases && theirs)
+                refuse(what + ", which refers to " + rows.table.text());
+            else if (auto const* column = set_among(rows, theirs ? key.to_columns : key.columns))
+                refuse(what + ", which uses " + said(rows.table, *column));
+        }
     }
     for (auto const& constraint : table.constraints) {
         bool const unique = constraint.kind == "u" || constraint.kind == "p" || constraint.kind == "x";
-        bool const deferrable = constraint.definition.find(" DEFERRABLE") != std::string::npos &&
-                                constraint.definition.find(" NOT DEFERRABLE") == std::string::npos;
-        if (!unique || !deferrable) continue;
+        if (!unique || !constraint.deferrable) continue;
         auto const* column = set_among(rows, constraint.columns);
         // What an exclusion's expressions read is not among its columns.
         if (column != nullptr || (constraint.kind == "x" && !rows.erases))

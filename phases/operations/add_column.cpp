@@ -46,7 +46,7 @@ class AddColumn : public Operation {
     void apply(Catalog& catalog, RunId) const override {
         Column column;
         column.name = column_.text();
-        column.planned = true;
+        column.origin = ColumnOrigin::plan;
         Answer const* judged = answer(catalog, question());
         column.type = judged && !judged->type.empty() ? judged->type : type_.text();
         catalog.find(table_)->columns.push_back(column);

@@ -48,7 +48,7 @@ class Erase : public Operation {
         refused_expression(judged, "where", s_.table.text(), at, problems);
         refused_condition(judged, "where", s_.table, "deletes", at, problems);
         for (auto const& key : table->foreign_keys) {
-            if (!key.refers_to_us || key.on_delete == "a" || key.on_delete == "r") continue;
+            if (!key.theirs || key.on_delete == "a" || key.on_delete == "r") continue;
             problems.push_back(
                 {Code::has_dependents, s_.at.place_of("table"),
                  "the foreign key " + key.name + " of " + key.table.text() + " would " +
@@ -75,7 +75,7 @@ class Erase : public Operation {
                 "where depends on the time or on a subquery: rows that it comes to mean while the step runs go, too");
         note_settings(judged, "where", step.notes);
         for (auto const& key : table.foreign_keys) {
-            if (!key.refers_to_us) continue;
+            if (!key.theirs) continue;
             step.notes.push_back("a row that " + key.table.text() + " still refers to (" + key.name +
                                  ") stops the run");
             TableLock const lock{key.table, LockMode::row_share};

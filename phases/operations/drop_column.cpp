@@ -3,6 +3,7 @@
 
 #include "phases/craft/deeds.h"
 #include "phases/craft/hand_over.h"
+#include "phases/craft/leaf_columns.h"
 #include "phases/craft/leaves.h"
 #include "phases/craft/names.h"
 #include "phases/craft/parts.h"
@@ -88,9 +89,15 @@ class DropColumn : public Operation {
         Table& table = *catalog.find(table_);
         if (Sync const* live = sync_from(table, column_.text())) {
             Column const& from = *table.find(column_.text());
-            if (takes_over(table, from)) handed_over(from, *table.find(live->to));
+            if (takes_over(table, from)) {
+                Column& to = *table.find(live->to);
+                Column const was = to;
+                handed_over(from, to);
+                handed_over_on_leaves(table, from, was, to);
+            }
             std::erase(table.syncs, Sync{*live});
         }
+        dropped_on_leaves(table, column_.text());
         std::erase_if(table.columns, [&](Column const& c) { return c.name == column_.text(); });
     }
 

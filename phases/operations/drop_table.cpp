@@ -36,12 +36,23 @@ bool is_gone(Catalog const& world, TableName const& relation) {
 
 TableName kept_as(TableName const& table, RunId run) { return {table.schema, aside_name(table.name, run)}; }
 
+/// The foreign keys to other tables, which go or are lifted.
+std::vector<ForeignKey> references(Catalog const& catalog, TableName const& table) {
+    return references_of(*catalog.find(table));
+}
+
+Neighbour const& neighbour(Catalog const& catalog, TableName const& name) {
+    static Neighbour const none{};
+    auto const found = catalog.neighbours.find(name);
+    return found == catalog.neighbours.end() ? none : found->second;
+}
+
 /// What is known of the foreign keys among `table` and those that it refers to.
-std::vector<Refers> refers(TableName const& table, std::vector<Reference> const& references) {
+std::vector<Refers> refers(Catalog const& catalog, TableName const& table, std::vector<ForeignKey> const& references) {
     std::vector<Refers> all;
     for (auto const& reference : references) {
         all.emplace_back(table, reference.to);
-        for (auto const& further : reference.to_refers) all.emplace_back(reference.to, further);
+        for (auto const& further : neighbour(catalog, reference.to).refers) all.emplace_back(reference.to, further);
     }
     return all;
 }
@@ -64,12 +75,11 @@ void forget_references(Catalog& catalog, TableName const& table, bool all) {
     };
     for (auto& [name, other] : catalog.tables) {
         if (name == table) continue;
-        std::erase_if(other.foreign_keys, [&](ForeignKey const& k) { return k.refers_to_us && is_ours(k.table); });
-        for (auto& column : other.columns)
-            std::erase_if(column.dependents, [&](Dependent const& d) {
-                return (all || d.kind == "table constraint") &&
-                       std::find(own.outward.begin(), own.outward.end(), d) != own.outward.end();
-            });
+        std::erase_if(other.foreign_keys, [&](ForeignKey const& k) { return k.theirs && is_ours(k.table); });
+        std::erase_if(other.dependents, [&](TableDependent const& d) {
+            return (all || d.what.kind == "table constraint") &&
+                   std::find(own.outward.begin(), own.outward.end(), d.what) != own.outward.end();
+        });
     }
 }
 
@@ -138,8 +148,8 @@ void check(Dropped const& d, Catalog const& catalog, Problems& problems) {
             refuse(Code::has_dependents, kind + " " + identity + " depends on " + name,
                    "weir never drops with CASCADE: drop it, or point it at another table, in an earlier migration");
     }
-    for (auto const& reference : own.references)
-        if (!reference.may_lock)
+    for (auto const& reference : references(catalog, d.table))
+        if (!neighbour(catalog, reference.to).may_lock)
             refuse(Code::no_privilege,
                    "the connected role may not lock " + reference.to.text() + ", to which foreign key " +
                        reference.name + " of " + reference.table.text() + " refers",
@@ -161,11 +171,11 @@ class DropTable : public Operation {
     }
 
     Steps compile(Catalog const& catalog, RunId) const override {
-        auto const& references = belongings(catalog, d_.table).references;
+        auto const lifted = references(catalog, d_.table);
         auto locks = lock_of(d_.table, LockMode::access_exclusive);
-        for (auto const& reference : references) locks.push_back({reference.to, LockMode::access_exclusive});
+        for (auto const& reference : lifted) locks.push_back({reference.to, LockMode::access_exclusive});
         auto drop = there_and_back("drop table " + d_.table.text(),
-                                   under(in_lock_order(std::move(locks), refers(d_.table, references)),
+                                   under(in_lock_order(std::move(locks), refers(catalog, d_.table, lifted)),
                                          {sql("DROP TABLE {0} RESTRICT", d_.table)}),
                                    nothing("none: it drops at once, and nothing brings the rows back"));
         std::sort(drop.forward.holds.begin(), drop.forward.holds.end());
@@ -178,6 +188,7 @@ class DropTable : public Operation {
         forget_references(catalog, d_.table, true);
         forget_relations(catalog, d_.table);
         catalog.tables.erase(d_.table);
+        forget_neighbours(catalog);
     }
 
     std::vector<Touched> touches() const override { return touched(d_); }
@@ -211,7 +222,7 @@ Sql action(std::string const& code) {
 }
 
 /// The foreign key anew, not looked at yet.
-Sql add_reference(TableName const& table, Reference const& r) {
+Sql add_reference(TableName const& table, ForeignKey const& r) {
     return sql(
         "ALTER TABLE {0} ADD CONSTRAINT {1} FOREIGN KEY ({2}) REFERENCES {3} ({4}){5} ON UPDATE {6} ON DELETE "
         "{7}{8}{9} NOT VALID",
@@ -224,7 +235,7 @@ Sql add_reference(TableName const& table, Reference const& r) {
 }
 
 /// Raises WE006 unless the foreign key is what the way back would make of it.
-Sql is_as_noted(TableName const& table, Reference const& r) {
+Sql is_as_noted(TableName const& table, ForeignKey const& r) {
     std::string definition = r.definition;
     constexpr std::string_view not_valid{" NOT VALID"};
     if (definition.ends_with(not_valid)) definition.resize(definition.size() - not_valid.size());
@@ -238,7 +249,7 @@ Sql is_as_noted(TableName const& table, Reference const& r) {
 }
 
 /// Raises WE006 when the table has a foreign key to another one that the way back knows nothing of.
-Sql no_other_references(TableName const& table, std::vector<Reference> const& noted) {
+Sql no_other_references(TableName const& table, std::vector<ForeignKey> const& noted) {
     std::vector<Sql> names;
     for (auto const& reference : noted) names.push_back(sql("{0}", Value{reference.name}));
     return block(sql("  made pg_catalog.text;"), sql(R"(  SELECT pg_catalog.string_agg(k.conname, ', ') INTO made
@@ -299,18 +310,18 @@ class SetTableAside : public Operation {
             refuse(Code::not_supported,
                    "publication " + publication + " publishes it, and would go on under a name that no subscriber has",
                    "let the publication list its tables, without this one, or " + at_once);
-        for (auto const& r : own.references) {
+        for (auto const& r : references(catalog, d_.table)) {
             auto const key = "foreign key " + r.name + " to " + r.to.text();
             if (catalog.find(d_.table)->kind == "p")
                 refuse(Code::not_supported, key + " of a partitioned table could not be rebuilt without a long lock",
                        "drop the foreign key in an earlier migration, or " + at_once);
-            else if (r.to_partitioned)
+            else if (neighbour(catalog, r.to).kind == "p")
                 refuse(Code::not_supported, key + ", a partitioned table, could not be rebuilt as it is",
                        "drop the foreign key in an earlier migration, or " + at_once);
             else if (!r.plain)
                 refuse(Code::not_supported, key + " could not be rebuilt: " + r.definition,
                        "drop the foreign key in an earlier migration, or " + at_once);
-            else if (!r.may_refer)
+            else if (std::find(own.may_not_refer.begin(), own.may_not_refer.end(), r.to) != own.may_not_refer.end())
                 refuse(Code::no_privilege,
                        "role " + own.role + ", which changes it, may not make foreign keys to " + r.to.text() +
                            ", and so not rebuild " + r.name,
@@ -320,24 +331,25 @@ class SetTableAside : public Operation {
     }
 
     Steps compile(Catalog const& catalog, RunId run) const override {
-        auto const& own = belongings(catalog, d_.table);
+        auto const lifted_keys = references(catalog, d_.table);
         TableName const aside = kept_as(d_.table, run);
-        auto step = there_and_back(
-            "set " + d_.table.text() + " aside as " + aside.name.text(),
-            under(lock_of(d_.table, LockMode::access_exclusive),
-                  {no_other_references(d_.table, own.references),
-                   sql("ALTER TABLE {0} RENAME TO {1}", d_.table, aside.name), comment_on(aside, mark(own, run))}),
-            under(lock_of(aside, LockMode::access_exclusive),
-                  {sql("ALTER TABLE {0} RENAME TO {1}", aside, d_.table.name), comment_on(d_.table, own.comment)}));
+        auto step = there_and_back("set " + d_.table.text() + " aside as " + aside.name.text(),
+                                   under(lock_of(d_.table, LockMode::access_exclusive),
+                                         {no_other_references(d_.table, lifted_keys),
+                                          sql("ALTER TABLE {0} RENAME TO {1}", d_.table, aside.name),
+                                          comment_on(aside, mark(lifted_keys, run))}),
+                                   under(lock_of(aside, LockMode::access_exclusive),
+                                         {sql("ALTER TABLE {0} RENAME TO {1}", aside, d_.table.name),
+                                          comment_on(d_.table, catalog.find(d_.table)->comment)}));
         step.undo.guard = {may_come_back(d_.table, aside)};
         step.whole_table = true;
         if (catalog.find(d_.table)->kind == "p")
             step.notes.emplace_back("its partitions keep their names: who writes to one by name still can");
         Steps steps{std::move(step)};
-        for (auto const& r : own.references) {
+        for (auto const& r : lifted_keys) {
             auto const key = "foreign key " + r.name + " to " + r.to.text();
             auto const both = [&](LockMode own_mode, LockMode other) {
-                return in_lock_order({{aside, own_mode}, {r.to, other}}, refers(aside, {r}));
+                return in_lock_order({{aside, own_mode}, {r.to, other}}, refers(catalog, aside, {r}));
             };
             // Undone newest first: the key is made, then every row is looked at.
             if (r.validated) {
@@ -366,10 +378,11 @@ class SetTableAside : public Operation {
 
     void apply(Catalog& catalog, RunId run) const override {
         TableName const aside = kept_as(d_.table, run);
+        catalog.aside_tables[aside] = mark(references(catalog, d_.table), run);
+        catalog.other_relations.insert(aside);
         forget_references(catalog, d_.table, false);
         catalog.tables.erase(d_.table);
-        catalog.other_relations.insert(aside);
-        catalog.aside_tables[aside] = mark(belongings(catalog, d_.table), run);
+        forget_neighbours(catalog);
     }
 
     std::vector<Touched> touches() const override { return touched(d_); }
@@ -382,9 +395,9 @@ class SetTableAside : public Operation {
     }
 
   private:
-    std::string mark(Belongings const& own, RunId run) const {
+    std::string mark(std::vector<ForeignKey> const& lifted, RunId run) const {
         std::set<TableName> refers;
-        for (auto const& reference : own.references) refers.insert(reference.to);
+        for (auto const& reference : lifted) refers.insert(reference.to);
         return aside_comment(
             {static_cast<std::int64_t>(run), d_.table.name.text(), "", {refers.begin(), refers.end()}});
     }

@@ -105,7 +105,7 @@ class CopyColumn : public Operation {
         to.not_null = false;
         to.default_expression.clear();
         to.default_is_constant = false;
-        to.planned = true;
+        to.origin = ColumnOrigin::plan;
         return {run, number, table_, from, to, {}, {}, true, {}};
     }
 

@@ -2,6 +2,7 @@
 #include <array>
 
 #include "phases/craft/deeds.h"
+#include "phases/craft/leaf_columns.h"
 #include "phases/craft/names.h"
 #include "phases/craft/parts.h"
 #include "phases/craft/subject.h"
@@ -47,7 +48,9 @@ class SetNotNull : public Operation {
     }
 
     void apply(Catalog& catalog, RunId) const override {
-        if (wanted(catalog)) catalog.find(table_)->find(column_.text())->not_null = true;
+        if (!wanted(catalog)) return;
+        catalog.find(table_)->find(column_.text())->not_null = true;
+        not_null_on_leaves(*catalog.find(table_), column_.text());
     }
 
     std::vector<Touched> touches() const override { return {{table_, column_.text()}}; }

@@ -1,6 +1,6 @@
 #include <algorithm>
 #include <array>
-#include <set>
+#include <map>
 
 #include "phases/craft/deeds.h"
 #include "phases/craft/leaves.h"
@@ -135,26 +135,26 @@ class SyncColumns : public Operation {
             problems.push_back({Code::conflict, at, what + " is NOT NULL" + why,
                                 "ALTER TABLE … ALTER COLUMN … DROP NOT NULL first; set_not_null in the list backfill "
                                 "sets it again once every row is filled"});
-        std::set<std::string> told;
-        for (auto const& constraint : table.constraints) {
-            if (std::find(constraint.columns.begin(), constraint.columns.end(), to.name) == constraint.columns.end())
-                continue;
-            told.insert(constraint.name);
-            problems.push_back(
-                {Code::conflict, at,
-                 "constraint " + constraint.name + " (" + constraint.definition + ") is on " + what + why,
-                 "drop it first, and make it again when the old column is gone"});
-        }
+        std::map<std::string, std::string> told;
+        auto const on_it = [&](std::vector<std::string> const& columns) {
+            return std::find(columns.begin(), columns.end(), to.name) != columns.end();
+        };
+        for (auto const& constraint : table.constraints)
+            if (on_it(constraint.columns)) told[constraint.name] = constraint.definition;
+        for (auto const& key : table.foreign_keys)
+            if (key.table == table_ && on_it(key.columns)) told[key.name] = key.definition;
+        for (auto const& [name, definition] : told)
+            problems.push_back({Code::conflict, at, "constraint " + name + " (" + definition + ") is on " + what + why,
+                                "drop it first, and make it again when the old column is gone"});
         for (auto const& [name, index] : table.indexes)
-            if (index.definition.starts_with("CREATE UNIQUE") && !told.contains(name) &&
+            if (index.unique && !told.contains(name) &&
                 std::find(index.columns.begin(), index.columns.end(), to.name) != index.columns.end())
                 problems.push_back({Code::conflict, at, "unique index " + name + " is on " + what + why,
                                     "drop it first, and make it again when the old column is gone"});
         // Those of a partition alone.
-        for (auto const& dependent : to.dependents)
-            if (dependent.kind == "table constraint" &&
-                std::none_of(told.begin(), told.end(), [&](std::string const& name) {
-                    return dependent.identity.find(name + " on ") != std::string::npos;
+        for (auto const& dependent : dependents_of(table, to.name))
+            if (dependent.kind == "table constraint" && std::none_of(told.begin(), told.end(), [&](auto const& one) {
+                    return dependent.identity.find(one.first + " on ") != std::string::npos;
                 }))
                 problems.push_back({Code::conflict, at, "constraint " + dependent.identity + " is on " + what + why,
                                     "drop it first, and make it again when the old column is gone"});

@@ -334,7 +334,10 @@ std::variant<Catalog, Problem> Bench::world(Plan const& plan) const {
     auto* const catalog = std::get_if<Catalog>(&world);
     // Each server has its own settings.
     if (catalog != nullptr)
-        for (auto& [name, table] : catalog->tables) table.settings.clear();
+        for (auto& [name, table] : catalog->tables) {
+            table.settings.clear();
+            std::erase_if(table.mentions, [](Mention const& m) { return m.function.starts_with("lab."); });
+        }
     // And other roles, by its other cases.
     if (catalog != nullptr)
         for (auto& [question, answer] : catalog->answers)

@@ -69,17 +69,19 @@ TEST_P(GoldenPlan, LocksBeforehandAllThatItHolds) {
     auto const catalog = std::get<Catalog>(catalog_from_json(golden().text("catalog.json")));
     for (auto const& step : compile(plan, catalog, run()).steps) {
         for (auto const* locks : {&step.forward.locks, &step.undo.locks}) {
-            for (auto const& [question, answer] : catalog.answers)
-                for (auto const& key : answer.belongings ? answer.belongings->references : std::vector<Reference>{}) {
-                    auto const at = [&](TableName const& name) {
+            for (auto const& [name, table] : catalog.tables)
+                for (auto const& key : table.foreign_keys) {
+                    auto const at = [&](TableName const& wanted) {
                         return std::find_if(locks->begin(), locks->end(),
-                                            [&](TableLock const& lock) { return lock.table == name; });
+                                            [&](TableLock const& lock) { return lock.table == wanted; });
                     };
                     auto const to = at(key.to);
-                    if (auto const from = at(key.table); from != locks->end() && to != locks->end()) {
+                    if (auto const from = at(key.table); !key.theirs && from != locks->end() && to != locks->end()) {
                         EXPECT_LT(from - locks->begin(), to - locks->begin()) << step.title << ": " << key.name;
                     }
-                    for (auto const& further : key.to_refers)
+                    auto const end = catalog.neighbours.find(key.to);
+                    if (end == catalog.neighbours.end()) continue;
+                    for (auto const& further : end->second.refers)
                         if (to != locks->end() && at(further) != locks->end()) {
                             EXPECT_LE(to - locks->begin(), at(further) - locks->begin()) << step.title;
                         }

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "plans/catalog.h"
+#include "plans/catalog/catalog.h"
 #include "server.h"
 
 namespace weir {
@@ -28,9 +28,9 @@ Catalog read(std::string const& conninfo, std::vector<TableName> const& tables) 
     return std::get<Catalog>(std::move(read));
 }
 
-std::string all(std::vector<Dependent> const& dependents) {
+std::string all(Table const& table, std::string_view column) {
     std::string text;
-    for (auto const& one : dependents) text += one.kind + ": " + one.identity + "\n";
+    for (auto const& one : dependents_of(table, column)) text += one.kind + ": " + one.identity + "\n";
     return text;
 }
 
@@ -128,27 +128,26 @@ TEST(CatalogReader, reads_a_rich_table) {
     EXPECT_EQ(name.grants,
               (std::vector<Grant>{{"", "SELECT", false}, {"clerk", "SELECT", true}, {"clerk", "UPDATE", true}}));
     EXPECT_FALSE(name.in_partition_key);
-    EXPECT_EQ(all(name.dependents), std::string{"function: shop.first_name()\n"
-                                                "generated column: shop.users.loud\n"
-                                                "index: shop.users_name_idx\n"
-                                                "materialized view: shop.frozen\n"
-                                                "policy: mine on shop.users\n"} +
-                                        (lists ? "publication relation: shop.users in publication few\n" : "") +
-                                        "rule: loud_rule on shop.users\n"
-                                        "statistics object: shop.users_stats\n"
-                                        "table constraint: name_length on shop.users\n"
-                                        "table constraint: name_unique on shop.users\n"
-                                        "table constraint: orders_tenant_user_name_fkey on public.orders\n"
-                                        "trigger: watch on shop.users\n"
-                                        "view: shop.names\n");
+    EXPECT_EQ(all(users, "name"), std::string{"function: shop.first_name()\n"
+                                              "generated column: shop.users.loud\n"
+                                              "index: shop.users_name_idx\n"
+                                              "materialized view: shop.frozen\n"
+                                              "policy: mine on shop.users\n"} +
+                                      (lists ? "publication relation: shop.users in publication few\n" : "") +
+                                      "rule: loud_rule on shop.users\n"
+                                      "statistics object: shop.users_stats\n"
+                                      "table constraint: name_length on shop.users\n"
+                                      "table constraint: name_unique on shop.users\n"
+                                      "table constraint: orders_tenant_user_name_fkey on public.orders\n"
+                                      "trigger: watch on shop.users\n"
+                                      "view: shop.names\n");
     auto const& id = *users.find("id");
     EXPECT_EQ(id.default_expression, "nextval('shop.users_id_seq'::regclass)");
     EXPECT_FALSE(id.default_is_constant);
-    EXPECT_EQ(all(id.dependents).find("sequence: shop.users_id_seq\n") == std::string::npos, false)
-        << all(id.dependents);
+    EXPECT_EQ(all(users, "id").find("sequence: shop.users_id_seq\n") == std::string::npos, false) << all(users, "id");
     auto const& number = *users.find("number");
     EXPECT_EQ(number.identity, "d");
-    EXPECT_EQ(all(number.dependents), "sequence: shop.users_number_seq\n");
+    EXPECT_EQ(all(users, "number"), "sequence: shop.users_number_seq\n");
     EXPECT_EQ(users.find("price")->type, "numeric(10,2)");
     EXPECT_EQ(users.find("price")->collation, "");
     EXPECT_EQ(users.find("price")->options, "");
@@ -168,9 +167,15 @@ TEST(CatalogReader, reads_a_rich_table) {
     EXPECT_EQ(users.indexes.size(), 3U);
     EXPECT_EQ(users.indexes.at("users_name_idx").columns, (std::vector<std::string>{"name", "price"}));
     EXPECT_EQ(users.indexes.at("users_pkey").columns, (std::vector<std::string>{"id", "tenant"}));
-    EXPECT_EQ(users.foreign_keys,
-              (std::vector<ForeignKey>{
-                  {"orders_tenant_user_name_fkey", name_of("public", "orders"), true, "a", {"tenant", "name"}}}));
+    ASSERT_EQ(users.foreign_keys.size(), 1U);
+    auto const& key = users.foreign_keys[0];
+    EXPECT_EQ(key.name, "orders_tenant_user_name_fkey");
+    EXPECT_EQ(key.table, name_of("public", "orders"));
+    EXPECT_EQ(key.to, name_of("shop", "users"));
+    EXPECT_TRUE(key.theirs && !key.ours && key.validated && key.plain);
+    EXPECT_EQ(key.on_delete + key.on_update + key.match, "aas");
+    EXPECT_EQ(key.columns, (std::vector<std::string>{"tenant", "user_name"}));
+    EXPECT_EQ(key.to_columns, (std::vector<std::string>{"tenant", "name"}));
     EXPECT_EQ(users.constraints[2].columns, (std::vector<std::string>{"tenant", "name"}));
     std::vector<std::string> constraints;
     for (auto const& one : users.constraints)
@@ -186,6 +191,36 @@ TEST(CatalogReader, reads_a_rich_table) {
     EXPECT_TRUE(users.triggers[1].each_row && users.triggers[1].before && users.triggers[1].on_update);
     EXPECT_FALSE(users.triggers[0].before || users.triggers[0].on_update || users.triggers[0].on_delete);
     EXPECT_EQ(users.syncs, (std::vector<Sync>{{3, 1, "name", "odd \"name", true, "", "", {}}}));
+
+    EXPECT_TRUE(users.indexes.at("users_pkey").unique && users.indexes.at("users_pkey").primary);
+    EXPECT_EQ(users.indexes.at("name_unique").constraint, "name_unique");
+    EXPECT_EQ(users.constraints[2].index, "name_unique");
+    EXPECT_FALSE(users.indexes.at("users_name_idx").unique);
+    ASSERT_EQ(users.rules.size(), 1U);
+    EXPECT_EQ(users.rules[0].definition.substr(0, 21), "CREATE RULE loud_rule");
+    ASSERT_EQ(users.policies.size(), 1U);
+    EXPECT_EQ(users.policies[0].using_expression, "(name = CURRENT_USER)");
+    EXPECT_EQ(users.policies[0].roles, std::vector<std::string>{""});
+    ASSERT_EQ(users.views.size(), 2U);
+    EXPECT_EQ(users.views[0].name, name_of("shop", "frozen"));
+    EXPECT_TRUE(users.views[0].materialized && !users.views[1].materialized);
+    ASSERT_EQ(users.sequences.size(), 2U);
+    EXPECT_EQ(users.sequences[1].name, name_of("shop", "users_number_seq"));
+    EXPECT_EQ(users.sequences[1].column + users.sequences[1].type, "numberinteger");
+    EXPECT_TRUE(users.sequences[1].identity && !users.sequences[0].identity);
+    ASSERT_EQ(users.statistics.size(), 1U);
+    EXPECT_EQ(users.statistics[0].kinds, "dfm");
+    EXPECT_EQ(users.statistics[0].columns, (std::vector<std::string>{"tenant", "name"}));
+    EXPECT_EQ(users.publications.size(), lists ? 1U : 0U);
+    if (lists) {
+        EXPECT_EQ(users.publications[0].columns, (std::vector<std::string>{"id", "tenant", "name"}));
+        EXPECT_EQ(users.publications[0].by, "table");
+    }
+    EXPECT_EQ(users.grants, std::nullopt) << "nobody granted any on the whole table";
+    EXPECT_EQ(catalog.enums.at(name_of("shop", "colour")).labels, (std::vector<std::string>{"red", "green"}));
+    ASSERT_EQ(catalog.neighbours.size(), 1U);
+    EXPECT_TRUE(catalog.neighbours.at(name_of("public", "orders")).may_lock);
+    EXPECT_EQ(catalog.find(name_of("public", "orders")), nullptr) << "a neighbour is no table of the plan's";
 
     EXPECT_TRUE(catalog.other_relations.contains(name_of("public", "orders")));
     EXPECT_TRUE(catalog.other_relations.contains(name_of("shop", "users_name_idx")));
@@ -297,11 +332,12 @@ CREATE INDEX ON events USING brin (kind) WHERE up > 0;
     auto const& events = *catalog.find(name_of("public", "events"));
     std::vector<std::string> keys;
     for (auto const& key : events.foreign_keys)
-        keys.push_back(key.table.text() + " " + key.name + " " + key.on_delete + (key.refers_to_us ? " in " : " out ") +
-                       key.columns.at(0));
-    EXPECT_EQ(keys, (std::vector<std::string>{"events events_kind_fkey a out kind", "events events_up_fkey c out up",
-                                              "events events_up_fkey c in id", "notes notes_event_fkey n in id",
-                                              "notes notes_first_fkey r in id"}));
+        keys.push_back(key.table.text() + " " + key.name + " " + key.on_delete +
+                       (key.ours ? " out " + key.columns.at(0) : "") +
+                       (key.theirs ? " in " + key.to_columns.at(0) : ""));
+    EXPECT_EQ(keys,
+              (std::vector<std::string>{"events events_kind_fkey a out kind", "events events_up_fkey c out up in id",
+                                        "notes notes_event_fkey n in id", "notes notes_first_fkey r in id"}));
     std::vector<std::string> triggers;
     for (auto const& trigger : events.triggers)
         triggers.push_back(trigger.name + "@" + trigger.partition + (trigger.each_row ? " row" : "") +
@@ -311,6 +347,66 @@ CREATE INDEX ON events USING brin (kind) WHERE up > 0;
               (std::vector<std::string>{"each@ row update delete", "once@ update", "own@shop.events_2 before delete"}));
     EXPECT_EQ(events.indexes.at("events_kind_idx").method, "brin");
     EXPECT_EQ(events.indexes.at("events_kind_idx").columns, (std::vector<std::string>{"kind", "up"}));
+}
+
+TEST(CatalogReader, tells_what_depends_on_a_table_in_whichever_way) {
+    auto& server = Server::instance();
+    auto const database = server.create_database();
+    server.psql(database, R"(
+CREATE TABLE users (id int PRIMARY KEY, name text, CHECK (users IS NOT NULL));
+CREATE VIEW whole AS SELECT u FROM users u;
+CREATE VIEW grouped AS SELECT id, name FROM users GROUP BY id;
+CREATE VIEW above AS SELECT count(*) FROM grouped;
+CREATE FUNCTION of_row(u users) RETURNS text LANGUAGE sql AS 'SELECT ''x''::text';
+CREATE FUNCTION said() RETURNS bigint LANGUAGE sql AS 'SELECT count(*) FROM "users"';
+CREATE FUNCTION not_said() RETURNS text LANGUAGE sql AS 'SELECT ''superusers''::text';
+CREATE FUNCTION tick() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM 1 FROM users; RETURN NEW; END $$;
+CREATE TRIGGER tick AFTER INSERT ON users FOR EACH ROW EXECUTE FUNCTION tick();
+)");
+    auto const catalog = read(server.conninfo(database), {name_of("public", "users")});
+    auto const& users = *catalog.find(name_of("public", "users"));
+    std::string whole, part, functions, views;
+    for (auto const& dependent : users.dependents) {
+        if (dependent.whole_row) whole += dependent.what.kind + ": " + dependent.what.identity + "\n";
+        if (!dependent.whole_row && dependent.columns.empty()) part += dependent.what.identity + "\n";
+    }
+    EXPECT_EQ(whole,
+              "function: public.of_row(public.users)\ntable constraint: users_check on public.users\nview: "
+              "public.whole\nview column: public.whole.u\n");
+    EXPECT_EQ(part, "");
+    for (auto const& mention : users.mentions)
+        functions += mention.function + (mention.trigger ? " of a trigger\n" : "\n");
+    EXPECT_EQ(functions, "public.said\npublic.tick of a trigger\n");
+    for (auto const& view : users.views)
+        views += view.name.text() + " " + std::to_string(view.depth) + (view.dependents.empty() ? "" : " ") +
+                 (view.dependents.empty() ? "" : view.dependents[0].identity) + "\n";
+    EXPECT_EQ(views, "above 2\ngrouped 1 public.above\nwhole 1\n");
+}
+
+TEST(CatalogReader, sees_what_single_partitions_have_of_their_own) {
+    auto& server = Server::instance();
+    auto const database = server.create_database();
+    server.psql(database, R"(
+CREATE TABLE events (id int, label text DEFAULT 'none', note text) PARTITION BY LIST (id);
+CREATE TABLE events_1 PARTITION OF events FOR VALUES IN (1);
+CREATE TABLE events_2 PARTITION OF events FOR VALUES IN (2);
+CREATE TABLE events_3 PARTITION OF events FOR VALUES IN (3);
+ALTER TABLE events_1 ALTER label DROP DEFAULT, ALTER note SET NOT NULL, ALTER note SET STATISTICS 9, ADD CONSTRAINT odd CHECK (note <> '');
+ALTER TABLE events_2 ALTER note SET (n_distinct = 3), ALTER note SET STORAGE EXTERNAL;
+COMMENT ON COLUMN events_2.label IS 'its own';
+GRANT SELECT (label) ON events_2 TO PUBLIC;
+)");
+    auto const catalog = read(server.conninfo(database), {name_of("public", "events")});
+    auto const& leaves = catalog.find(name_of("public", "events"))->differing_leaves;
+    ASSERT_EQ(leaves.size(), 2U) << "the third is as the table";
+    LeafColumn label{.name = "label", .default_expression = ""};
+    LeafColumn note{.name = "note", .not_null = true, .statistics_target = 9};
+    EXPECT_EQ(leaves[0].columns, (std::vector<LeafColumn>{label, note}));
+    ASSERT_EQ(leaves[0].constraints.size(), 1U);
+    EXPECT_EQ(leaves[0].constraints[0].name, "odd");
+    LeafColumn commented{.name = "label", .comment = "its own", .grants = {{"", "SELECT", false}}};
+    LeafColumn stored{.name = "note", .storage = "e", .options = "{n_distinct=3}"};
+    EXPECT_EQ(leaves[1].columns, (std::vector<LeafColumn>{commented, stored}));
 }
 
 TEST(CatalogJson, is_strict_and_carries_everything) {
@@ -323,11 +419,11 @@ TEST(CatalogJson, is_strict_and_carries_everything) {
     table.columns[0].name = "name";
     table.columns[0].not_null = true;
     table.columns[0].storage = "x";
-    table.kind = "r";
+    table.kind = "p";
     table.columns[0].grants.push_back({"", "SELECT", true});
-    table.indexes["i"] = {"CREATE INDEX …", "btree", {"name"}};
+    table.indexes["i"] = {"CREATE INDEX …", "brin", {"name"}};
     table.constraints.push_back({"c", "c", "CHECK (true)", true, {"name"}});
-    table.foreign_keys.push_back({"f", name_of("shop", "orders"), true, "c", {"name"}});
+    table.foreign_keys.push_back({.name = "f", .table = name_of("shop", "orders"), .to = users, .theirs = true});
     table.triggers.push_back({"t", "CREATE TRIGGER …", "O", "part", true, true, true, false, {"name"}, "shop.tick"});
     catalog.answers[QuietQuestion{}] = {"42501", "no", false, {}, {}, false, ""};
     table.syncs.push_back({9007199254740993, 2, "a", "b", false, "a || c", "", {"c"}});
@@ -360,14 +456,14 @@ TEST(CatalogJson, is_strict_and_carries_everything) {
     EXPECT_NE(refused(text + "{}"), "");
     EXPECT_NE(change("\"not_null\":true", "\"not_null\":0").find("not_null"), std::string::npos);
     EXPECT_NE(change("\"storage\"", "\"storages\""), "");
-    EXPECT_NE(change("\"kind\": \"r\",", "\"kind\": \"r\", \"more\": 1,"), "");
+    EXPECT_NE(change("\"kind\": \"p\",", "\"kind\": \"p\", \"more\": 1,"), "");
     EXPECT_NE(change("\"server_version\": 15", "\"server_version\": 99999999999"), "");
     EXPECT_NE(change("[\"public\",\"users\"]", "[\"public\"]"), "");
     EXPECT_NE(change("[\"public\",\"users\"]", "[\"public\",\"\"]"), "");
-    EXPECT_NE(change("\"format\": 1", "\"format\": 2").find("format 2"), std::string::npos);
+    EXPECT_NE(change("\"format\": 2", "\"format\": 3").find("format 3"), std::string::npos);
     // What has its default may stand there, and need not.
     EXPECT_EQ(text.find("owned_by_us"), std::string::npos);
-    EXPECT_EQ(change("\"kind\": \"r\",", "\"kind\": \"r\", \"owned_by_us\": false,"), "");
+    EXPECT_EQ(change("\"kind\": \"p\",", "\"kind\": \"p\", \"owned_by_us\": false,"), "");
     EXPECT_NE(change("\"name\": [\"public\",\"users\"],", ""), "") << "a table without a name";
 }
 

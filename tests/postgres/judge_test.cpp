@@ -331,9 +331,6 @@ CREATE FUNCTION others() RETURNS int LANGUAGE sql AS 'SELECT count(*)::int FROM 
     EXPECT_EQ(own.relations.size(), 401U) << "partitions and the indexes of their keys, whatever the answer's length";
     ASSERT_EQ(own.obstacles.size(), 1U);
     EXPECT_EQ(own.obstacles[0].what, (Dependent{"view", "public.seen"}));
-    ASSERT_EQ(own.references.size(), 1U) << "those of partitions are parts of the table's";
-    EXPECT_EQ(own.references[0].columns, (Names{"who's"}));
-    EXPECT_EQ(own.references[0].to, users);
     EXPECT_EQ(own.mentions, (Names{"public.told"}));
     TableName const nowhere{Ident::of("public"), Ident::of("nowhere")};
     EXPECT_EQ(ask(DropQuestion{nowhere}).sqlstate, "42P01");

@@ -53,6 +53,11 @@ constexpr std::array damages{
     Damage{"WrongHash", R"(UPDATE weir.entries SET detail = detail || '{"hash": "0123456789abcdef"}' WHERE seq = 1)",
            "changed-plan", "the program of the run was 0123456789abcdef"},
     Damage{
+        "OtherRecipe",
+        R"(UPDATE weir.entries SET detail = detail || jsonb_build_object('catalog', replace(detail->>'catalog', '"rename_column","value":1', '"rename_column","value":9')) WHERE seq = 1)",
+        "changed-plan", "has other recipes for what it does: rename_column (9 then, 1 now)",
+        R"(UPDATE weir.entries SET detail = detail || jsonb_build_object('catalog', replace(detail->>'catalog', '"rename_column","value":9', '"rename_column","value":1')) WHERE seq = 1)"},
+    Damage{
         "ForeignPlan",
         R"(UPDATE weir.entries SET detail = detail || jsonb_build_object('plan', replace(detail->>'plan', 'full_name', 'note2')) WHERE seq = 1)",
         "ledger-damaged", "the plan in the first entry of run 1 is not the one that was begun",

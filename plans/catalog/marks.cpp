@@ -1,6 +1,6 @@
 #include <boost/json.hpp>
 
-#include "plans/catalog.h"
+#include "plans/catalog/marks.h"
 
 namespace weir {
 

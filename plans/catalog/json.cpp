@@ -4,27 +4,55 @@
 #include <limits>
 #include <stdexcept>
 
-#include "plans/catalog.h"
+#include "plans/catalog/catalog.h"
+#include "plans/catalog/format_1.h"
 
 namespace weir {
 
 // What stands here, in this order, is the document: a member under its own name, left out where it has its default.
 BOOST_DESCRIBE_STRUCT(Grant, (), (grantee, privilege, grantable))
+BOOST_DESCRIBE_STRUCT(SecurityLabel, (), (provider, label))
 BOOST_DESCRIBE_STRUCT(Dependent, (), (kind, identity))
+BOOST_DESCRIBE_STRUCT(TableDependent, (), (what, columns, whole_row))
+BOOST_DESCRIBE_STRUCT(Mention, (), (function, trigger))
 BOOST_DESCRIBE_STRUCT(Column, (),
                       (name, type, collation, not_null, default_expression, default_is_constant, identity, generated,
-                       storage, compression, statistics_target, options, comment, grants, in_partition_key, dependents))
-BOOST_DESCRIBE_STRUCT(Constraint, (), (name, kind, definition, validated, columns))
-BOOST_DESCRIBE_STRUCT(Index, (), (definition, method, columns))
-BOOST_DESCRIBE_STRUCT(ForeignKey, (), (name, table, refers_to_us, on_delete, columns))
+                       storage, compression, statistics_target, options, comment, grants, labels, in_partition_key))
+BOOST_DESCRIBE_STRUCT(LeafColumn, (),
+                      (name, default_expression, not_null, storage, compression, statistics_target, options, comment,
+                       grants))
+BOOST_DESCRIBE_STRUCT(IndexStatistics, (), (number, target))
+BOOST_DESCRIBE_STRUCT(Index, (),
+                      (definition, method, columns, unique, primary, valid, constraint, parent, replica_identity,
+                       clustered, options, statistics, tablespace, comment))
+BOOST_DESCRIBE_STRUCT(Constraint, (),
+                      (name, kind, definition, validated, columns, deferrable, deferred, no_inherit, local, inherited,
+                       index, comment))
+BOOST_DESCRIBE_STRUCT(ForeignKey, (),
+                      (name, table, to, ours, theirs, definition, columns, to_columns, match, on_update, on_delete,
+                       set_columns, deferrable, deferred, validated, plain, comment))
+BOOST_DESCRIBE_STRUCT(Neighbour, (), (kind, owner, may_lock, refers))
 BOOST_DESCRIBE_STRUCT(Trigger, (),
-                      (name, definition, enabled, partition, each_row, before, on_update, on_delete, columns, function))
-BOOST_DESCRIBE_STRUCT(Rule, (), (name, event, partition))
+                      (name, definition, enabled, partition, each_row, before, on_update, on_delete, columns, function,
+                       comment))
+BOOST_DESCRIBE_STRUCT(Rule, (), (name, event, partition, enabled, definition, comment))
+BOOST_DESCRIBE_STRUCT(Policy, (),
+                      (name, partition, command, permissive, roles, using_expression, check_expression, comment))
+BOOST_DESCRIBE_STRUCT(View, (), (name, materialized, depth, definition, owner, grants, options, comment, dependents))
+BOOST_DESCRIBE_STRUCT(Publication, (), (name, owner, by, partition, columns, filter, operations, via_root, comment))
+BOOST_DESCRIBE_STRUCT(Sequence, (),
+                      (name, column, identity, type, start, increment, min, max, cache, cycle, owner, grants, comment))
+BOOST_DESCRIBE_STRUCT(ExtendedStatistics, (), (name, kinds, definition, columns, target, owner, comment))
+BOOST_DESCRIBE_STRUCT(EnumType, (), (labels, owner, grants, comment))
 BOOST_DESCRIBE_STRUCT(Sync, (), (run, number, from, to, two_way, forward, reverse, reads, in_order))
 BOOST_DESCRIBE_STRUCT(SessionSetting, (), (name, value, from, hidden))
+BOOST_DESCRIBE_STRUCT(Leaf, (), (name, columns, constraints))
 BOOST_DESCRIBE_STRUCT(Table, (),
-                      (kind, persistence, owner, owned_by_us, parents, children, comment, leaves, columns, key, indexes,
-                       constraints, foreign_keys, triggers, syncs, rules, foreign_leaves, settings))
+                      (kind, persistence, owner, owned_by_us, parents, children, comment, grants, labels, options,
+                       tablespace, access_method, replica_identity, row_security, forced_row_security, partition_key,
+                       leaves, differing_leaves, columns, key, indexes, constraints, foreign_keys, triggers, syncs,
+                       rules, policies, views, publications, sequences, statistics, dependents, mentions,
+                       foreign_leaves, settings))
 BOOST_DESCRIBE_STRUCT(PlannedColumn, (), (name, type))
 BOOST_DESCRIBE_STRUCT(ExpressionQuestion, (), (table, expression, column_type, planned))
 BOOST_DESCRIBE_STRUCT(MappingQuestion, (), (table, from, to, from_type, to_type, forward, reverse))
@@ -37,25 +65,22 @@ BOOST_DESCRIBE_STRUCT(ScratchQuestion, (), (table, columns))
 BOOST_DESCRIBE_STRUCT(Definition, (), (kind, name, twin, aside))
 BOOST_DESCRIBE_STRUCT(RoleAnswer, (),
                       (role, exists, roles, may_become, owns, not_owned, uses_schema, uses_plpgsql, sees_some_rows))
-BOOST_DESCRIBE_STRUCT(Reference, (),
-                      (name, table, to, definition, columns, to_columns, match, on_update, on_delete, set_columns,
-                       deferrable, deferred, validated, plain, to_partitioned, may_lock, may_refer, comment, to_refers))
 BOOST_DESCRIBE_STRUCT(Obstacle, (), (what, of))
 BOOST_DESCRIBE_STRUCT(Belongings, (),
-                      (comment, role, may_rename, relations, outward, obstacles, references, published, mentions))
+                      (comment, role, may_rename, may_not_refer, relations, outward, obstacles, published, mentions))
 BOOST_DESCRIBE_STRUCT(Answer, (),
                       (sqlstate, error, immutable, columns, reverse_columns, null_is_value, type, calls_volatile,
                        belongings, reads_table, system_columns, by_settings, role, definitions))
 BOOST_DESCRIBE_STRUCT(Catalog, (),
-                      (server_version, database, lock_slots, locks_per_transaction, tables, other_relations, answers,
-                       aside_tables))
+                      (server_version, database, lock_slots, locks_per_transaction, tables, other_relations, neighbours,
+                       enums, recipes, answers, aside_tables))
 
 namespace {
 
 namespace json = boost::json;
 namespace describe = boost::describe;
 
-constexpr std::int64_t format = 1;
+constexpr std::int64_t format = 2;
 
 struct Wrong : std::runtime_error {
     using std::runtime_error::runtime_error;
@@ -67,9 +92,10 @@ T blank() {
     if constexpr (std::is_same_v<T, TableName>)
         return {Ident::of("-"), Ident::of("-")};
     else if constexpr (std::is_same_v<T, ForeignKey>)
-        return {{}, blank<TableName>(), {}, {}, {}};
-    else if constexpr (std::is_same_v<T, Reference>)
         return {.name = {}, .table = blank<TableName>(), .to = blank<TableName>()};
+    else if constexpr (std::is_same_v<T, Leaf> || std::is_same_v<T, View> || std::is_same_v<T, Sequence> ||
+                       std::is_same_v<T, ExtendedStatistics>)
+        return {.name = blank<TableName>()};
     else if constexpr (std::is_same_v<T, ExpressionQuestion>)
         return {blank<TableName>(), {}, {}};
     else if constexpr (std::is_same_v<T, MappingQuestion>)
@@ -378,11 +404,15 @@ std::string to_json(Catalog const& catalog) {
 
 std::variant<Catalog, Problem> catalog_from_json(std::string_view text) {
     return read_document<Catalog>(text, "the catalog snapshot", [](json::value const& v, Catalog& out) {
-        Members members{v};
+        auto document = v;
         std::int64_t found = 0;
+        Members{document}.must("format", found);
+        if (found < 1 || found > format)
+            throw Wrong{"it has format " + std::to_string(found) + ", and this weir reads 1 to " +
+                        std::to_string(format)};
+        if (found == 1 && !from_format_1(document)) throw Wrong{"it is not what its format says"};
+        Members members{document};
         members.must("format", found);
-        if (found != format)
-            throw Wrong{"it has format " + std::to_string(found) + ", and this weir reads " + std::to_string(format)};
         members.rest(out);
         // The prefix of their names is not enough.
         std::erase_if(out.aside_tables,
