@@ -157,6 +157,8 @@ class Driver {
             if (auto const* announce = std::get_if<Announce>(&command)) {
                 events.push_back(announce->event);
                 if (auto const* began = std::get_if<StepBegan>(&announce->event.what)) step_ = began->step;
+                if (auto const* done = std::get_if<StepDone>(&announce->event.what); done && drive_.done)
+                    drive_.done(done->step);
                 if (auto const* done = std::get_if<StepDone>(&announce->event.what))
                     here = here || (done->step == drive_.at && drive_.how != How::rollback_die);
                 if (auto const* undone = std::get_if<StepUndone>(&announce->event.what))
@@ -403,9 +405,9 @@ Driven Bench::drive(Asker& leader, asio::io_context& io, RunMachine::Config conf
     if (auto const* problem = std::get_if<Problem>(&raised)) return not_begun(to_text(*problem));
     auto const epoch = std::get<Epoch>(raised);
 
-    auto const record = std::get<std::optional<RunRecord>>(load_run(*asker, config.program.plan));
-    if (record && !record->undone) {
-        config.record = *record;
+    auto const found = std::get<std::optional<RunRecord>>(load_run(*asker, config.program.plan));
+    if (found && !found->undone) {
+        config.record = *found;
     } else {
         config.record.run = config.program.run;
         config.record.begin = begin;
@@ -432,7 +434,7 @@ Driven Bench::drive(Asker& leader, asio::io_context& io, RunMachine::Config conf
         bool over = false;
         Shell shell{io.get_executor(),
                     {conninfo_,
-                     plan.name,
+                     driven.program.plan,
                      {&record},
                      [&](Finish const& finish) { driven.exit = finish.exit, over = true; },
                      &dumper},

@@ -31,11 +31,13 @@ enum class How {
 
 struct Drive {
     How how{How::to_the_end};
-    std::string at;
+    std::string at{};
     bool watch_locks{};  ///< write the locks held just before each commit into lab.locks
     bool strip_locks{};  ///< leave out LOCK TABLE, to see what the statements take by themselves
     /// Asked before each string of a working session; false: vanish, and it is not sent.
     std::function<bool(Execute const&)> goes_on{};
+    /// Told of each step that is done, before anything else happens.
+    std::function<void(std::string const&)> done{};
 };
 
 struct Driven {

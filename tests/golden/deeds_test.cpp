@@ -69,8 +69,6 @@ std::function<bool(Execute const&)> until(std::string statement, std::function<v
     };
 }
 
-std::string entry(std::string const& kind, std::string const& step) { return "'" + kind + "', '" + step + "'"; }
-
 class Deeds : public ::testing::Test {
   protected:
     void aborted() {
@@ -131,7 +129,7 @@ TEST_F(Deeds, AFailedTryIsUndone) {
     query(bench.conninfo(), "UPDATE t SET a = 1 WHERE id = 2");
     auto const stopped = bench.drive(program, {How::to_the_end});
     EXPECT_EQ(stopped.exit, 4);
-    EXPECT_THAT(stopped.problem, HasSubstr("could not create unique index"));
+    EXPECT_THAT(stopped.problem, HasSubstr("unique violation: table public.t, constraint new_a"));
     EXPECT_EQ(invalid(), "1");
     aborted();
     query(bench.conninfo(), "UPDATE t SET a = 2 WHERE id = 2");
@@ -147,8 +145,8 @@ TEST_F(Deeds, AFailedTryIsRepairedBeforeTheNext) {
 }
 
 TEST_F(Deeds, KilledBetweenBegunAndDone) {
-    std::string const making = "CREATE UNIQUE INDEX CONCURRENTLY new_a ON public.t (a)";
-    std::string const dropping = "DROP INDEX CONCURRENTLY IF EXISTS public.old_a";
+    auto const making = program.steps[1].forward.statements.front().text();
+    auto const dropping = program.steps[2].forward.statements.front().text();
     gone_at(making);
     aborted();
     gone_at(making, How::to_the_end, [&] { interrupted(making); });
@@ -168,8 +166,8 @@ TEST_F(Deeds, KilledBetweenBegunAndDone) {
 }
 
 TEST_F(Deeds, KilledWhileItUndoes) {
-    std::string const making = "CREATE INDEX CONCURRENTLY old_a ON public.t (a)";
-    std::string const dropping = "DROP INDEX CONCURRENTLY IF EXISTS public.new_a";
+    auto const making = program.steps[2].undo.statements.front().text();
+    auto const dropping = program.steps[1].undo.statements.front().text();
     for (auto const& statement : {making, dropping})
         for (bool const in_part : {false, true}) {
             SCOPED_TRACE(statement + (in_part ? ", in its midst" : ""));

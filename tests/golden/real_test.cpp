@@ -244,6 +244,52 @@ TEST_P(Real, IsUndoneAfterStepsThenEndsAsSimulatedWithLocksAsDeclared) {
     }
 }
 
+/// A deed by hand, beside the machine; with an entry, so that what it makes is the run's.
+void perform(Bench const& bench, Program const& program, Step const& step, Deed const& deed) {
+    static std::int64_t far = 1'000'000;
+    Batch batch{insert_entry(program.run, ++far, Epoch{0}, EntryKind::step_told, step.id)};
+    for (auto const& lock : deed.locks) batch.push_back(lock_table(lock, Waiting::lock_timeout));
+    batch.insert(batch.end(), deed.statements.begin(), deed.statements.end());
+    query(bench.conninfo(), to_text(batch));
+}
+
+/// Each step, as soon as it is done, is undone and done again. Steps that are undone together (a CHECK that is dropped
+/// in a later one, a sync made in parts) go back together, until the schema is what it was before the first of them.
+TEST_P(Real, EachStepGoesForwardBackAndForward) {
+    auto const next = query_value(bench_.database().conninfo, "SELECT coalesce(max(run), 0) + 1 FROM weir.entries");
+    auto const program = compile(plan_, world_of(bench_, plan_), RunId{std::stoll(next)});
+    auto const& steps = program.steps;
+    std::vector<std::string> schemas{bench_.schema()};  // before each step
+    Drive drive;
+    drive.done = [&](std::string const& id) {
+        SCOPED_TRACE(id);
+        schemas.push_back(bench_.schema());
+        auto const last = schemas.size() - 2;
+        ASSERT_EQ(steps.at(last).id, id);
+        // Its undo may need that of those after it which do nothing forward.
+        bool const more = last + 1 < steps.size() && steps[last + 1].phase == steps[last].phase &&
+                          is_transactional(steps[last + 1]) && steps[last + 1].forward.statements.empty();
+        if (more || !is_transactional(steps[last]) || steps[last].undo.statements.empty()) return;
+        auto first = last;
+        for (;; --first) {
+            ASSERT_TRUE(is_transactional(steps[first])) << steps[first].id << " is in the way";
+            if (!steps[first].undo.statements.empty()) perform(bench_, program, steps[first], steps[first].undo);
+            if (bench_.schema() == schemas[first]) break;
+            ASSERT_GT(first, 0U) << "not what it was before\n" << bench_.schema();
+        }
+        for (auto again = first; again <= last; ++again)
+            if (!steps[again].forward.statements.empty()) perform(bench_, program, steps[again], steps[again].forward);
+        ASSERT_EQ(bench_.schema(), schemas.back());
+    };
+    auto const driven = bench_.drive(plan_, drive);
+    ASSERT_EQ(driven.exit, 0) << driven.problem;
+    if (program.quarantine.count() > 0) return;
+    EXPECT_EQ(schemas.size(), steps.size() + 1);
+    if (GetParam().has("after.sql")) {
+        EXPECT_EQ(query_value(bench_.database().conninfo, GetParam().text("after.sql")), "t");
+    }
+}
+
 INSTANTIATE_TEST_SUITE_P(Cases, Real, ::testing::ValuesIn(programs()),
                          [](auto const& test) { return test_name(test.param); });
 
