@@ -94,7 +94,8 @@ TEST(Sync, two_syncs_of_one_table_are_guarded_apart) {
         "changes:\n  - rename_column: { table: t, from: a, to: b }\n  - rename_column: { table: t, from: c, to: d }\n");
     std::vector<Batch> guards;
     for (auto const& step : lab.program().steps)
-        if (step.kind == StepKind::fill) guards.push_back(guard(*step.rows));
+        if (step.kind == StepKind::fill)
+            for (auto const& fragment : step.rows->fragments) guards.push_back(fragment.guard);
     ASSERT_EQ(guards.size(), 2U);
     EXPECT_EQ(lab.code(guards[0][0].text()), "");
     EXPECT_EQ(lab.code(guards[1][0].text()), "");
