@@ -42,7 +42,7 @@ struct Rows {
     /// What the fragments and all that a write fires see: for every transaction that writes or counts, after whatever
     /// of it is weir's own.
     Batch session{};
-    /// Whom the statement that writes them runs as; nothing: weir.
+    /// Whom the statements that read and write them run as; nothing: weir.
     std::optional<Ident> role{};
     /// The rows of `todo` are deleted; there is one fragment. `todo` may come to mean more rows at any time (now(), a
     /// subquery): rows that the proof finds and deletes are no misses, however often. A miss is a row that still
