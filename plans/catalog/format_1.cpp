@@ -82,10 +82,11 @@ std::map<KeyName, json::object> foreign_keys(json::object& table) {
 }
 
 /// From the answer to a DropQuestion, which knows more of those that lead elsewhere.
-void add_references(json::object& answer, std::map<KeyName, json::object>& keys,
+void add_references(json::object& answer, json::object const& table, std::map<KeyName, json::object>& keys,
                     std::map<KeyName, json::object>& ends) {
     auto* const belongings = answer.if_contains("belongings");
     if (belongings == nullptr || !belongings->is_object()) return;
+    if (auto const* owner = table.if_contains("owner")) belongings->as_object()["role"] = *owner;
     json::array may_not_refer;
     for (auto const& item : list(belongings->as_object(), "references")) {
         auto old = item.as_object();
@@ -120,7 +121,7 @@ bool from_format_1(json::value& document) try {
         for (auto& answer : list(root, "answers")) {
             auto const& question = answer.at("question");
             if (text(question.at("kind")) == "drop" && question.at("table") == table.at("name"))
-                add_references(answer.as_object(), keys, ends);
+                add_references(answer.as_object(), table, keys, ends);
         }
         auto& all = table["foreign_keys"].emplace_array();
         for (auto& [name, key] : keys) all.push_back(std::move(key));
