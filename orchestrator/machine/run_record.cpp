@@ -156,9 +156,9 @@ void apply(RunRecord& record, EntryKind kind, std::string const& step, EntryDeta
 
 namespace {
 
-/// The fields of read_run() after `at`.
+/// The fields of read_run() after `at`; those that a row ends before are not there.
 EntryDetail detail_of(Row const& row) {
-    auto const text = [&](std::size_t i) { return row.fields[i].value_or(""); };
+    auto const text = [&](std::size_t i) { return i < row.fields.size() ? row.fields[i].value_or("") : std::string{}; };
     auto const number = [&](std::size_t i) -> std::optional<std::int64_t> {
         auto const field = text(i);
         return field.empty() ? std::nullopt : std::optional<std::int64_t>{std::stoll(field)};
