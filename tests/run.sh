@@ -14,13 +14,15 @@ tests/run.sh [--lane dev|asan|tsan]... [--only REGEX] [--jobs N] [--all] [--no-i
     --fuzz [SECONDS]  instead of the tests: libFuzzer (clang) on the plan reader, 30 s; what it found is kept in build/fuzz
     --abuse [FILTER]  instead of the tests: every abuse of docs/reliability.md in full (hours), or those of a gtest filter;
                       WEIR_ABUSE_ROUNDS=N for so many rounds of each, WEIR_TEST_SEED=S for the same choices again
+    --golden all      instead of the tests: every golden program undone after each step, and each step forward, back and
+                      forward, on a server (an hour)
     --planted [NAME]  instead of the tests: each fault of tests/planted, or the one of that name, is put into a copy of
                       the source, and the tests that must find it are run
 TEXT
 }
 
 cd "$(dirname "$0")/.."
-lanes=() only='' sample=() jobs=$(nproc) install=yes fuzz='' abuse='' planted=''
+lanes=() only='' sample=() jobs=$(nproc) install=yes fuzz='' abuse='' planted='' golden=''
 while [ $# -gt 0 ]; do
     case $1 in
         --lane) case ${2-} in dev | asan | tsan) lanes+=("$2") ;; *) usage >&2; exit 2 ;; esac; shift ;;
@@ -31,6 +33,7 @@ while [ $# -gt 0 ]; do
         --no-install) install=no ;;
         --fuzz) fuzz=30; if [[ ${2-} =~ ^[0-9]+$ ]]; then fuzz=$2; shift; fi ;;
         --abuse) abuse='*'; if [[ ${2-} =~ ^[^-] ]]; then abuse=$2; shift; fi ;;
+        --golden) [ "${2-}" = all ] || { usage >&2; exit 2; }; golden=all; shift ;;
         --planted) planted=all; if [[ ${2-} =~ ^[^-] ]]; then planted=$2; shift; fi ;;
         -h | --help) usage; exit 0 ;;
         *) usage >&2; exit 2 ;;
@@ -77,6 +80,12 @@ if [ -n "$abuse" ]; then
         exit 2
     fi
     WEIR_ABUSE=full exec build/dev/tests/test_abuse --gtest_filter="$abuse"
+fi
+
+if [ -n "$golden" ]; then
+    cmake --preset dev
+    cmake --build --preset dev -j "$jobs" --target test_golden
+    WEIR_TEST_LONG=1 exec build/dev/tests/test_golden
 fi
 
 if [ -n "$planted" ]; then

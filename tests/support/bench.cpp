@@ -79,7 +79,9 @@ Launch Bench::launch(Words words, Environment environment) const {
     launch.command = {WEIR_PROGRAM};
     launch.command.insert(launch.command.end(), words.begin(), words.end());
     launch.command.push_back("--database");
-    launch.command.push_back(user == "postgres" ? db.url : cluster.url(db.name, user));
+    // The database may be on a server of its own, or on two.
+    auto const more = has(db.url, "?") ? "&user=" : "?user=";
+    launch.command.push_back(user == "postgres" ? db.url : db.url + more + user);
     launch.environment = std::move(environment);
     launch.environment.try_emplace("WEIR_CRASH", "");
     launch.environment.try_emplace("PGPASSFILE", "/nonexistent");
@@ -177,7 +179,7 @@ BEGIN
   END LOOP;
 END $$)");
     bench.user = "bench_weir";
-    return bench.cluster.conninfo(bench.db.name, "bench_app");
+    return bench.db.conninfo + " user=bench_app";
 }
 
 std::string differing(Bench const& bench, std::string const& column) {
