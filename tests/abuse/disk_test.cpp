@@ -58,7 +58,7 @@ TEST_F(FullDisk, InTheFillTheRunStopsAndSaysWhyUntilThereIsRoom) {
     // So many that the fill still needs room when it is stopped in its middle.
     make_oracle(*this, 2 * rows_to_fill);
     Oracle oracle{
-        db.conninfo,
+        share_out(*this),
         Oracle::Options{
             .sessions = 3, .rows = 2 * rows_to_fill, .seed = 11, .retries_in_doubt = false, .disk_gets_full = true}};
     auto process = begin_plain(file);
