@@ -150,7 +150,7 @@ std::vector<std::string> some(std::vector<std::string> const& steps, std::string
     std::size_t const stride = sanitized           ? std::max(steps.size(), std::size_t{1})
                                : steps.size() > 12 ? steps.size() / 4
                                : long_run()        ? 1
-                                                   : 2;
+                                                   : 3;
     std::vector<std::string> chosen;
     for (std::size_t i = std::hash<std::string>{}(of) % stride; i + 1 < steps.size(); i += stride)
         chosen.push_back(steps[i]);
