@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <memory>
 #include <optional>
+#include <utility>
 #include <variant>
 
 #include "orchestrator/cli/commands.h"
@@ -48,7 +49,8 @@ class LastWord : public Listener {
 
 }  // namespace
 
-int carry_out(Options const& options, Task task, Plan const* plan, std::string const& name) {
+int carry_out(Options const& options, Task task, Plan const* plan, std::string const& name,
+              std::function<void()> interrupted) {
     RunRequest request{.task = task,
                        .plan = plan,
                        .name = name,
@@ -63,6 +65,7 @@ int carry_out(Options const& options, Task task, Plan const* plan, std::string c
                        .linger = options.linger,
                        .display = {},
                        .refused = [](Problems const& problems) { tell(problems); },
+                       .interrupted = std::move(interrupted),
                        .nothing_to_do = {}};
     request.display = [&] {
         // What stdio holds goes out before the display writes to the descriptor itself.

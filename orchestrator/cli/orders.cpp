@@ -31,7 +31,7 @@ int give(Options const& options, OrderWord word, std::string const& argument, Ju
     auto& asker = *std::get<std::unique_ptr<Asker>>(opened);
     auto prepared = prepare_live(asker, plan);
     if (auto* problems = std::get_if<Problems>(&prepared)) return tell(*problems);
-    auto const verdict = judge(std::get<Prepared>(prepared));
+    auto const verdict = judge(std::get<Prepared>(prepared), asker.facts().user);
     if (auto const* problem = std::get_if<Problem>(&verdict)) return tell(*problem);
     if (auto const* needless = std::get_if<Needless>(&verdict)) {
         say_nothing_to_do(options, plan, needless->state, "", needless->words);
@@ -46,16 +46,19 @@ int give(Options const& options, OrderWord word, std::string const& argument, Ju
 }
 
 auto always(std::string said) {
-    return [said = std::move(said)](Prepared const&) -> Verdict { return said; };
+    return [said = std::move(said)](Prepared const&, std::string const&) -> Verdict { return said; };
 }
 
 /// With one of several approvals the run does not go on.
-std::string approved_words(std::string const& plan, Prepared const& ready) {
+std::string approved_words(std::string const& plan, Prepared const& ready, std::string const& user) {
     auto const gate = "gate contract of " + plan;
     if (ready.program.approvals <= 1) return "approved: " + gate;
     auto const& have = ready.record->approvals;
+    if (have.contains(user))
+        return user + " has approved " + gate + " before: it has " + std::to_string(have.size()) + " of " +
+               std::to_string(ready.program.approvals) + ", each by another database user";
     std::string users;
-    for (auto const& user : have) users += (users.empty() ? ", by " : ", ") + user;
+    for (auto const& one : have) users += (users.empty() ? ", by " : ", ") + one;
     return "your approval of " + gate + " is noted: it needs " + std::to_string(ready.program.approvals) +
            ", each by another database user; before yours it had " + std::to_string(have.size()) + users;
 }
@@ -65,14 +68,16 @@ std::string approved_words(std::string const& plan, Prepared const& ready) {
 int approve_command(Options const& options) {
     auto const& plan = options.words[0];
     auto const& gate = options.words[1];
-    auto const judge = [&](Prepared const& ready) -> Verdict {
+    auto const judge = [&](Prepared const& ready, std::string const& user) -> Verdict {
         if (gate != "contract")
             return Problem{Code::unknown_gate, {}, "there is no gate " + gate, "the gate is called contract"};
         if (!ready.program.gate)
             return Problem{Code::unknown_gate, {}, "plan " + plan + " has no gate", "it goes on by itself"};
         if (ready.record->gate_approved)
             return Needless{"approved", "gate contract of " + plan + " was approved before: nothing to do"};
-        return approved_words(plan, ready);
+        if (ready.record->aborting)
+            return Problem{Code::not_now, {}, "plan " + plan + " is being undone", "weir status " + plan + " shows it"};
+        return approved_words(plan, ready, user);
     };
     return give(options, OrderWord::approve, gate, judge, {{"gate", gate}});
 }

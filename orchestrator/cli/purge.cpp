@@ -40,7 +40,11 @@ int purge_command(Options const& options) {
     if (due.empty()) say_nothing_to_do(options, "", "", "", "no quarantine is over: nothing to do");
     // One that cannot be purged keeps nothing back of the others.
     int worst = 0;
-    for (auto const& name : due) worst = std::max(worst, carry_out(options, Task::purge, nullptr, name));
+    bool interrupted = false;
+    for (auto const& name : due) {
+        if (interrupted) break;
+        worst = std::max(worst, carry_out(options, Task::purge, nullptr, name, [&] { interrupted = true; }));
+    }
     return worst;
 }
 

@@ -170,7 +170,8 @@ std::variant<StatusReport, Problem> read_status(Asker& asker, std::string const&
         run.led = report.leader == control_name(field(run.row, 1));
         if (auto const users = field(run.row, 22); !users.empty()) {
             auto const array = boost::json::parse(users);
-            for (auto const& user : array.as_array()) run.approvals.emplace_back(user.as_string());
+            for (auto const& user : array.as_array())
+                if (user.is_string()) run.approvals.emplace_back(user.as_string());
         }
         report.runs.push_back(std::move(run));
     }

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <utility>
 
-#include "metrics/throttle_reason.h"
 #include "metrics/text.h"
+#include "metrics/throttle_reason.h"
 
 namespace weir {
 namespace {

@@ -21,6 +21,7 @@ int run(RunRequest const& request) {
     RunContext context{io, interrupts, request, outputs};
     int const exit = run_on_connections(context);
     outputs.finish();
+    if (interrupts.times() > 0 && request.interrupted) request.interrupted();
     return exit;
 }
 

@@ -34,6 +34,8 @@ struct RunRequest {
     std::function<std::unique_ptr<Listener>()> display;
     /// The run does not begin, or cannot go on.
     std::function<void(Problems const&)> refused;
+    /// A signal was heard: whoever has more to do leaves it.
+    std::function<void()> interrupted{};
     /// It is over already, since when; `state` as how_it_ended() has it.
     std::function<void(std::string const& state, std::string const& since)> nothing_to_do;
 };

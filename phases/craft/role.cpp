@@ -18,7 +18,7 @@ RoleQuestion question(Plan const& plan, TableName const& table) {
 }
 
 std::string grant(std::string const& role) {
-    return "GRANT \"" + role + "\" TO the role that weir uses (from PostgreSQL 16 on WITH SET TRUE)";
+    return "GRANT \"" + role + "\" TO the role that weir uses (from PostgreSQL 16 on WITH INHERIT TRUE, SET TRUE)";
 }
 
 void refuse(Plan const& plan, TableName const& name, RoleAnswer const& found, Place const& place, Problems& problems) {

@@ -166,7 +166,8 @@ TEST_F(Orders, TwoUsersApprove) {
     EXPECT_THAT(weir({"status", "rename-it"}).out, HasSubstr("0 of 2 approvals\n"));
     EXPECT_THAT(weir({"approve", "rename-it", "contract"}).out, HasSubstr("it needs 2, each by another database user"));
     ASSERT_TRUE(wait_until([&] { return has(process.out(), "1 of 2 approvals"); })) << process.out();
-    EXPECT_THAT(weir({"approve", "rename-it", "contract"}).out, HasSubstr("before yours it had 1, by postgres"));
+    EXPECT_THAT(weir({"approve", "rename-it", "contract"}).out,
+                HasSubstr("postgres has approved gate contract of rename-it before: it has 1 of 2"));
     auto const status = weir({"status", "rename-it"});
     EXPECT_THAT(status.out, HasSubstr("1 of 2 approvals: postgres\n")) << told(status);
     EXPECT_THAT(weir({"status", "--json"}).out, HasSubstr(R"("approvals":["postgres"],"approvals_needed":2)"));
@@ -186,6 +187,15 @@ TEST_F(Orders, AGateThatWasPassedNeedsNoApproval) {
     EXPECT_EQ(ran.status, 0) << told(ran);
     EXPECT_THAT(ran.out, HasSubstr("gate contract of rename-it was approved before: nothing to do"));
     EXPECT_EQ(value("SELECT count(*) FROM weir.orders"), "0");
+}
+
+TEST_F(Orders, WhatIsBeingUndoneIsNotApproved) {
+    make_users(*this, 100);
+    auto const file = plan(rename_plan);
+    ASSERT_EQ(weir({"run", file, "--no-wait"}).status, 3);
+    ASSERT_EQ(weir({"abort", "rename-it"}).status, 3) << "the gate was open";
+    EXPECT_TRUE(refused(weir({"approve", "rename-it", "contract"}), 5, "not-now", {"is being undone"}));
+    EXPECT_EQ(value("SELECT count(*) FROM weir.orders WHERE word = 'approve'"), "0");
 }
 
 TEST_F(Orders, StatusIsWatchedUntilTheRunIsOver) {

@@ -99,6 +99,31 @@ TEST_F(Quarantine, IsDroppedWhenItsTimeIsOver) {
     }
 }
 
+TEST_F(Quarantine, AnInterruptEndsThePurgeOfAllPlans) {
+    make_users(*this, 50);
+    sql("CREATE TABLE orders (id int PRIMARY KEY, note text, unused int)");
+    quarantined(plan(kept_plan));
+    ASSERT_EQ(weir({"run",
+                    plan("weir: 1\nname: second\ncontract:\n  - drop_column: { table: orders, column: unused }\n"
+                         "drop: { quarantine: 7d }\n"),
+                    "--approve", "all"})
+                  .status,
+              0);
+    let_time_pass();
+    Client reader{db.conninfo};
+    reader.exec("BEGIN");
+    reader.exec("SELECT count(*) FROM users");
+    auto process = start({"purge"});
+    ASSERT_TRUE(wait_until([&] { return has(process.out(), "waits for a lock") || !process.running(); }))
+        << process.out();
+    process.signal(SIGTERM);
+    EXPECT_EQ(wait(process).status, 4);
+    reader.exec("ROLLBACK");
+    EXPECT_EQ(value("SELECT count(*) FROM pg_attribute WHERE attrelid = 'orders'::regclass AND attname LIKE 'weir_q%'"),
+              "1")
+        << "the second plan was left alone";
+}
+
 TEST_F(Quarantine, OnePlanThatCannotBePurgedKeepsNothingBackOfTheOthers) {
     make_users(*this, 50);
     sql("CREATE TABLE orders (id int PRIMARY KEY, note text, unused int)");
