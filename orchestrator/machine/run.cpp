@@ -256,36 +256,6 @@ void RunMachine::start_standalone(Step const& step, Commands& out) {
     standalone_->start(ids_, out);
 }
 
-void RunMachine::standalone_moved(Commands& out) {
-    Step const& step = *current();
-    auto const& outcome = standalone_->outcome();
-    std::string const way = undoing() ? "undo of step " : "step ";
-    switch (standalone_->state()) {
-        case Standalone::State::probing:
-        case Standalone::State::repairing:
-        case Standalone::State::running:
-        case Standalone::State::resting:
-            return;
-        case Standalone::State::tolerated:
-            say(out, Warned{way + step.id + " (" + step.title + ") did not work: " + outcome.message,
-                            "the run goes on; do it by hand when there is time", words_of(outcome)});
-            [[fallthrough]];
-        case Standalone::State::done:
-            write({undoing() ? EntryKind::step_undone : EntryKind::step_done, step.id, {}, {}}, out);
-            return;
-        case Standalone::State::no_result:
-            stop({Code::statement_refused, {}, way + step.id + " ran, and the server does not show its result", ""},
-                 out);
-            return;
-        case Standalone::State::stopped:
-            advance(out);
-            return;
-        case Standalone::State::failed:
-            failed(outcome, out);
-            return;
-    }
-}
-
 void RunMachine::start_batches(Batches::Purpose purpose, std::size_t step, Rows const& rows, Commands& out) {
     Reply reply{at_, ids_, out};
     batches_.begin({purpose, step, config_.program.steps[step], rows}, record_, config_.settings, reply);
@@ -690,7 +660,7 @@ void RunMachine::on(Completed const& completed, Commands& out) {
     if (doing_ == Doing::standalone && standalone_->owns(completed.command)) {
         if (is_gone(completed.outcome.fate)) lost_at_work_ = at_work();
         standalone_->completed(completed, leaving(), in_the_way_, ids_, out);
-        standalone_moved(out);
+        follow(standalone_->moved(*current(), undoing(), at_, out), out);
         return;
     }
     if (doing_ == Doing::connecting && hands_.owns(completed.command)) {

@@ -108,7 +108,6 @@ class RunMachine {
     void begin_work(Step const& step, Commands& out);
     void start_ladder(Step const& step, bool undo, Commands& out);
     void start_standalone(Step const& step, Commands& out);
-    void standalone_moved(Commands& out);
     void start_batches(Batches::Purpose purpose, std::size_t step, Rows const& rows, Commands& out);
     void batches_moved(Commands& out);
     bool prove_again(Outcome const& outcome, Commands& out);
