@@ -129,13 +129,13 @@ void RunMachine::advance(Commands& out) {
               "run the same command again to go on"},
              out);
     } else if (intent_ == Intent::roll_back) {
-        start_rollback(out);
+        follow(course().roll_back(ids_, out), out);
     } else if (intent_ == Intent::abort && !undoing()) {
-        start_abort(out);
+        follow(course().abort(ids_, out), out);
     } else if (entries_.notes()) {
         doing_ = Doing::noting;
     } else if (undoing()) {
-        undo_next(out);
+        follow(course().next(ids_, out), out);
     } else if (!orders_.paused_by().empty()) {
         doing_ = Doing::paused;
         orders_.tell_pause(at_, out);
@@ -211,6 +211,27 @@ void RunMachine::begin_work(Step const& step, Commands& out) {
         start_batches(batches_.forward(step), step_, *step.rows, out);
 }
 
+void RunMachine::take_back(std::size_t step, Commands& out) {
+    step_ = step;
+    step_began_ = at_.steady;
+    if (current()->undo.standalone)
+        start_standalone(*current(), out);
+    else
+        start_ladder(*current(), true, out);
+}
+
+UndoCourse RunMachine::course() {
+    return {undo_,
+            orders_,
+            intent_,
+            config_.program,
+            record_,
+            config_.epoch,
+            config_.accept_loss,
+            config_.rollback || config_.abort,
+            at_};
+}
+
 void RunMachine::start_ladder(Step const& step, bool undo, Commands& out) {
     auto config =
         undo ? undo_try(config_.program, step, config_.epoch, entries_.next(), config_.settings, undo_.still_so(step))
@@ -268,7 +289,7 @@ void RunMachine::start_batches(Batches::Purpose purpose, std::size_t step, Rows 
 void RunMachine::batches_moved(Commands& out) {
     if (doing_ != Doing::batches) return;
     if (batches_.purpose() == Batches::Purpose::losses) {
-        follow(losses().counted(batches_.backfill(), ids_, out), out);
+        follow(course().counted(batches_.backfill(), ids_, out), out);
     } else if (proving_at_gate() && batches_.backfill().state() == BackfillMachine::State::stopped) {
         prove_at_gate(out);
     } else {
@@ -287,14 +308,16 @@ void RunMachine::follow(Then const& what, Commands& out) {
     } else if (auto const* entry = std::get_if<then::Write>(&what)) {
         write(entry->entry, out);
     } else if (auto const* stopped = std::get_if<then::Stop>(&what)) {
-        stop(stopped->why, out);
+        stop(stopped->why, out, stopped->refused);
     } else if (auto const* fail = std::get_if<then::Fail>(&what)) {
         failed(fail->outcome, out);
     } else if (auto const* refused = std::get_if<then::Refuse>(&what)) {
-        refuse(refused->why, out);
+        follow(course().refused(refused->why, out), out);
     } else if (auto const* begins = std::get_if<then::Begin>(&what)) {
         step_ = begins->step;
         begin_step(*current(), out);
+    } else if (auto const* back = std::get_if<then::TakeBack>(&what)) {
+        take_back(back->step, out);
     } else if (auto const* quits = std::get_if<then::Quit>(&what)) {
         quit(*quits, out);
     }
@@ -407,119 +430,6 @@ void RunMachine::prove_at_gate(Commands& out) {
     start_batches(Batches::Purpose::at_gate, gate_proofs_.step(), *step->rows, out);
 }
 
-// ---- undo and the end -------------------------------------------------------------------------------------------
-
-void RunMachine::start_abort(Commands& out) {
-    if (!contracting(config_.program, record_)) {
-        EntryDetail detail;
-        detail.user = orders_.user();
-        write({EntryKind::aborting, "", detail, {}}, out);
-        return;
-    }
-    auto const why = abort_forbidden(config_.program, record_);
-    if (!why) {
-        intent_ = Intent::roll_back;
-        start_rollback(out);
-        return;
-    }
-    intent_ = Intent::go_on;
-    orders_.answered();
-    if (config_.abort) {
-        stop(*why, out);
-    } else {
-        say(out, Warned{why->message, why->hint});
-        advance(out);
-    }
-}
-
-void RunMachine::start_rollback(Commands& out) {
-    if (auto const why = rollback_forbidden(config_.program, record_)) {
-        refuse(*why, out);
-    } else if (record_.reopened) {
-        // From then on the counters stand still, and the rows are counted.
-        undo_begun();
-        advance(out);
-    } else {
-        undo_.count(config_.program, record_, ids_, out);
-        doing_ = Doing::asking_undo;
-    }
-}
-
-void RunMachine::undo_begun() {
-    if (intent_ != Intent::stop) intent_ = Intent::go_on;
-    if (orders_.asked() == Orders::Asked::rollback) orders_.answered();
-}
-
-void RunMachine::undo_came(Outcome const& outcome, Commands& out) {
-    undo_.completed();
-    if (undo_.state() == Undo::State::guarding) {
-        follow(losses().guarded(outcome, ids_, out), out);
-        return;
-    }
-    auto const then = losses().values_counted(outcome);
-    if (std::holds_alternative<then::GoOn>(then) || std::holds_alternative<then::Write>(then)) undo_begun();
-    follow(then, out);
-}
-
-Losses RunMachine::losses() {
-    return {undo_,
-            config_.program,
-            record_,
-            config_.epoch,
-            orders_.user(),
-            config_.accept_loss.value_or(record_.accept_loss.value_or(0)),
-            intent_ == Intent::stop};
-}
-
-/// Nothing was begun: the ledger stays as it is. That an order was refused is written down, or every weir to come would
-/// refuse it again and could not go forward.
-void RunMachine::refuse(Problem const& why, Commands& out) {
-    if (!config_.rollback && !config_.abort) {
-        stop(why, out, orders_.abort());
-        return;
-    }
-    say(out, Stopped{why});
-    quit({exit_code(why.code), RunState::stopped}, out);
-}
-
-void RunMachine::undo_next(Commands& out) {
-    switch (undo_.next(config_.program, record_)) {
-        case Undo::Next::reopen: {
-            EntryDetail detail;
-            if (orders_.newest_abort() > 0) detail.order = orders_.newest_abort();
-            write({EntryKind::reopened, "", detail, {}}, out);
-            return;
-        }
-        case Undo::Next::wait:
-            say(out, Undo::both_shapes(config_.program, record_));
-            quit({3, RunState::waiting}, out);
-            return;
-        case Undo::Next::weigh:
-            undo_.weigh();
-            follow(losses().next(ids_, out), out);
-            return;
-        case Undo::Next::step:
-            step_ = undo_.step();
-            step_began_ = at_.steady;
-            if (current()->undo.standalone)
-                start_standalone(*current(), out);
-            else
-                start_ladder(*current(), true, out);
-            return;
-        case Undo::Next::over:
-            break;
-    }
-    if (!record_.rolling_back) {
-        write({EntryKind::undone, "", {}, {}}, out);
-        return;
-    }
-    Batch counters;
-    for (auto const& step : config_.program.steps)
-        if (step.undo.lost_counter)
-            counters.push_back(sql("DROP SEQUENCE IF EXISTS weir_sync.{0}", *step.undo.lost_counter));
-    write({EntryKind::rolled_back, "", {}, std::move(counters)}, out);
-}
-
 // ---- entries ----------------------------------------------------------------------------------------------------
 
 void RunMachine::write(Entries::Entry entry, Commands& out) {
@@ -592,7 +502,7 @@ void RunMachine::wrote(Entries::Entry const& entry, Commands& out) {
             }
             return;
         case EntryKind::aborting:
-            undo_begun();
+            course().begun();
             advance(out);
             return;
         case EntryKind::quarantined:
@@ -640,7 +550,7 @@ void RunMachine::on(Completed const& completed, Commands& out) {
         return;
     }
     if (doing_ == Doing::asking_undo && undo_.owns(completed.command)) {
-        undo_came(completed.outcome, out);
+        follow(course().answered(completed.outcome, ids_, out), out);
         return;
     }
     if (doing_ == Doing::backup && backup_.owns(completed.command)) {

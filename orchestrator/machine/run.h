@@ -29,9 +29,9 @@
 #include "orchestrator/machine/gate_proofs.h"
 #include "orchestrator/machine/hands.h"
 #include "orchestrator/machine/in_the_way.h"
+#include "orchestrator/machine/intent.h"
 #include "orchestrator/machine/ladder.h"
 #include "orchestrator/machine/ledger.h"
-#include "orchestrator/machine/losses.h"
 #include "orchestrator/machine/orders.h"
 #include "orchestrator/machine/pace_judge.h"
 #include "orchestrator/machine/protocol.h"
@@ -39,6 +39,7 @@
 #include "orchestrator/machine/standalone.h"
 #include "orchestrator/machine/then.h"
 #include "orchestrator/machine/undo.h"
+#include "orchestrator/machine/undo_course.h"
 #include "phases/program.h"
 #include "plans/plan.h"
 
@@ -93,14 +94,6 @@ class RunMachine {
         over,
     };
 
-    /// What the run is to come to next; an undo that has begun goes on by itself, as the ledger says.
-    enum class Intent {
-        go_on,
-        abort,
-        roll_back,
-        stop,  // whatever else was wanted
-    };
-
     void hands_came(Completed const& completed, Commands& out);
     void advance(Commands& out);
     void go_on(Commands& out);
@@ -121,12 +114,8 @@ class RunMachine {
     void approved(Commands& out);
     void pass_gate(Commands& out);
     void gate_came(Completed const& completed, Commands& out);
-    void start_rollback(Commands& out);
-    void undo_begun();
-    void undo_came(Outcome const& outcome, Commands& out);
-    Losses losses();
-    void refuse(Problem const& why, Commands& out);
-    void undo_next(Commands& out);
+    void take_back(std::size_t step, Commands& out);
+    UndoCourse course();
     void write(Entries::Entry entry, Commands& out);
     void entry_came(Completed const& completed, Commands& out);
     void wrote(Entries::Entry const& entry, Commands& out);
@@ -139,7 +128,6 @@ class RunMachine {
     void judge_pace(Commands& out);
     void write_notes(Commands& out);
     std::string schedule_reason();
-    void start_abort(Commands& out);
     void leave(bool now, Commands& out);
     void stop_child(bool now, Commands& out);
     void failed(Outcome const& outcome, Commands& out);
