@@ -22,6 +22,12 @@ RunMachine::Config as_set(RunMachine::Config config) {
     return config;
 }
 
+GateMachine::Config gate_config(RunMachine::Config const& run) {
+    auto config = GateMachine::config(run.program, run.record, run.epoch);
+    if (run.approve.contains("contract") || run.approve.contains("all")) config.voter = run.user;
+    return config;
+}
+
 }  // namespace
 
 RunMachine::RunMachine(Config config)
@@ -36,7 +42,7 @@ RunMachine::RunMachine(Config config)
                 .plain = config_.plain}},
       entries_{config_.program.run, config_.epoch, record_.last_seq + 1},
       backup_{config_.program.plan, config_.program.run},
-      gate_{gate_config()},
+      gate_{gate_config(config_), config_.no_wait, config_.proofs_took},
       intent_{config_.rollback                     ? Intent::roll_back
               : config_.abort && !record_.aborting ? Intent::abort
                                                    : Intent::go_on},
@@ -46,15 +52,7 @@ RunMachine::RunMachine(Config config)
                                            : Orders::Asked::nothing,
               config_.user},
       undo_{(config_.rollback || config_.abort) &&
-            (config_.told_again || config_.approve.contains("all") || config_.approve.contains("contract"))} {
-    gate_proofs_ = GateProofs{config_.proofs_took};
-}
-
-GateMachine::Config RunMachine::gate_config() const {
-    auto config = GateMachine::config(config_.program, record_, config_.epoch);
-    if (config_.approve.contains("contract") || config_.approve.contains("all")) config.voter = config_.user;
-    return config;
-}
+            (config_.told_again || config_.approve.contains("all") || config_.approve.contains("contract"))} {}
 
 void RunMachine::say(Commands& out, decltype(Event::what) what) const {
     out.emplace_back(Announce{{at_.wall, std::move(what)}});
@@ -167,7 +165,7 @@ void RunMachine::go_on(Commands& out) {
         return;
     }
     if (step->phase == Phase::contract && config_.program.gate && !record_.gate_approved) {
-        open_gate(out);
+        come_to_gate(out);
         return;
     }
     if (config_.no_wait && (step->kind == StepKind::fill || step->kind == StepKind::proof)) {
@@ -291,7 +289,7 @@ void RunMachine::batches_moved(Commands& out) {
     if (batches_.purpose() == Batches::Purpose::losses) {
         follow(course().counted(batches_.backfill(), ids_, out), out);
     } else if (proving_at_gate() && batches_.backfill().state() == BackfillMachine::State::stopped) {
-        prove_at_gate(out);
+        follow(gate_.prove_next(config_.program, record_, leaving(), at_, ids_, out), out);
     } else {
         Reply reply{at_, ids_, out};
         follow(batches_.moved(*current(), record_.gate_opened, reply), out);
@@ -318,6 +316,12 @@ void RunMachine::follow(Then const& what, Commands& out) {
         begin_step(*current(), out);
     } else if (auto const* back = std::get_if<then::TakeBack>(&what)) {
         take_back(back->step, out);
+    } else if (auto const* proves = std::get_if<then::Prove>(&what)) {
+        start_batches(Batches::Purpose::at_gate, proves->step, *config_.program.steps[proves->step].rows, out);
+    } else if (std::holds_alternative<then::AtGate>(what)) {
+        doing_ = Doing::gate;
+    } else if (std::holds_alternative<then::Leave>(what)) {
+        leave(false, out);
     } else if (auto const* quits = std::get_if<then::Quit>(&what)) {
         quit(*quits, out);
     }
@@ -342,7 +346,7 @@ void RunMachine::step_finished(Commands& out) {
         say(out, StepUndone{step.id, step.title, took});
     } else {
         record_.done.insert(step.id);
-        if (GateProofs::repeats(step)) gate_proofs_.made(took);
+        gate_.made(step, took);
         say(out, StepDone{step.id, step.title, step.phase, took});
     }
     advance(out);
@@ -350,84 +354,25 @@ void RunMachine::step_finished(Commands& out) {
 
 // ---- the gate ---------------------------------------------------------------------------------------------------
 
-void RunMachine::open_gate(Commands& out) {
+void RunMachine::come_to_gate(Commands& out) {
     doing_ = Doing::gate;
-    if (!record_.gate_opened) {
-        write({EntryKind::gate_opened, "", {}, {}}, out);
-        return;
-    }
-    gate_.open(at_, entries_, ids_, out);
-    gate_proofs_.rest(at_.steady);
-    if (gate_.approved())
-        approved(out);
-    else if (gate_.asks())
-        gate_.ask(ids_, out);
-    else if (config_.no_wait && !gate_.looking())
-        quit({3, RunState::waiting}, out);
+    follow(gate_.come(record_, at_, entries_, ids_, out), out);
 }
 
-void RunMachine::approved(Commands& out) {
-    EntryDetail detail;
-    detail.user = gate_.approved_by();
-    write({EntryKind::gate_approved, "", detail, {}}, out);
-}
-
-void RunMachine::pass_gate(Commands& out) {
-    if (doing_ == Doing::gate) approved(out);
-    if (proving_at_gate()) leave(false, out);
-}
-
-void RunMachine::gate_came(Completed const& completed, Commands& out) {
-    switch (gate_.completed(at_, completed, leaving(), out)) {
-        case GateMachine::Answer::nothing:
-            return;
-        case GateMachine::Answer::waits:
-            if (config_.no_wait && doing_ == Doing::gate) quit({3, RunState::waiting}, out);
-            return;
-        case GateMachine::Answer::approved:
-            pass_gate(out);
-            return;
-        case GateMachine::Answer::failed:
-            failed(completed.outcome, out);
-            return;
-        case GateMachine::Answer::ledger_gone:
-            if (doing_ == Doing::gate) stop(ledger_gone(completed.outcome), out);
-            return;
-    }
+GateKeeper::Place RunMachine::place() const {
+    return doing_ == Doing::gate ? GateKeeper::Place::waiting
+           : proving_at_gate()   ? GateKeeper::Place::proving
+                                 : GateKeeper::Place::elsewhere;
 }
 
 void RunMachine::on_tick(Commands& out) {
     // Nobody else would say why it stands still.
     if (unlimited() && hands_.first_pid() != 0) in_the_way_.behind(hands_.first_pid(), ids_, out);
-    if (doing_ == Doing::gate || proving_at_gate()) {
-        gate_.ask(ids_, out);
-        gate_.look(false, ids_, out);
-    }
+    gate_.watch(place(), ids_, out);
     judge_pace(out);
     batches_moved(out);
-    if (doing_ != Doing::gate || !orders_.paused_by().empty() || !gate_proofs_.due(at_.steady) ||
-        !schedule_reason().empty())
-        return;
-    gate_proofs_.begin(at_.steady);
-    prove_at_gate(out);
-}
-
-/// What a repeated proof finds is told, and what is still NULL is filled.
-void RunMachine::prove_at_gate(Commands& out) {
-    if (leaving()) {
-        advance(out);
-        return;
-    }
-    Step const* step = gate_.approved() ? nullptr : gate_proofs_.next(config_.program, record_, at_.steady);
-    if (step == nullptr) {
-        doing_ = Doing::gate;
-        if (gate_.approved())
-            approved(out);
-        else
-            gate_.look(true, ids_, out);
-        return;
-    }
-    start_batches(Batches::Purpose::at_gate, gate_proofs_.step(), *step->rows, out);
+    if (doing_ == Doing::gate && orders_.paused_by().empty() && gate_.due(at_.steady) && schedule_reason().empty())
+        follow(gate_.prove(config_.program, record_, leaving(), at_, ids_, out), out);
 }
 
 // ---- entries ----------------------------------------------------------------------------------------------------
@@ -486,7 +431,7 @@ void RunMachine::wrote(Entries::Entry const& entry, Commands& out) {
             if (leaving())
                 advance(out);
             else
-                open_gate(out);
+                come_to_gate(out);
             return;
         case EntryKind::gate_approved:
             say(out, GateApproved{"contract", entry.detail.user});
@@ -497,8 +442,8 @@ void RunMachine::wrote(Entries::Entry const& entry, Commands& out) {
                 batches_.proven();
                 step_finished(out);
             } else {
-                gate_proofs_.proven();
-                prove_at_gate(out);
+                gate_.proven();
+                follow(gate_.prove_next(config_.program, record_, leaving(), at_, ids_, out), out);
             }
             return;
         case EntryKind::aborting:
@@ -546,7 +491,7 @@ void RunMachine::on(Completed const& completed, Commands& out) {
         return;
     }
     if (gate_.owns(completed.command)) {
-        gate_came(completed, out);
+        follow(gate_.completed(at_, completed, place(), leaving(), out), out);
         return;
     }
     if (doing_ == Doing::asking_undo && undo_.owns(completed.command)) {
@@ -616,8 +561,7 @@ void RunMachine::on_order(Ordered const& order, Commands& out) {
             judge_pace(out);
             return;
         case Orders::Effect::approve:
-            gate_.vote(order.user, at_, entries_, out);
-            if (gate_.approved()) pass_gate(out);
+            follow(gate_.vote(order.user, place(), at_, entries_, out), out);
             return;
         case Orders::Effect::old_returns:
             undo_.old_returns();
@@ -724,7 +668,7 @@ void RunMachine::quit(then::Quit const& how, Commands& out) {
     if (lost_.empty()) say(out, RunDone{how.state, at_.steady - run_began_, how.until, how.until_at});
     exit_ = how.exit;
     doing_ = Doing::over;
-    out.emplace_back(Finish{how.exit, lost_, hands_.ready(), lost_at_work_, gate_proofs_.took()});
+    out.emplace_back(Finish{how.exit, lost_, hands_.ready(), lost_at_work_, gate_.proofs_took()});
 }
 
 }  // namespace weir

@@ -25,8 +25,7 @@
 #include "orchestrator/machine/backup.h"
 #include "orchestrator/machine/batches.h"
 #include "orchestrator/machine/entries.h"
-#include "orchestrator/machine/gate.h"
-#include "orchestrator/machine/gate_proofs.h"
+#include "orchestrator/machine/gate_keeper.h"
 #include "orchestrator/machine/hands.h"
 #include "orchestrator/machine/in_the_way.h"
 #include "orchestrator/machine/intent.h"
@@ -105,15 +104,11 @@ class RunMachine {
     void batches_moved(Commands& out);
     bool prove_again(Outcome const& outcome, Commands& out);
     void on_tick(Commands& out);
-    void prove_at_gate(Commands& out);
     void step_finished(Commands& out);
     void start_backup(Step const& step, Commands& out);
     void backup_came(Completed const& completed, Commands& out);
-    void open_gate(Commands& out);
-    GateMachine::Config gate_config() const;
-    void approved(Commands& out);
-    void pass_gate(Commands& out);
-    void gate_came(Completed const& completed, Commands& out);
+    void come_to_gate(Commands& out);
+    GateKeeper::Place place() const;
     void take_back(std::size_t step, Commands& out);
     UndoCourse course();
     void write(Entries::Entry entry, Commands& out);
@@ -160,8 +155,7 @@ class RunMachine {
     std::optional<Phase> phase_;
     Entries entries_;
     Backup backup_;
-    GateMachine gate_;
-    GateProofs gate_proofs_;
+    GateKeeper gate_;
     QuarantineRest quarantine_;
     Intent intent_;
     Orders orders_;

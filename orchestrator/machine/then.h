@@ -45,9 +45,15 @@ struct Begin {
 struct TakeBack {
     std::size_t step{};  ///< of the program: it is undone
 };
+/// It is repeated while the run waits at its gate.
+struct Prove {
+    std::size_t step{};  ///< of the program
+};
+struct AtGate {};  ///< the run waits at its gate
+struct Leave {};   ///< what runs comes to its end, and nothing of it is begun any more
 }  // namespace then
 
 using Then = std::variant<then::Wait, then::GoOn, then::Write, then::Stop, then::Fail, then::Refuse, then::Quit,
-                          then::Ask, then::Weigh, then::Begin, then::TakeBack>;
+                          then::Ask, then::Weigh, then::Begin, then::TakeBack, then::Prove, then::AtGate, then::Leave>;
 
 }  // namespace weir
