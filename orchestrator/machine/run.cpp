@@ -42,6 +42,7 @@ RunMachine::RunMachine(Config config)
                 .plain = config_.plain}},
       entries_{config_.program.run, config_.epoch, record_.last_seq + 1},
       backup_{config_.program.plan, config_.program.run},
+      ending_{config_.connects_again},
       gate_{gate_config(config_), config_.no_wait, config_.proofs_took},
       intent_{config_.rollback                     ? Intent::roll_back
               : config_.abort && !record_.aborting ? Intent::abort
@@ -68,7 +69,7 @@ Commands RunMachine::resume(Input const& input) {
     if (doing_ == Doing::over) return out;
     at_ = input.at;
     if (std::holds_alternative<Started>(input.what)) {
-        run_began_ = at_.steady;
+        ending_.start(at_.steady);
         say(out,
             RunBegan{config_.program.plan, static_cast<std::int64_t>(config_.program.run),
                      !record_.begun.empty() || !record_.done.empty(), static_cast<int>(config_.program.steps.size())});
@@ -92,11 +93,7 @@ Commands RunMachine::resume(Input const& input) {
     } else if (std::holds_alternative<Ticked>(input.what)) {
         on_tick(out);
     } else if (auto const* lost = std::get_if<Lost>(&input.what)) {
-        stop({Code::connection_lost,
-              {},
-              "the connection was lost: " + lost->message,
-              "run the same command again: it goes on where the ledger stands"},
-             out);
+        stop({control_lost(lost->message)}, out);
     }
     if (doing_ != Doing::over) write_notes(out);
     return out;
@@ -121,11 +118,7 @@ void RunMachine::hands_came(Completed const& completed, Commands& out) {
 void RunMachine::advance(Commands& out) {
     doing_ = Doing::idle;
     if (intent_ == Intent::stop) {
-        stop({Code::interrupted,
-              {},
-              "interrupted; what was begun is finished or rolled back",
-              "run the same command again to go on"},
-             out);
+        stop({interrupted()}, out);
     } else if (intent_ == Intent::roll_back) {
         follow(course().roll_back(ids_, out), out);
     } else if (intent_ == Intent::abort && !undoing()) {
@@ -306,7 +299,7 @@ void RunMachine::follow(Then const& what, Commands& out) {
     } else if (auto const* entry = std::get_if<then::Write>(&what)) {
         write(entry->entry, out);
     } else if (auto const* stopped = std::get_if<then::Stop>(&what)) {
-        stop(stopped->why, out, stopped->refused);
+        stop(*stopped, out);
     } else if (auto const* fail = std::get_if<then::Fail>(&what)) {
         failed(fail->outcome, out);
     } else if (auto const* refused = std::get_if<then::Refuse>(&what)) {
@@ -400,8 +393,8 @@ void RunMachine::entry_came(Completed const& completed, Commands& out) {
             wrote(entries_.entry(), out);
             return;
         case Entries::Came::failure:
-            if (exit_ && entries_.entry().kind == EntryKind::stopped)
-                quit({*exit_, RunState::stopped}, out);
+            if (ending_.state() == Ending::State::stopping && entries_.entry().kind == EntryKind::stopped)
+                follow(ending_.stopped(), out);
             else
                 failed(completed.outcome, out);
             return;
@@ -463,7 +456,7 @@ void RunMachine::wrote(Entries::Entry const& entry, Commands& out) {
             quit({6, RunState::undone}, out);
             return;
         case EntryKind::stopped:
-            quit({*exit_, RunState::stopped}, out);
+            follow(ending_.stopped(), out);
             return;
         case EntryKind::began:
         case EntryKind::approval:
@@ -478,7 +471,7 @@ void RunMachine::wrote(Entries::Entry const& entry, Commands& out) {
 
 void RunMachine::on(Completed const& completed, Commands& out) {
     if (ladder_ && ladder_->owns(completed.command)) {
-        if (is_gone(completed.outcome.fate)) lost_at_work_ = at_work();
+        if (is_gone(completed.outcome.fate)) ending_.lost_at(at_work());
         ladder_->completed(at_, completed, ids_, out);
         ladder_moved(out);
         return;
@@ -513,7 +506,7 @@ void RunMachine::on(Completed const& completed, Commands& out) {
         return;
     }
     if (doing_ == Doing::standalone && standalone_->owns(completed.command)) {
-        if (is_gone(completed.outcome.fate)) lost_at_work_ = at_work();
+        if (is_gone(completed.outcome.fate)) ending_.lost_at(at_work());
         standalone_->completed(completed, leaving(), in_the_way_, ids_, out);
         follow(standalone_->moved(*current(), undoing(), at_, out), out);
         return;
@@ -607,22 +600,9 @@ void RunMachine::stop_child(bool now, Commands& out) {
 // ---- how it ends ------------------------------------------------------------------------------------------------
 
 void RunMachine::failed(Outcome const& outcome, Commands& out) {
-    Attempt attempt;
-    attempt.plan = config_.program.plan;
-    attempt.way_back = way_back(config_.program, record_);
-    attempt.way = undo_.weighed()                                      ? Attempt::Way::weighed_undo
-                  : undoing()                                          ? Attempt::Way::undo
-                  : gone_for_good(config_.program, record_) != nullptr ? Attempt::Way::forward_alone
-                                                                       : Attempt::Way::forward;
-    if (Step const* step = current(); step != nullptr) {
-        if (doing_ != Doing::connecting) attempt.step = "step " + step->id + " (" + step->title + ")";
-        if (doing_ == Doing::standalone) attempt.work = Attempt::Work::alone;
-        if (step->rows && !undoing()) {
-            attempt.work = step->rows->erases ? Attempt::Work::deletions : Attempt::Work::batches;
-            attempt.table = step->rows->table.text();
-        }
-    }
-    stop(refusal(outcome, attempt), out);
+    stop({failure(outcome, {config_.program, record_, undo_, current(), doing_ != Doing::connecting,
+                            doing_ == Doing::standalone})},
+         out);
 }
 
 /// A statement without a time limit runs, or may.
@@ -637,38 +617,17 @@ std::vector<PageRange> RunMachine::at_work() const {
     return doing_ == Doing::batches ? batches_.backfill().at_work() : std::vector<PageRange>{};
 }
 
-void RunMachine::stop(Problem const& why, Commands& out, std::optional<std::int64_t> refused) {
-    if (exit_) return;
-    exit_ = exit_code(why.code);
-    if (why.code == Code::connection_lost && config_.connects_again && intent_ != Intent::stop) {
-        lost_ = why.message;
-        if (lost_at_work_.empty()) lost_at_work_ = at_work();
-        say(out, ConnectionLost{why.message});
-        quit({*exit_, RunState::stopped}, out);
-        return;
-    }
-    say(out, Stopped{why});
+void RunMachine::stop(then::Stop const& what, Commands& out) {
+    if (ending_.state() != Ending::State::ahead) return;
+    auto const then = ending_.stop(what, {doing_ != Doing::connecting, intent_ == Intent::stop, at_work()}, at_, out);
     // Nobody judges its pace and its schedule any more.
-    batches_.stop(false, out);
-    bool const may_write = why.code != Code::connection_lost && why.code != Code::other_leader &&
-                           why.code != Code::ledger_damaged && doing_ != Doing::connecting;
-    if (!may_write) {
-        quit({*exit_, RunState::stopped}, out);
-        return;
-    }
-    EntryDetail detail;
-    detail.message = why.message;
-    detail.hint = why.hint;
-    detail.order = refused;
-    write({EntryKind::stopped, "", detail, {}}, out);
+    if (!ending_.connects_again()) batches_.stop(false, out);
+    follow(then, out);
 }
 
 void RunMachine::quit(then::Quit const& how, Commands& out) {
-    // Of a connection that was lost the run goes on with another.
-    if (lost_.empty()) say(out, RunDone{how.state, at_.steady - run_began_, how.until, how.until_at});
-    exit_ = how.exit;
+    ending_.finish(how, hands_.ready(), gate_.proofs_took(), at_, out);
     doing_ = Doing::over;
-    out.emplace_back(Finish{how.exit, lost_, hands_.ready(), lost_at_work_, gate_.proofs_took()});
 }
 
 }  // namespace weir

@@ -24,6 +24,7 @@
 
 #include "orchestrator/machine/backup.h"
 #include "orchestrator/machine/batches.h"
+#include "orchestrator/machine/ending.h"
 #include "orchestrator/machine/entries.h"
 #include "orchestrator/machine/gate_keeper.h"
 #include "orchestrator/machine/hands.h"
@@ -74,7 +75,7 @@ class RunMachine {
     /// Never re-entered, and not called again after Finish was given.
     Commands resume(Input const& input);
     /// The exit code, once Finish was given.
-    std::optional<int> exit() const { return doing_ == Doing::over ? exit_ : std::nullopt; }
+    std::optional<int> exit() const { return ending_.exit(); }
 
   private:
     enum class Doing {
@@ -128,8 +129,7 @@ class RunMachine {
     void failed(Outcome const& outcome, Commands& out);
     bool unlimited() const;
     std::vector<PageRange> at_work() const;
-    /// `refused`: an order that this obeys no more.
-    void stop(Problem const& why, Commands& out, std::optional<std::int64_t> refused = {});
+    void stop(then::Stop const& what, Commands& out);
     void quit(then::Quit const& how, Commands& out);
     void say(Commands& out, decltype(Event::what) what) const;
     bool is_done(Step const& step) const { return record_.done.contains(step.id); }
@@ -151,10 +151,11 @@ class RunMachine {
     std::optional<Standalone> standalone_;
     InTheWay in_the_way_;
     std::size_t step_{};
-    Millis step_began_{}, run_began_{};
+    Millis step_began_{};
     std::optional<Phase> phase_;
     Entries entries_;
     Backup backup_;
+    Ending ending_;
     GateKeeper gate_;
     QuarantineRest quarantine_;
     Intent intent_;
@@ -163,9 +164,6 @@ class RunMachine {
     PaceJudge pace_;
     bool started_{};
     std::vector<Ordered> early_;  ///< orders that came before Started
-    std::optional<int> exit_;
-    std::string lost_;
-    std::vector<PageRange> lost_at_work_;
 };
 
 }  // namespace weir
