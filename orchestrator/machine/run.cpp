@@ -211,6 +211,17 @@ void RunMachine::take_back(std::size_t step, Commands& out) {
         start_ladder(*current(), true, out);
 }
 
+void RunMachine::come_to_gate(Commands& out) {
+    doing_ = Doing::gate;
+    follow(gate_.come(record_, at_, entries_, ids_, out), out);
+}
+
+GateKeeper::Place RunMachine::place() const {
+    return doing_ == Doing::gate ? GateKeeper::Place::waiting
+           : proving_at_gate()   ? GateKeeper::Place::proving
+                                 : GateKeeper::Place::elsewhere;
+}
+
 UndoCourse RunMachine::course() {
     return {undo_,
             orders_,
@@ -343,29 +354,6 @@ void RunMachine::step_finished(Commands& out) {
         say(out, StepDone{step.id, step.title, step.phase, took});
     }
     advance(out);
-}
-
-// ---- the gate ---------------------------------------------------------------------------------------------------
-
-void RunMachine::come_to_gate(Commands& out) {
-    doing_ = Doing::gate;
-    follow(gate_.come(record_, at_, entries_, ids_, out), out);
-}
-
-GateKeeper::Place RunMachine::place() const {
-    return doing_ == Doing::gate ? GateKeeper::Place::waiting
-           : proving_at_gate()   ? GateKeeper::Place::proving
-                                 : GateKeeper::Place::elsewhere;
-}
-
-void RunMachine::on_tick(Commands& out) {
-    // Nobody else would say why it stands still.
-    if (unlimited() && hands_.first_pid() != 0) in_the_way_.behind(hands_.first_pid(), ids_, out);
-    gate_.watch(place(), ids_, out);
-    judge_pace(out);
-    batches_moved(out);
-    if (doing_ == Doing::gate && orders_.paused_by().empty() && gate_.due(at_.steady) && schedule_reason().empty())
-        follow(gate_.prove(config_.program, record_, leaving(), at_, ids_, out), out);
 }
 
 // ---- entries ----------------------------------------------------------------------------------------------------
@@ -523,6 +511,16 @@ void RunMachine::on_measured(Measured const& measured, Commands& out) {
     pace_.measured(measured, config_.settings, at_, out);
     judge_pace(out);
     batches_moved(out);
+}
+
+void RunMachine::on_tick(Commands& out) {
+    // Nobody else would say why it stands still.
+    if (unlimited() && hands_.first_pid() != 0) in_the_way_.behind(hands_.first_pid(), ids_, out);
+    gate_.watch(place(), ids_, out);
+    judge_pace(out);
+    batches_moved(out);
+    if (doing_ == Doing::gate && orders_.paused_by().empty() && gate_.due(at_.steady) && schedule_reason().empty())
+        follow(gate_.prove(config_.program, record_, leaving(), at_, ids_, out), out);
 }
 
 /// Why no fill and no proof may go on now; empty when they may.
