@@ -153,6 +153,20 @@ std::optional<Problem> rollback_refusal(Outcome const& outcome, std::string cons
     return std::nullopt;
 }
 
+Problem interrupted() {
+    return {Code::interrupted,
+            {},
+            "interrupted; what was begun is finished or rolled back",
+            "run the same command again to go on"};
+}
+
+Problem control_lost(std::string const& message) {
+    return {Code::connection_lost,
+            {},
+            "the connection was lost: " + message,
+            "run the same command again: it goes on where the ledger stands"};
+}
+
 Problem ledger_gone(Outcome const& outcome) {
     return {Code::ledger_damaged,
             {},

@@ -41,6 +41,12 @@ std::optional<Problem> rollback_refusal(Outcome const& outcome, std::string cons
 /// Why a run that waits at its gate stops: the fence cannot be asked any more.
 Problem ledger_gone(Outcome const& outcome);
 
+/// Why a run stops that was asked to.
+Problem interrupted();
+
+/// Why a run stops whose control session is gone; `message`: what the connection said.
+Problem control_lost(std::string const& message);
+
 /// What to do about a change that weir's own functions refuse.
 std::string advice_of(Outcome const& outcome);
 

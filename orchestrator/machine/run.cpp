@@ -22,6 +22,12 @@ RunMachine::Config as_set(RunMachine::Config config) {
     return config;
 }
 
+GateMachine::Config gate_config(RunMachine::Config const& run) {
+    auto config = GateMachine::config(run.program, run.record, run.epoch);
+    if (run.approve.contains("contract") || run.approve.contains("all")) config.voter = run.user;
+    return config;
+}
+
 }  // namespace
 
 RunMachine::RunMachine(Config config)
@@ -36,7 +42,8 @@ RunMachine::RunMachine(Config config)
                 .plain = config_.plain}},
       entries_{config_.program.run, config_.epoch, record_.last_seq + 1},
       backup_{config_.program.plan, config_.program.run},
-      gate_{gate_config()},
+      ending_{config_.connects_again},
+      gate_{gate_config(config_), config_.no_wait, config_.proofs_took},
       intent_{config_.rollback                     ? Intent::roll_back
               : config_.abort && !record_.aborting ? Intent::abort
                                                    : Intent::go_on},
@@ -46,15 +53,7 @@ RunMachine::RunMachine(Config config)
                                            : Orders::Asked::nothing,
               config_.user},
       undo_{(config_.rollback || config_.abort) &&
-            (config_.told_again || config_.approve.contains("all") || config_.approve.contains("contract"))} {
-    gate_proofs_ = GateProofs{config_.proofs_took};
-}
-
-GateMachine::Config RunMachine::gate_config() const {
-    auto config = GateMachine::config(config_.program, record_, config_.epoch);
-    if (config_.approve.contains("contract") || config_.approve.contains("all")) config.voter = config_.user;
-    return config;
-}
+            (config_.told_again || config_.approve.contains("all") || config_.approve.contains("contract"))} {}
 
 void RunMachine::say(Commands& out, decltype(Event::what) what) const {
     out.emplace_back(Announce{{at_.wall, std::move(what)}});
@@ -70,7 +69,7 @@ Commands RunMachine::resume(Input const& input) {
     if (doing_ == Doing::over) return out;
     at_ = input.at;
     if (std::holds_alternative<Started>(input.what)) {
-        run_began_ = at_.steady;
+        ending_.start(at_.steady);
         say(out,
             RunBegan{config_.program.plan, static_cast<std::int64_t>(config_.program.run),
                      !record_.begun.empty() || !record_.done.empty(), static_cast<int>(config_.program.steps.size())});
@@ -94,11 +93,7 @@ Commands RunMachine::resume(Input const& input) {
     } else if (std::holds_alternative<Ticked>(input.what)) {
         on_tick(out);
     } else if (auto const* lost = std::get_if<Lost>(&input.what)) {
-        stop({Code::connection_lost,
-              {},
-              "the connection was lost: " + lost->message,
-              "run the same command again: it goes on where the ledger stands"},
-             out);
+        stop({control_lost(lost->message)}, out);
     }
     if (doing_ != Doing::over) write_notes(out);
     return out;
@@ -123,19 +118,15 @@ void RunMachine::hands_came(Completed const& completed, Commands& out) {
 void RunMachine::advance(Commands& out) {
     doing_ = Doing::idle;
     if (intent_ == Intent::stop) {
-        stop({Code::interrupted,
-              {},
-              "interrupted; what was begun is finished or rolled back",
-              "run the same command again to go on"},
-             out);
+        stop({interrupted()}, out);
     } else if (intent_ == Intent::roll_back) {
-        start_rollback(out);
+        follow(course().roll_back(ids_, out), out);
     } else if (intent_ == Intent::abort && !undoing()) {
-        start_abort(out);
+        follow(course().abort(ids_, out), out);
     } else if (entries_.notes()) {
         doing_ = Doing::noting;
     } else if (undoing()) {
-        undo_next(out);
+        follow(course().next(ids_, out), out);
     } else if (!orders_.paused_by().empty()) {
         doing_ = Doing::paused;
         orders_.tell_pause(at_, out);
@@ -167,7 +158,7 @@ void RunMachine::go_on(Commands& out) {
         return;
     }
     if (step->phase == Phase::contract && config_.program.gate && !record_.gate_approved) {
-        open_gate(out);
+        come_to_gate(out);
         return;
     }
     if (config_.no_wait && (step->kind == StepKind::fill || step->kind == StepKind::proof)) {
@@ -209,6 +200,38 @@ void RunMachine::begin_work(Step const& step, Commands& out) {
         start_backup(step, out);
     else
         start_batches(batches_.forward(step), step_, *step.rows, out);
+}
+
+void RunMachine::take_back(std::size_t step, Commands& out) {
+    step_ = step;
+    step_began_ = at_.steady;
+    if (current()->undo.standalone)
+        start_standalone(*current(), out);
+    else
+        start_ladder(*current(), true, out);
+}
+
+void RunMachine::come_to_gate(Commands& out) {
+    doing_ = Doing::gate;
+    follow(gate_.come(record_, at_, entries_, ids_, out), out);
+}
+
+GateKeeper::Place RunMachine::place() const {
+    return doing_ == Doing::gate ? GateKeeper::Place::waiting
+           : proving_at_gate()   ? GateKeeper::Place::proving
+                                 : GateKeeper::Place::elsewhere;
+}
+
+UndoCourse RunMachine::course() {
+    return {undo_,
+            orders_,
+            intent_,
+            config_.program,
+            record_,
+            config_.epoch,
+            config_.accept_loss,
+            config_.rollback || config_.abort,
+            at_};
 }
 
 void RunMachine::start_ladder(Step const& step, bool undo, Commands& out) {
@@ -256,36 +279,6 @@ void RunMachine::start_standalone(Step const& step, Commands& out) {
     standalone_->start(ids_, out);
 }
 
-void RunMachine::standalone_moved(Commands& out) {
-    Step const& step = *current();
-    auto const& outcome = standalone_->outcome();
-    std::string const way = undoing() ? "undo of step " : "step ";
-    switch (standalone_->state()) {
-        case Standalone::State::probing:
-        case Standalone::State::repairing:
-        case Standalone::State::running:
-        case Standalone::State::resting:
-            return;
-        case Standalone::State::tolerated:
-            say(out, Warned{way + step.id + " (" + step.title + ") did not work: " + outcome.message,
-                            "the run goes on; do it by hand when there is time", words_of(outcome)});
-            [[fallthrough]];
-        case Standalone::State::done:
-            write({undoing() ? EntryKind::step_undone : EntryKind::step_done, step.id, {}, {}}, out);
-            return;
-        case Standalone::State::no_result:
-            stop({Code::statement_refused, {}, way + step.id + " ran, and the server does not show its result", ""},
-                 out);
-            return;
-        case Standalone::State::stopped:
-            advance(out);
-            return;
-        case Standalone::State::failed:
-            failed(outcome, out);
-            return;
-    }
-}
-
 void RunMachine::start_batches(Batches::Purpose purpose, std::size_t step, Rows const& rows, Commands& out) {
     Reply reply{at_, ids_, out};
     batches_.begin({purpose, step, config_.program.steps[step], rows}, record_, config_.settings, reply);
@@ -298,9 +291,9 @@ void RunMachine::start_batches(Batches::Purpose purpose, std::size_t step, Rows 
 void RunMachine::batches_moved(Commands& out) {
     if (doing_ != Doing::batches) return;
     if (batches_.purpose() == Batches::Purpose::losses) {
-        follow(losses().counted(batches_.backfill(), ids_, out), out);
+        follow(course().counted(batches_.backfill(), ids_, out), out);
     } else if (proving_at_gate() && batches_.backfill().state() == BackfillMachine::State::stopped) {
-        prove_at_gate(out);
+        follow(gate_.prove_next(config_.program, record_, leaving(), at_, ids_, out), out);
     } else {
         Reply reply{at_, ids_, out};
         follow(batches_.moved(*current(), record_.gate_opened, reply), out);
@@ -317,14 +310,22 @@ void RunMachine::follow(Then const& what, Commands& out) {
     } else if (auto const* entry = std::get_if<then::Write>(&what)) {
         write(entry->entry, out);
     } else if (auto const* stopped = std::get_if<then::Stop>(&what)) {
-        stop(stopped->why, out);
+        stop(*stopped, out);
     } else if (auto const* fail = std::get_if<then::Fail>(&what)) {
         failed(fail->outcome, out);
     } else if (auto const* refused = std::get_if<then::Refuse>(&what)) {
-        refuse(refused->why, out);
+        follow(course().refused(refused->why, out), out);
     } else if (auto const* begins = std::get_if<then::Begin>(&what)) {
         step_ = begins->step;
         begin_step(*current(), out);
+    } else if (auto const* back = std::get_if<then::TakeBack>(&what)) {
+        take_back(back->step, out);
+    } else if (auto const* proves = std::get_if<then::Prove>(&what)) {
+        start_batches(Batches::Purpose::at_gate, proves->step, *config_.program.steps[proves->step].rows, out);
+    } else if (std::holds_alternative<then::AtGate>(what)) {
+        doing_ = Doing::gate;
+    } else if (std::holds_alternative<then::Leave>(what)) {
+        leave(false, out);
     } else if (auto const* quits = std::get_if<then::Quit>(&what)) {
         quit(*quits, out);
     }
@@ -349,205 +350,10 @@ void RunMachine::step_finished(Commands& out) {
         say(out, StepUndone{step.id, step.title, took});
     } else {
         record_.done.insert(step.id);
-        if (GateProofs::repeats(step)) gate_proofs_.made(took);
+        gate_.made(step, took);
         say(out, StepDone{step.id, step.title, step.phase, took});
     }
     advance(out);
-}
-
-// ---- the gate ---------------------------------------------------------------------------------------------------
-
-void RunMachine::open_gate(Commands& out) {
-    doing_ = Doing::gate;
-    if (!record_.gate_opened) {
-        write({EntryKind::gate_opened, "", {}, {}}, out);
-        return;
-    }
-    gate_.open(at_, entries_, ids_, out);
-    gate_proofs_.rest(at_.steady);
-    if (gate_.approved())
-        approved(out);
-    else if (gate_.asks())
-        gate_.ask(ids_, out);
-    else if (config_.no_wait && !gate_.looking())
-        quit({3, RunState::waiting}, out);
-}
-
-void RunMachine::approved(Commands& out) {
-    EntryDetail detail;
-    detail.user = gate_.approved_by();
-    write({EntryKind::gate_approved, "", detail, {}}, out);
-}
-
-void RunMachine::pass_gate(Commands& out) {
-    if (doing_ == Doing::gate) approved(out);
-    if (proving_at_gate()) leave(false, out);
-}
-
-void RunMachine::gate_came(Completed const& completed, Commands& out) {
-    switch (gate_.completed(at_, completed, leaving(), out)) {
-        case GateMachine::Answer::nothing:
-            return;
-        case GateMachine::Answer::waits:
-            if (config_.no_wait && doing_ == Doing::gate) quit({3, RunState::waiting}, out);
-            return;
-        case GateMachine::Answer::approved:
-            pass_gate(out);
-            return;
-        case GateMachine::Answer::failed:
-            failed(completed.outcome, out);
-            return;
-        case GateMachine::Answer::ledger_gone:
-            if (doing_ == Doing::gate) stop(ledger_gone(completed.outcome), out);
-            return;
-    }
-}
-
-void RunMachine::on_tick(Commands& out) {
-    // Nobody else would say why it stands still.
-    if (unlimited() && hands_.first_pid() != 0) in_the_way_.behind(hands_.first_pid(), ids_, out);
-    if (doing_ == Doing::gate || proving_at_gate()) {
-        gate_.ask(ids_, out);
-        gate_.look(false, ids_, out);
-    }
-    judge_pace(out);
-    batches_moved(out);
-    if (doing_ != Doing::gate || !orders_.paused_by().empty() || !gate_proofs_.due(at_.steady) ||
-        !schedule_reason().empty())
-        return;
-    gate_proofs_.begin(at_.steady);
-    prove_at_gate(out);
-}
-
-/// What a repeated proof finds is told, and what is still NULL is filled.
-void RunMachine::prove_at_gate(Commands& out) {
-    if (leaving()) {
-        advance(out);
-        return;
-    }
-    Step const* step = gate_.approved() ? nullptr : gate_proofs_.next(config_.program, record_, at_.steady);
-    if (step == nullptr) {
-        doing_ = Doing::gate;
-        if (gate_.approved())
-            approved(out);
-        else
-            gate_.look(true, ids_, out);
-        return;
-    }
-    start_batches(Batches::Purpose::at_gate, gate_proofs_.step(), *step->rows, out);
-}
-
-// ---- undo and the end -------------------------------------------------------------------------------------------
-
-void RunMachine::start_abort(Commands& out) {
-    if (!contracting(config_.program, record_)) {
-        EntryDetail detail;
-        detail.user = orders_.user();
-        write({EntryKind::aborting, "", detail, {}}, out);
-        return;
-    }
-    auto const why = abort_forbidden(config_.program, record_);
-    if (!why) {
-        intent_ = Intent::roll_back;
-        start_rollback(out);
-        return;
-    }
-    intent_ = Intent::go_on;
-    orders_.answered();
-    if (config_.abort) {
-        stop(*why, out);
-    } else {
-        say(out, Warned{why->message, why->hint});
-        advance(out);
-    }
-}
-
-void RunMachine::start_rollback(Commands& out) {
-    if (auto const why = rollback_forbidden(config_.program, record_)) {
-        refuse(*why, out);
-    } else if (record_.reopened) {
-        // From then on the counters stand still, and the rows are counted.
-        undo_begun();
-        advance(out);
-    } else {
-        undo_.count(config_.program, record_, ids_, out);
-        doing_ = Doing::asking_undo;
-    }
-}
-
-void RunMachine::undo_begun() {
-    if (intent_ != Intent::stop) intent_ = Intent::go_on;
-    if (orders_.asked() == Orders::Asked::rollback) orders_.answered();
-}
-
-void RunMachine::undo_came(Outcome const& outcome, Commands& out) {
-    undo_.completed();
-    if (undo_.state() == Undo::State::guarding) {
-        follow(losses().guarded(outcome, ids_, out), out);
-        return;
-    }
-    auto const then = losses().values_counted(outcome);
-    if (std::holds_alternative<then::GoOn>(then) || std::holds_alternative<then::Write>(then)) undo_begun();
-    follow(then, out);
-}
-
-Losses RunMachine::losses() {
-    return {undo_,
-            config_.program,
-            record_,
-            config_.epoch,
-            orders_.user(),
-            config_.accept_loss.value_or(record_.accept_loss.value_or(0)),
-            intent_ == Intent::stop};
-}
-
-/// Nothing was begun: the ledger stays as it is. That an order was refused is written down, or every weir to come would
-/// refuse it again and could not go forward.
-void RunMachine::refuse(Problem const& why, Commands& out) {
-    if (!config_.rollback && !config_.abort) {
-        stop(why, out, orders_.abort());
-        return;
-    }
-    say(out, Stopped{why});
-    quit({exit_code(why.code), RunState::stopped}, out);
-}
-
-void RunMachine::undo_next(Commands& out) {
-    switch (undo_.next(config_.program, record_)) {
-        case Undo::Next::reopen: {
-            EntryDetail detail;
-            if (orders_.newest_abort() > 0) detail.order = orders_.newest_abort();
-            write({EntryKind::reopened, "", detail, {}}, out);
-            return;
-        }
-        case Undo::Next::wait:
-            say(out, Undo::both_shapes(config_.program, record_));
-            quit({3, RunState::waiting}, out);
-            return;
-        case Undo::Next::weigh:
-            undo_.weigh();
-            follow(losses().next(ids_, out), out);
-            return;
-        case Undo::Next::step:
-            step_ = undo_.step();
-            step_began_ = at_.steady;
-            if (current()->undo.standalone)
-                start_standalone(*current(), out);
-            else
-                start_ladder(*current(), true, out);
-            return;
-        case Undo::Next::over:
-            break;
-    }
-    if (!record_.rolling_back) {
-        write({EntryKind::undone, "", {}, {}}, out);
-        return;
-    }
-    Batch counters;
-    for (auto const& step : config_.program.steps)
-        if (step.undo.lost_counter)
-            counters.push_back(sql("DROP SEQUENCE IF EXISTS weir_sync.{0}", *step.undo.lost_counter));
-    write({EntryKind::rolled_back, "", {}, std::move(counters)}, out);
 }
 
 // ---- entries ----------------------------------------------------------------------------------------------------
@@ -575,8 +381,8 @@ void RunMachine::entry_came(Completed const& completed, Commands& out) {
             wrote(entries_.entry(), out);
             return;
         case Entries::Came::failure:
-            if (exit_ && entries_.entry().kind == EntryKind::stopped)
-                quit({*exit_, RunState::stopped}, out);
+            if (ending_.state() == Ending::State::stopping && entries_.entry().kind == EntryKind::stopped)
+                follow(ending_.stopped(), out);
             else
                 failed(completed.outcome, out);
             return;
@@ -606,7 +412,7 @@ void RunMachine::wrote(Entries::Entry const& entry, Commands& out) {
             if (leaving())
                 advance(out);
             else
-                open_gate(out);
+                come_to_gate(out);
             return;
         case EntryKind::gate_approved:
             say(out, GateApproved{"contract", entry.detail.user});
@@ -617,12 +423,12 @@ void RunMachine::wrote(Entries::Entry const& entry, Commands& out) {
                 batches_.proven();
                 step_finished(out);
             } else {
-                gate_proofs_.proven();
-                prove_at_gate(out);
+                gate_.proven();
+                follow(gate_.prove_next(config_.program, record_, leaving(), at_, ids_, out), out);
             }
             return;
         case EntryKind::aborting:
-            undo_begun();
+            course().begun();
             advance(out);
             return;
         case EntryKind::quarantined:
@@ -638,7 +444,7 @@ void RunMachine::wrote(Entries::Entry const& entry, Commands& out) {
             quit({6, RunState::undone}, out);
             return;
         case EntryKind::stopped:
-            quit({*exit_, RunState::stopped}, out);
+            follow(ending_.stopped(), out);
             return;
         case EntryKind::began:
         case EntryKind::approval:
@@ -653,7 +459,7 @@ void RunMachine::wrote(Entries::Entry const& entry, Commands& out) {
 
 void RunMachine::on(Completed const& completed, Commands& out) {
     if (ladder_ && ladder_->owns(completed.command)) {
-        if (is_gone(completed.outcome.fate)) lost_at_work_ = at_work();
+        if (is_gone(completed.outcome.fate)) ending_.lost_at(at_work());
         ladder_->completed(at_, completed, ids_, out);
         ladder_moved(out);
         return;
@@ -666,11 +472,11 @@ void RunMachine::on(Completed const& completed, Commands& out) {
         return;
     }
     if (gate_.owns(completed.command)) {
-        gate_came(completed, out);
+        follow(gate_.completed(at_, completed, place(), leaving(), out), out);
         return;
     }
     if (doing_ == Doing::asking_undo && undo_.owns(completed.command)) {
-        undo_came(completed.outcome, out);
+        follow(course().answered(completed.outcome, ids_, out), out);
         return;
     }
     if (doing_ == Doing::backup && backup_.owns(completed.command)) {
@@ -688,9 +494,9 @@ void RunMachine::on(Completed const& completed, Commands& out) {
         return;
     }
     if (doing_ == Doing::standalone && standalone_->owns(completed.command)) {
-        if (is_gone(completed.outcome.fate)) lost_at_work_ = at_work();
+        if (is_gone(completed.outcome.fate)) ending_.lost_at(at_work());
         standalone_->completed(completed, leaving(), in_the_way_, ids_, out);
-        standalone_moved(out);
+        follow(standalone_->moved(*current(), undoing(), at_, out), out);
         return;
     }
     if (doing_ == Doing::connecting && hands_.owns(completed.command)) {
@@ -705,6 +511,16 @@ void RunMachine::on_measured(Measured const& measured, Commands& out) {
     pace_.measured(measured, config_.settings, at_, out);
     judge_pace(out);
     batches_moved(out);
+}
+
+void RunMachine::on_tick(Commands& out) {
+    // Nobody else would say why it stands still.
+    if (unlimited() && hands_.first_pid() != 0) in_the_way_.behind(hands_.first_pid(), ids_, out);
+    gate_.watch(place(), ids_, out);
+    judge_pace(out);
+    batches_moved(out);
+    if (doing_ == Doing::gate && orders_.paused_by().empty() && gate_.due(at_.steady) && schedule_reason().empty())
+        follow(gate_.prove(config_.program, record_, leaving(), at_, ids_, out), out);
 }
 
 /// Why no fill and no proof may go on now; empty when they may.
@@ -736,8 +552,7 @@ void RunMachine::on_order(Ordered const& order, Commands& out) {
             judge_pace(out);
             return;
         case Orders::Effect::approve:
-            gate_.vote(order.user, at_, entries_, out);
-            if (gate_.approved()) pass_gate(out);
+            follow(gate_.vote(order.user, place(), at_, entries_, out), out);
             return;
         case Orders::Effect::old_returns:
             undo_.old_returns();
@@ -783,22 +598,9 @@ void RunMachine::stop_child(bool now, Commands& out) {
 // ---- how it ends ------------------------------------------------------------------------------------------------
 
 void RunMachine::failed(Outcome const& outcome, Commands& out) {
-    Attempt attempt;
-    attempt.plan = config_.program.plan;
-    attempt.way_back = way_back(config_.program, record_);
-    attempt.way = undo_.weighed()                                      ? Attempt::Way::weighed_undo
-                  : undoing()                                          ? Attempt::Way::undo
-                  : gone_for_good(config_.program, record_) != nullptr ? Attempt::Way::forward_alone
-                                                                       : Attempt::Way::forward;
-    if (Step const* step = current(); step != nullptr) {
-        if (doing_ != Doing::connecting) attempt.step = "step " + step->id + " (" + step->title + ")";
-        if (doing_ == Doing::standalone) attempt.work = Attempt::Work::alone;
-        if (step->rows && !undoing()) {
-            attempt.work = step->rows->erases ? Attempt::Work::deletions : Attempt::Work::batches;
-            attempt.table = step->rows->table.text();
-        }
-    }
-    stop(refusal(outcome, attempt), out);
+    stop({failure(outcome, {config_.program, record_, undo_, current(), doing_ != Doing::connecting,
+                            doing_ == Doing::standalone})},
+         out);
 }
 
 /// A statement without a time limit runs, or may.
@@ -813,38 +615,17 @@ std::vector<PageRange> RunMachine::at_work() const {
     return doing_ == Doing::batches ? batches_.backfill().at_work() : std::vector<PageRange>{};
 }
 
-void RunMachine::stop(Problem const& why, Commands& out, std::optional<std::int64_t> refused) {
-    if (exit_) return;
-    exit_ = exit_code(why.code);
-    if (why.code == Code::connection_lost && config_.connects_again && intent_ != Intent::stop) {
-        lost_ = why.message;
-        if (lost_at_work_.empty()) lost_at_work_ = at_work();
-        say(out, ConnectionLost{why.message});
-        quit({*exit_, RunState::stopped}, out);
-        return;
-    }
-    say(out, Stopped{why});
+void RunMachine::stop(then::Stop const& what, Commands& out) {
+    if (ending_.state() != Ending::State::ahead) return;
+    auto const then = ending_.stop(what, {doing_ != Doing::connecting, intent_ == Intent::stop, at_work()}, at_, out);
     // Nobody judges its pace and its schedule any more.
-    batches_.stop(false, out);
-    bool const may_write = why.code != Code::connection_lost && why.code != Code::other_leader &&
-                           why.code != Code::ledger_damaged && doing_ != Doing::connecting;
-    if (!may_write) {
-        quit({*exit_, RunState::stopped}, out);
-        return;
-    }
-    EntryDetail detail;
-    detail.message = why.message;
-    detail.hint = why.hint;
-    detail.order = refused;
-    write({EntryKind::stopped, "", detail, {}}, out);
+    if (!ending_.connects_again()) batches_.stop(false, out);
+    follow(then, out);
 }
 
 void RunMachine::quit(then::Quit const& how, Commands& out) {
-    // Of a connection that was lost the run goes on with another.
-    if (lost_.empty()) say(out, RunDone{how.state, at_.steady - run_began_, how.until, how.until_at});
-    exit_ = how.exit;
+    ending_.finish(how, hands_.ready(), gate_.proofs_took(), at_, out);
     doing_ = Doing::over;
-    out.emplace_back(Finish{how.exit, lost_, hands_.ready(), lost_at_work_, gate_proofs_.took()});
 }
 
 }  // namespace weir

@@ -24,14 +24,14 @@
 
 #include "orchestrator/machine/backup.h"
 #include "orchestrator/machine/batches.h"
+#include "orchestrator/machine/ending.h"
 #include "orchestrator/machine/entries.h"
-#include "orchestrator/machine/gate.h"
-#include "orchestrator/machine/gate_proofs.h"
+#include "orchestrator/machine/gate_keeper.h"
 #include "orchestrator/machine/hands.h"
 #include "orchestrator/machine/in_the_way.h"
+#include "orchestrator/machine/intent.h"
 #include "orchestrator/machine/ladder.h"
 #include "orchestrator/machine/ledger.h"
-#include "orchestrator/machine/losses.h"
 #include "orchestrator/machine/orders.h"
 #include "orchestrator/machine/pace_judge.h"
 #include "orchestrator/machine/protocol.h"
@@ -39,6 +39,7 @@
 #include "orchestrator/machine/standalone.h"
 #include "orchestrator/machine/then.h"
 #include "orchestrator/machine/undo.h"
+#include "orchestrator/machine/undo_course.h"
 #include "phases/program.h"
 #include "plans/plan.h"
 
@@ -74,7 +75,7 @@ class RunMachine {
     /// Never re-entered, and not called again after Finish was given.
     Commands resume(Input const& input);
     /// The exit code, once Finish was given.
-    std::optional<int> exit() const { return doing_ == Doing::over ? exit_ : std::nullopt; }
+    std::optional<int> exit() const { return ending_.exit(); }
 
   private:
     enum class Doing {
@@ -93,14 +94,6 @@ class RunMachine {
         over,
     };
 
-    /// What the run is to come to next; an undo that has begun goes on by itself, as the ledger says.
-    enum class Intent {
-        go_on,
-        abort,
-        roll_back,
-        stop,  // whatever else was wanted
-    };
-
     void hands_came(Completed const& completed, Commands& out);
     void advance(Commands& out);
     void go_on(Commands& out);
@@ -108,26 +101,17 @@ class RunMachine {
     void begin_work(Step const& step, Commands& out);
     void start_ladder(Step const& step, bool undo, Commands& out);
     void start_standalone(Step const& step, Commands& out);
-    void standalone_moved(Commands& out);
     void start_batches(Batches::Purpose purpose, std::size_t step, Rows const& rows, Commands& out);
     void batches_moved(Commands& out);
     bool prove_again(Outcome const& outcome, Commands& out);
     void on_tick(Commands& out);
-    void prove_at_gate(Commands& out);
     void step_finished(Commands& out);
     void start_backup(Step const& step, Commands& out);
     void backup_came(Completed const& completed, Commands& out);
-    void open_gate(Commands& out);
-    GateMachine::Config gate_config() const;
-    void approved(Commands& out);
-    void pass_gate(Commands& out);
-    void gate_came(Completed const& completed, Commands& out);
-    void start_rollback(Commands& out);
-    void undo_begun();
-    void undo_came(Outcome const& outcome, Commands& out);
-    Losses losses();
-    void refuse(Problem const& why, Commands& out);
-    void undo_next(Commands& out);
+    void come_to_gate(Commands& out);
+    GateKeeper::Place place() const;
+    void take_back(std::size_t step, Commands& out);
+    UndoCourse course();
     void write(Entries::Entry entry, Commands& out);
     void entry_came(Completed const& completed, Commands& out);
     void wrote(Entries::Entry const& entry, Commands& out);
@@ -140,14 +124,12 @@ class RunMachine {
     void judge_pace(Commands& out);
     void write_notes(Commands& out);
     std::string schedule_reason();
-    void start_abort(Commands& out);
     void leave(bool now, Commands& out);
     void stop_child(bool now, Commands& out);
     void failed(Outcome const& outcome, Commands& out);
     bool unlimited() const;
     std::vector<PageRange> at_work() const;
-    /// `refused`: an order that this obeys no more.
-    void stop(Problem const& why, Commands& out, std::optional<std::int64_t> refused = {});
+    void stop(then::Stop const& what, Commands& out);
     void quit(then::Quit const& how, Commands& out);
     void say(Commands& out, decltype(Event::what) what) const;
     bool is_done(Step const& step) const { return record_.done.contains(step.id); }
@@ -169,12 +151,12 @@ class RunMachine {
     std::optional<Standalone> standalone_;
     InTheWay in_the_way_;
     std::size_t step_{};
-    Millis step_began_{}, run_began_{};
+    Millis step_began_{};
     std::optional<Phase> phase_;
     Entries entries_;
     Backup backup_;
-    GateMachine gate_;
-    GateProofs gate_proofs_;
+    Ending ending_;
+    GateKeeper gate_;
     QuarantineRest quarantine_;
     Intent intent_;
     Orders orders_;
@@ -182,9 +164,6 @@ class RunMachine {
     PaceJudge pace_;
     bool started_{};
     std::vector<Ordered> early_;  ///< orders that came before Started
-    std::optional<int> exit_;
-    std::string lost_;
-    std::vector<PageRange> lost_at_work_;
 };
 
 }  // namespace weir

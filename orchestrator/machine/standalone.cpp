@@ -1,6 +1,7 @@
 #include "orchestrator/machine/standalone.h"
 
 #include <cassert>
+#include <string>
 #include <utility>
 
 #include "orchestrator/machine/entries.h"
@@ -65,6 +66,32 @@ void Standalone::completed(Completed const& completed, bool leaving, InTheWay& w
         assert(unlimited());
         ran(outcome, leaving, way, ids, out);
     }
+}
+
+Then Standalone::moved(Step const& step, bool undoing, Stamp at, Commands& out) const {
+    std::string const way = undoing ? "undo of step " : "step ";
+    switch (state_) {
+        case State::probing:
+        case State::repairing:
+        case State::running:
+        case State::resting:
+            break;
+        case State::tolerated:
+            out.emplace_back(
+                Announce{{at.wall, Warned{way + step.id + " (" + step.title + ") did not work: " + outcome_.message,
+                                          "the run goes on; do it by hand when there is time", words_of(outcome_)}}});
+            [[fallthrough]];
+        case State::done:
+            return then::Write{{undoing ? EntryKind::step_undone : EntryKind::step_done, step.id, {}, {}}};
+        case State::no_result:
+            return then::Stop{
+                {Code::statement_refused, {}, way + step.id + " ran, and the server does not show its result", ""}};
+        case State::stopped:
+            return then::GoOn{};
+        case State::failed:
+            return then::Fail{outcome_};
+    }
+    return then::Wait{};
 }
 
 void Standalone::probed(Outcome const& outcome, bool leaving, Ids& ids, Commands& out) {

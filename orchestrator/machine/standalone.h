@@ -11,6 +11,7 @@
 
 #include "orchestrator/machine/in_the_way.h"
 #include "orchestrator/machine/protocol.h"
+#include "orchestrator/machine/then.h"
 #include "plans/step.h"
 
 namespace weir {
@@ -41,6 +42,9 @@ class Standalone {
     void completed(Completed const& completed, bool leaving, InTheWay& way, Ids& ids, Commands& out);
     /// The statement, the repair or the rest is cancelled; a probe comes to its end.
     void stop(Commands& out) const;
+
+    /// What follows from where it is. Warns of what did not work, and may fail. `undoing`: it is the undo of `step`.
+    Then moved(Step const& step, bool undoing, Stamp at, Commands& out) const;
 
     State state() const { return state_; }
     /// A statement without a time limit runs, or may.
