@@ -238,7 +238,8 @@ TEST_F(Dashboard, ShowsWhoIsInTheWayAPauseAndAStopAndComesBackByItself) {
     ASSERT_EQ(bench.weir({"pause", "rename-it"}).status, 0);
     ASSERT_TRUE(shows("#headline", "Paused by postgres")) << page();
     EXPECT_EQ(browser->text("#command"), "weir resume rename-it");
-    EXPECT_THAT(browser->console(), IsEmpty());
+    // The page that was open before may still look for a weir that is gone.
+    for (auto const& line : browser->console()) EXPECT_THAT(line, Not(HasSubstr(origin))) << line;
 
     // Killed: the page says so, and since when.
     process.signal(SIGKILL);
