@@ -163,9 +163,16 @@ TEST_F(Orders, TwoUsersApprove) {
         "LOGIN; END IF; END $$");
     auto process = start({"run", plan(std::string{rename_plan} + "approvals: 2\n")});
     ASSERT_TRUE(at_gate(process));
+    auto const written = [&](char const* kind) {
+        return wait_until(
+            [&] { return value("SELECT count(*) FROM weir.entries WHERE kind = '" + std::string{kind} + "'") == "1"; });
+    };
+    ASSERT_TRUE(written("gate_opened"));
     EXPECT_THAT(weir({"status", "rename-it"}).out, HasSubstr("0 of 2 approvals\n"));
     EXPECT_THAT(weir({"approve", "rename-it", "contract"}).out, HasSubstr("it needs 2, each by another database user"));
     ASSERT_TRUE(wait_until([&] { return has(process.out(), "1 of 2 approvals"); })) << process.out();
+    // It is told before it stands in the ledger.
+    ASSERT_TRUE(written("approval"));
     EXPECT_THAT(weir({"approve", "rename-it", "contract"}).out,
                 HasSubstr("postgres has approved gate contract of rename-it before: it has 1 of 2"));
     auto const status = weir({"status", "rename-it"});

@@ -35,6 +35,22 @@ class Quarantine : public ::testing::Test, public Bench {
     void let_time_pass() const {
         sql("UPDATE weir.entries SET at = at - interval '8 days' WHERE kind = 'quarantined'");
     }
+    /// Of users and of orders, each by a plan of its own.
+    void make_two_quarantines() {
+        make_users(*this, 50);
+        sql("CREATE TABLE orders (id int PRIMARY KEY, note text, unused int)");
+        quarantined(plan(kept_plan));
+        auto const ran =
+            weir({"run",
+                  plan("weir: 1\nname: second\ncontract:\n  - drop_column: { table: orders, column: unused }\n"
+                       "drop: { quarantine: 7d }\n"),
+                  "--approve", "all"});
+        ASSERT_EQ(ran.status, 0) << told(ran);
+    }
+    std::string columns_aside_of_orders() const {
+        return value(
+            "SELECT count(*) FROM pg_attribute WHERE attrelid = 'orders'::regclass AND attname LIKE 'weir_q%'");
+    }
     Ran again(Words words) {
         Ran ran;
         wait_until([&] {
@@ -100,15 +116,7 @@ TEST_F(Quarantine, IsDroppedWhenItsTimeIsOver) {
 }
 
 TEST_F(Quarantine, AnInterruptEndsThePurgeOfAllPlans) {
-    make_users(*this, 50);
-    sql("CREATE TABLE orders (id int PRIMARY KEY, note text, unused int)");
-    quarantined(plan(kept_plan));
-    ASSERT_EQ(weir({"run",
-                    plan("weir: 1\nname: second\ncontract:\n  - drop_column: { table: orders, column: unused }\n"
-                         "drop: { quarantine: 7d }\n"),
-                    "--approve", "all"})
-                  .status,
-              0);
+    make_two_quarantines();
     let_time_pass();
     Client reader{db.conninfo};
     reader.exec("BEGIN");
@@ -119,28 +127,17 @@ TEST_F(Quarantine, AnInterruptEndsThePurgeOfAllPlans) {
     process.signal(SIGTERM);
     EXPECT_EQ(wait(process).status, 4);
     reader.exec("ROLLBACK");
-    EXPECT_EQ(value("SELECT count(*) FROM pg_attribute WHERE attrelid = 'orders'::regclass AND attname LIKE 'weir_q%'"),
-              "1")
-        << "the second plan was left alone";
+    EXPECT_EQ(columns_aside_of_orders(), "1") << "the second plan was left alone";
 }
 
 TEST_F(Quarantine, OnePlanThatCannotBePurgedKeepsNothingBackOfTheOthers) {
-    make_users(*this, 50);
-    sql("CREATE TABLE orders (id int PRIMARY KEY, note text, unused int)");
-    quarantined(plan(kept_plan));
-    ASSERT_EQ(weir({"run",
-                    plan("weir: 1\nname: second\ncontract:\n  - drop_column: { table: orders, column: unused }\n"
-                         "drop: { quarantine: 7d }\n"),
-                    "--approve", "all"})
-                  .status,
-              0);
+    make_two_quarantines();
     sql("CREATE VIEW late AS SELECT weir_q1_name FROM users");
     let_time_pass();
     auto const ran = weir({"purge"});
     EXPECT_EQ(ran.status, 4) << told(ran);
     EXPECT_THAT(ran.out, ::testing::HasSubstr("plan second is done"));
-    EXPECT_EQ(value("SELECT count(*) FROM pg_attribute WHERE attrelid = 'orders'::regclass AND attname LIKE 'weir_q%'"),
-              "0");
+    EXPECT_EQ(columns_aside_of_orders(), "0");
     EXPECT_EQ(value("SELECT count(weir_q1_name) FROM users"), "50");
 }
 
